@@ -1,0 +1,1 @@
+"""From the YAML file to a typed configuration; every problem is found at once."""

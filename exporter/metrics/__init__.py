@@ -1,0 +1,1 @@
+"""From a decoded answer to exposition text: the catalogue of metrics and the mapper. Pure."""

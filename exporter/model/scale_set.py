@@ -1,0 +1,80 @@
+"""A scale set's identity, what is asked of it, and the facts that Azure tells about it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+_RESOURCE_ID = re.compile(
+    r"/subscriptions/(?P<subscription_id>[^/]+)"
+    r"/resourceGroups/(?P<resource_group>[^/]+)"
+    r"/providers/Microsoft\.Compute/virtualMachineScaleSets/(?P<name>[^/]+)/?",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ScaleSetId:
+    """The identity of a scale set, in the spelling of whoever named it first.
+
+    Azure changes the letter case of ids between calls, so two ids are compared by `key`.
+    """
+
+    subscription_id: str
+    resource_group: str
+    name: str
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """The identity without letter case: equal for every spelling Azure may use."""
+        return (
+            self.subscription_id.casefold(),
+            self.resource_group.casefold(),
+            self.name.casefold(),
+        )
+
+    @property
+    def resource_id(self) -> str:
+        """Azure's resource id: `/subscriptions/…/virtualMachineScaleSets/{name}`."""
+        return (
+            f"/subscriptions/{self.subscription_id}/resourceGroups/{self.resource_group}"
+            f"/providers/Microsoft.Compute/virtualMachineScaleSets/{self.name}"
+        )
+
+    @classmethod
+    def parse(cls, resource_id: str) -> ScaleSetId | None:
+        """Read a scale set's resource id in any letter case; None if it is not one."""
+        match = _RESOURCE_ID.fullmatch(resource_id)
+        return cls(**match.groupdict()) if match else None
+
+    def __str__(self) -> str:
+        return f"{self.subscription_id}/{self.resource_group}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A scale set to be polled: the wished interval in seconds, and its extra labels."""
+
+    scale_set: ScaleSetId
+    interval: float
+    labels: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ScaleSetFacts:
+    """What `GET …/virtualMachineScaleSets/{name}` tells; None where Azure sends nothing."""
+
+    location: str | None = None
+    sku: str | None = None
+    capacity: int | None = None
+    orchestration_mode: str | None = None
+    upgrade_policy: str | None = None
+    has_profile: bool = False
+    priority: str | None = None
+    eviction_policy: str | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def is_flexible(self) -> bool:
+        """Whether the set is a Flexible one; an absent mode is a Uniform set of old days."""
+        return (self.orchestration_mode or "").casefold() == "flexible"

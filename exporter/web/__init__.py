@@ -1,0 +1,1 @@
+"""The pages and endpoints: hands out what the snapshots hold."""
