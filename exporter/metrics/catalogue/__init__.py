@@ -1,0 +1,24 @@
+"""Every metric about Azure, declared. A new metric is one entry in one of these files.
+
+`scale_set.py` has what holds for a set: its polls, its facts, its counts. `instance.py`,
+`vm_agent.py`, `extension.py` and `disk.py` have what holds for one instance, by the part of the
+instance view that tells it.
+"""
+
+from exporter.metrics.catalogue import disk, extension, instance, scale_set, vm_agent
+from exporter.metrics.family import Family
+
+CATALOGUE: tuple[Family, ...] = (
+    *scale_set.FAMILIES,
+    *instance.FAMILIES,
+    *vm_agent.FAMILIES,
+    *extension.FAMILIES,
+    *disk.FAMILIES,
+)
+
+RESERVED_LABELS: frozenset[str] = frozenset(
+    label for family in CATALOGUE for label in (*family.identity, *family.labels)
+)
+"""The labels that families use: extra labels of the configuration may not have these names."""
+
+__all__ = ["CATALOGUE", "RESERVED_LABELS"]

@@ -1,0 +1,76 @@
+"""What Azure reports of the disks of an instance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from exporter.metrics.family import Family, InstanceFamily, Row
+from exporter.metrics.reading import InstanceReading
+
+_DISK = "properties.instanceView.disks[]"
+
+
+def _states(reading: InstanceReading) -> Iterable[Row]:
+    return [
+        ((disk.disk, disk.status.state), 1) for disk in reading.disks if disk.status is not None
+    ]
+
+
+def _levels(reading: InstanceReading) -> Iterable[Row]:
+    return [
+        ((disk.disk,), disk.status.level)
+        for disk in reading.disks
+        if disk.status is not None and disk.status.level is not None
+    ]
+
+
+def _timestamps(reading: InstanceReading) -> Iterable[Row]:
+    return [
+        ((disk.disk,), disk.status.timestamp)
+        for disk in reading.disks
+        if disk.status is not None and disk.status.timestamp is not None
+    ]
+
+
+def _encryption_states(reading: InstanceReading) -> Iterable[Row]:
+    return [
+        ((disk.disk, disk.encryption.state), 1)
+        for disk in reading.disks
+        if disk.encryption is not None
+    ]
+
+
+FAMILIES: tuple[Family, ...] = (
+    InstanceFamily(
+        name="azure_vmss_disk_state",
+        help="1 for the provisioning state of the disk that holds.",
+        source=(f"{_DISK}.statuses[].code", f"{_DISK}.name", "properties.instanceView.disks"),
+        absent_when="The disk has no ProvisioningState.",
+        labels=("disk", "state"),
+        rows=_states,
+    ),
+    InstanceFamily(
+        name="azure_vmss_disk_status_level",
+        help="Level of the disk's provisioning status: 0 Info, 1 Warning, 2 Error.",
+        source=(f"{_DISK}.statuses[].level", f"{_DISK}.statuses"),
+        absent_when="The disk has no ProvisioningState with a known level.",
+        labels=("disk",),
+        rows=_levels,
+    ),
+    InstanceFamily(
+        name="azure_vmss_disk_status_timestamp_seconds",
+        help="Time that Azure gives for the disk's provisioning status.",
+        source=(f"{_DISK}.statuses[].time",),
+        absent_when="The status has no time, or text that is no time.",
+        labels=("disk",),
+        rows=_timestamps,
+    ),
+    InstanceFamily(
+        name="azure_vmss_disk_encryption_state",
+        help="1 for the encryption state of the disk that holds, such as notencrypted.",
+        source=(f"{_DISK}.statuses[].code",),
+        absent_when="The disk has no EncryptionState.",
+        labels=("disk", "state"),
+        rows=_encryption_states,
+    ),
+)

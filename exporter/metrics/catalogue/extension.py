@@ -1,0 +1,114 @@
+"""What the extensions of an instance report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from exporter.metrics.family import Family, InstanceFamily, Row
+from exporter.metrics.reading import InstanceReading
+
+_EXTENSION = "properties.instanceView.extensions[]"
+
+
+def _info(reading: InstanceReading) -> Iterable[Row]:
+    return [((entry.extension, entry.handler, entry.version), 1) for entry in reading.extensions]
+
+
+def _levels(reading: InstanceReading) -> Iterable[Row]:
+    return [
+        ((entry.extension,), entry.status.level)
+        for entry in reading.extensions
+        if entry.status is not None and entry.status.level is not None
+    ]
+
+
+def _states(reading: InstanceReading) -> Iterable[Row]:
+    return [
+        ((entry.extension, entry.status.state), 1)
+        for entry in reading.extensions
+        if entry.status is not None
+    ]
+
+
+def _codes(reading: InstanceReading) -> Iterable[Row]:
+    return [
+        ((entry.extension,), entry.status.number)
+        for entry in reading.extensions
+        if entry.status is not None and entry.status.number is not None
+    ]
+
+
+def _timestamps(reading: InstanceReading) -> Iterable[Row]:
+    return [
+        ((entry.extension,), entry.status.timestamp)
+        for entry in reading.extensions
+        if entry.status is not None and entry.status.timestamp is not None
+    ]
+
+
+def _substatuses(reading: InstanceReading) -> Iterable[Row]:
+    return [
+        ((entry.extension, text, state), level)
+        for entry in reading.extensions
+        for text, state, level in entry.substatuses
+    ]
+
+
+FAMILIES: tuple[Family, ...] = (
+    InstanceFamily(
+        name="azure_vmss_extension_info",
+        help="Handler and version of an extension; the value is 1.",
+        source=(
+            f"{_EXTENSION}.name",
+            f"{_EXTENSION}.type",
+            f"{_EXTENSION}.typeHandlerVersion",
+            "properties.instanceView.extensions",
+        ),
+        absent_when="The instance reports no extension.",
+        labels=("extension", "handler", "version"),
+        rows=_info,
+    ),
+    InstanceFamily(
+        name="azure_vmss_extension_status_level",
+        help="Worst level of the extension's statuses: 0 Info, 1 Warning, 2 Error.",
+        source=(f"{_EXTENSION}.statuses[].level", f"{_EXTENSION}.statuses"),
+        absent_when="The extension has no status with a known level.",
+        labels=("extension",),
+        rows=_levels,
+    ),
+    InstanceFamily(
+        name="azure_vmss_extension_state",
+        help="1 for the state of the extension that holds.",
+        source=(f"{_EXTENSION}.statuses[].code",),
+        absent_when="The extension has no status: it may have only a name.",
+        labels=("extension", "state"),
+        rows=_states,
+    ),
+    InstanceFamily(
+        name="azure_vmss_extension_status_code",
+        help="The number at the end of the extension's code, as -1 in failed/-1.",
+        source=(f"{_EXTENSION}.statuses[].code",),
+        absent_when="The code has no number.",
+        labels=("extension",),
+        rows=_codes,
+    ),
+    InstanceFamily(
+        name="azure_vmss_extension_status_timestamp_seconds",
+        help="Time that Azure gives for the extension's status; usually absent.",
+        source=(f"{_EXTENSION}.statuses[].time",),
+        absent_when="The status has no time, or text that is no time.",
+        labels=("extension",),
+        rows=_timestamps,
+    ),
+    InstanceFamily(
+        name="azure_vmss_extension_substatus_level",
+        help="Level of the extension's substatuses: 0 Info, 1 Warning, 2 Error.",
+        source=(f"{_EXTENSION}.substatuses[].code", f"{_EXTENSION}.substatuses"),
+        absent_when="The extension has no substatus with a known level.",
+        derivation="StdOut of ComponentStatus/StdOut/succeeded, cut at 64 characters; at most "
+        "16 per extension, the rest is other.",
+        labels=("extension", "substatus", "state"),
+        opt_in=True,
+        rows=_substatuses,
+    ),
+)

@@ -1,0 +1,282 @@
+"""What holds for one instance: its identity, placement, states, health and maintenance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from exporter.metrics.family import Family, InstanceFamily, Row, StateSetFamily
+from exporter.metrics.reading import (
+    HEALTH_STATES,
+    POWER_STATES,
+    PROVISIONING_STATES,
+    InstanceReading,
+)
+from exporter.metrics.statuses import timestamp_of
+
+_VIEW = "properties.instanceView"
+_MAINTENANCE = f"{_VIEW}.maintenanceRedeployStatus"
+
+
+def _info(reading: InstanceReading) -> Iterable[Row]:
+    scale_set = reading.scale_set
+    # Kubernetes' spelling, as cloud-provider-azure writes it into node.spec.providerID: the
+    # resource group in lower case, all else as Azure spells it.
+    provider_id = (
+        f"azure:///subscriptions/{scale_set.subscription_id}"
+        f"/resourceGroups/{scale_set.resource_group.lower()}"
+        "/providers/Microsoft.Compute/virtualMachineScaleSets"
+        f"/{scale_set.name}/virtualMachines/{reading.instance_id}"
+    )
+    view = reading.view
+    labels = (
+        reading.name,
+        view.computer_name or "",
+        view.os_name or "",
+        view.os_version or "",
+        view.hyper_v_generation or "",
+        reading.vm_size or "",
+        reading.properties.vm_id or "",
+        provider_id,
+    )
+    return ((labels, 1),)
+
+
+def _placement(reading: InstanceReading) -> Iterable[Row]:
+    places = (reading.fault_domain, reading.update_domain, reading.zone)
+    if all(place is None for place in places):
+        return ()
+    return ((tuple(place or "" for place in places), 1),)
+
+
+def _failure(reading: InstanceReading) -> Iterable[Row]:
+    return () if reading.failure_code is None else (((reading.failure_code,), 1),)
+
+
+def _os_state(reading: InstanceReading) -> Iterable[Row]:
+    return () if reading.os_state is None else (((reading.os_state,), 1),)
+
+
+def _levels(reading: InstanceReading) -> Iterable[Row]:
+    return [
+        ((kind,), status.level)
+        for kind, status in reading.statuses.items()
+        if status.level is not None
+    ]
+
+
+def _timestamps(reading: InstanceReading) -> Iterable[Row]:
+    return [
+        ((kind,), status.timestamp)
+        for kind, status in reading.statuses.items()
+        if status.timestamp is not None
+    ]
+
+
+def _latest_model(reading: InstanceReading) -> Iterable[Row]:
+    applied = reading.latest_model_applied
+    return () if applied is None else (((), 1 if applied else 0),)
+
+
+def _thumbprint(reading: InstanceReading) -> Iterable[Row]:
+    return (((reading.rdp_thumbprint,), 1),) if reading.rdp_thumbprint else ()
+
+
+def _flag(value: bool | None) -> str:  # noqa: FBT001 - it writes the flag it is given
+    return "" if value is None else str(value).lower()
+
+
+def _protection(reading: InstanceReading) -> Iterable[Row]:
+    policy = reading.protection
+    if policy is None:
+        return ()
+    labels = (_flag(policy.protect_from_scale_in), _flag(policy.protect_from_scale_set_actions))
+    return ((labels, 1),)
+
+
+def _maintenance(reading: InstanceReading) -> Iterable[Row]:
+    status = reading.maintenance
+    if status is None:
+        return ()
+    labels = (
+        _flag(status.is_customer_initiated_maintenance_allowed),
+        (status.last_operation_result_code or "").lower(),
+    )
+    return ((labels, 1),)
+
+
+def _windows(pre: str | None, scheduled: str | None) -> Iterable[Row]:
+    times = (("pre", timestamp_of(pre)), ("scheduled", timestamp_of(scheduled)))
+    return [((window,), moment) for window, moment in times if moment is not None]
+
+
+def _window_starts(reading: InstanceReading) -> Iterable[Row]:
+    status = reading.maintenance
+    if status is None:
+        return ()
+    return _windows(status.pre_maintenance_window_start_time, status.maintenance_window_start_time)
+
+
+def _window_ends(reading: InstanceReading) -> Iterable[Row]:
+    status = reading.maintenance
+    if status is None:
+        return ()
+    return _windows(status.pre_maintenance_window_end_time, status.maintenance_window_end_time)
+
+
+FAMILIES: tuple[Family, ...] = (
+    InstanceFamily(
+        name="azure_vmss_instance_info",
+        help="Facts of the instance; the value is 1, absent facts are empty.",
+        source=(
+            "name",
+            f"{_VIEW}.computerName",
+            f"{_VIEW}.osName",
+            f"{_VIEW}.osVersion",
+            f"{_VIEW}.hyperVGeneration",
+            "properties.hardwareProfile.vmSize",
+            "sku.name",
+            "properties.vmId",
+        ),
+        absent_when="Never for a listed instance.",
+        derivation="instance_name is name, or {scale set}_{instance id} where Azure sends none; "
+        "provider_id is the spelling of kube_node_info.",
+        labels=(
+            "instance_name",
+            "computer_name",
+            "os_name",
+            "os_version",
+            "hyper_v_generation",
+            "vm_size",
+            "vm_id",
+            "provider_id",
+        ),
+        rows=_info,
+    ),
+    InstanceFamily(
+        name="azure_vmss_instance_placement_info",
+        help="Where the instance sits; the value is 1.",
+        source=(
+            f"{_VIEW}.platformFaultDomain",
+            f"{_VIEW}.platformUpdateDomain",
+            f"{_VIEW}.platformUpgradeDomain",
+            "zones",
+        ),
+        absent_when="Azure sends neither a domain nor a zone.",
+        labels=("fault_domain", "update_domain", "availability_zone"),
+        rows=_placement,
+    ),
+    StateSetFamily(
+        name="azure_vmss_instance_power_state",
+        help="Power state of the instance: 1 for the state that holds.",
+        source=(f"{_VIEW}.statuses[].code",),
+        absent_when="Never for a listed instance: without a PowerState it is unknown.",
+        state=lambda reading: reading.power_state,
+        states=POWER_STATES,
+    ),
+    StateSetFamily(
+        name="azure_vmss_instance_provisioning_state",
+        help="Provisioning state of the instance: 1 for the state that holds.",
+        source=(f"{_VIEW}.statuses[].code", "properties.provisioningState"),
+        absent_when="Never for a listed instance: without a provisioning state it is unknown.",
+        state=lambda reading: reading.provisioning_state,
+        states=PROVISIONING_STATES,
+    ),
+    InstanceFamily(
+        name="azure_vmss_instance_provisioning_failure",
+        help="1 while provisioning is failed, by the failure code.",
+        source=(f"{_VIEW}.statuses[].code",),
+        absent_when="The provisioning state is not failed.",
+        derivation="The part after failed/ in lower case, else unspecified; at most 100 codes "
+        "per set, then other.",
+        labels=("code",),
+        rows=_failure,
+    ),
+    InstanceFamily(
+        name="azure_vmss_instance_os_state",
+        help="1 for the OS state that holds, such as generalized or specialized.",
+        source=(f"{_VIEW}.statuses[].code",),
+        absent_when="Azure sends no OSState.",
+        labels=("state",),
+        rows=_os_state,
+    ),
+    StateSetFamily(
+        name="azure_vmss_instance_health_state",
+        help="Application health of the instance: 1 for the state that holds.",
+        source=(f"{_VIEW}.vmHealth.status.code",),
+        absent_when="No vmHealth: application health is off.",
+        state=lambda reading: reading.health_state,
+        states=HEALTH_STATES,
+    ),
+    InstanceFamily(
+        name="azure_vmss_instance_status_level",
+        help="Level of the instance's statuses: 0 Info, 1 Warning, 2 Error.",
+        source=(f"{_VIEW}.statuses[].level", f"{_VIEW}.statuses"),
+        absent_when="No status of that kind, or one without a known level.",
+        labels=("status",),
+        rows=_levels,
+    ),
+    InstanceFamily(
+        name="azure_vmss_instance_status_timestamp_seconds",
+        help="Time that Azure gives for the instance's statuses; power states have none.",
+        source=(f"{_VIEW}.statuses[].time",),
+        absent_when="The status has no time, or text that is no time.",
+        labels=("status",),
+        rows=_timestamps,
+    ),
+    InstanceFamily(
+        name="azure_vmss_instance_latest_model_applied",
+        help="1 if the instance has the latest model of the scale set, else 0.",
+        source=("properties.latestModelApplied",),
+        absent_when="Under $select, where Azure was seen to answer false for every instance.",
+        full_only=True,
+        rows=_latest_model,
+    ),
+    InstanceFamily(
+        name="azure_vmss_instance_rdp_certificate_info",
+        help="Thumbprint of the remote desktop certificate; the value is 1.",
+        source=(f"{_VIEW}.rdpThumbPrint", f"{_VIEW}.windowsConfiguration.rdpThumbPrint"),
+        absent_when="Azure sends no thumbprint, as for Linux.",
+        labels=("thumbprint",),
+        opt_in=True,
+        rows=_thumbprint,
+    ),
+    InstanceFamily(
+        name="azure_vmss_instance_protection_info",
+        help="Protection policy of the instance; the value is 1.",
+        source=("properties.protectionPolicy",),
+        absent_when="Under $select, or where no policy is set.",
+        labels=("protect_from_scale_in", "protect_from_scale_set_actions"),
+        full_only=True,
+        rows=_protection,
+    ),
+    InstanceFamily(
+        name="azure_vmss_instance_maintenance_info",
+        help="Planned maintenance of the instance; the value is 1.",
+        source=(_MAINTENANCE,),
+        absent_when="Azure sends no maintenance status.",
+        labels=("customer_initiated_allowed", "last_result"),
+        rows=_maintenance,
+    ),
+    InstanceFamily(
+        name="azure_vmss_instance_maintenance_window_start_timestamp_seconds",
+        help="Begin of the maintenance window.",
+        source=(
+            f"{_MAINTENANCE}.preMaintenanceWindowStartTime",
+            f"{_MAINTENANCE}.maintenanceWindowStartTime",
+        ),
+        absent_when="No such window.",
+        labels=("window",),
+        rows=_window_starts,
+    ),
+    InstanceFamily(
+        name="azure_vmss_instance_maintenance_window_end_timestamp_seconds",
+        help="End of the maintenance window.",
+        source=(
+            f"{_MAINTENANCE}.preMaintenanceWindowEndTime",
+            f"{_MAINTENANCE}.maintenanceWindowEndTime",
+        ),
+        absent_when="No such window.",
+        labels=("window",),
+        rows=_window_ends,
+    ),
+)

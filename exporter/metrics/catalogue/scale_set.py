@@ -1,0 +1,267 @@
+"""What holds for a scale set: how its polls stand, its facts, and counts of its instances."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from exporter.metrics.family import CountFamily, FactsFamily, Family, Labels, PollFamily, Row
+from exporter.metrics.reading import (
+    HEALTH_STATES,
+    POWER_STATES,
+    PROVISIONING_STATES,
+    InstanceReading,
+)
+from exporter.metrics.statuses import LEVELS
+from exporter.model.poll import PollState
+from exporter.model.scale_set import ScaleSetFacts
+
+_VIEW = "properties.instanceView"
+
+
+def _optional(value: float | None) -> Iterable[Row]:
+    return () if value is None else (((), value),)
+
+
+def _failure(poll: PollState) -> Iterable[Row]:
+    return () if poll.reason is None else (((poll.reason,), 1),)
+
+
+POLL_FAMILIES: tuple[Family, ...] = (
+    PollFamily(
+        name="azure_vmss_up",
+        help="1 if the last poll of the instance list succeeded, else 0.",
+        source=(),
+        absent_when="Never: served for every target, 0 until the first success.",
+        rows=lambda poll: (((), 1 if poll.up else 0),),
+    ),
+    PollFamily(
+        name="azure_vmss_poll_failure",
+        help="1 while the last poll failed, by its reason.",
+        source=(),
+        absent_when="The last poll succeeded, or none has ended yet.",
+        labels=("reason",),
+        rows=_failure,
+    ),
+    PollFamily(
+        name="azure_vmss_last_success_timestamp_seconds",
+        help="When the served data was fetched.",
+        source=(),
+        absent_when="No poll has succeeded yet.",
+        rows=lambda poll: _optional(poll.last_success),
+    ),
+    PollFamily(
+        name="azure_vmss_poll_interval_seconds",
+        help="The time between two polls that is in force.",
+        source=(),
+        absent_when="Never.",
+        rows=lambda poll: _optional(poll.interval),
+    ),
+    PollFamily(
+        name="azure_vmss_poll_duration_seconds",
+        help="How long the last poll took.",
+        source=(),
+        absent_when="No poll has ended yet.",
+        rows=lambda poll: _optional(poll.duration),
+    ),
+    PollFamily(
+        name="azure_vmss_model_last_success_timestamp_seconds",
+        help="When capacity, info and tags were fetched, by a call of their own.",
+        source=(),
+        absent_when="That call has not succeeded yet.",
+        rows=lambda poll: _optional(poll.model_last_success),
+    ),
+)
+
+
+def _info(facts: ScaleSetFacts) -> Iterable[Row]:
+    labels = (
+        (facts.location or "").lower(),
+        facts.sku or "",
+        # Sets made before the mode existed are Uniform, and Azure sends no mode for them.
+        (facts.orchestration_mode or "uniform").lower(),
+        (facts.upgrade_policy or "").lower(),
+        # Azure leaves the priority out of a profile that is regular.
+        (facts.priority or ("regular" if facts.has_profile else "")).lower(),
+        (facts.eviction_policy or "").lower(),
+    )
+    return ((labels, 1),)
+
+
+def tag_label(tag: str) -> str:
+    """The label of a tag: every character outside `[A-Za-z0-9_]` is `_`."""
+    return "tag_" + re.sub(r"[^A-Za-z0-9_]", "_", tag)
+
+
+def tags_family(tags: tuple[str, ...]) -> FactsFamily:
+    """Declare `azure_vmss_tags_info` for the tags that the configuration names.
+
+    Azure compares tag names without letter case, and so does this.
+    """
+
+    def rows(facts: ScaleSetFacts) -> Iterable[Row]:
+        if not tags:
+            return ()
+        values = {name.casefold(): value for name, value in facts.tags.items()}
+        return ((tuple(values.get(tag.casefold(), "") for tag in tags), 1),)
+
+    return FactsFamily(
+        name="azure_vmss_tags_info",
+        help="Tags of the scale set; the value is 1.",
+        source=("tags",),
+        absent_when="As azure_vmss_info, or metrics.tags names no tag.",
+        derivation="One label tag_{name} for each name of metrics.tags; empty where the set "
+        "lacks the tag.",
+        labels=tuple(tag_label(tag) for tag in tags),
+        rows=rows,
+    )
+
+
+FACTS_FAMILIES: tuple[Family, ...] = (
+    FactsFamily(
+        name="azure_vmss_info",
+        help="Facts of the scale set; the value is 1.",
+        source=(
+            "location",
+            "sku.name",
+            "properties.orchestrationMode",
+            "properties.upgradePolicy.mode",
+            "properties.virtualMachineProfile.priority",
+            "properties.virtualMachineProfile.evictionPolicy",
+        ),
+        absent_when="The GET of the set has not succeeded within the time that data is kept.",
+        derivation="Lower case but for the SKU; an absent mode is uniform, an absent priority "
+        "of a set with a profile is regular.",
+        labels=(
+            "location",
+            "sku",
+            "orchestration_mode",
+            "upgrade_policy",
+            "priority",
+            "eviction_policy",
+        ),
+        rows=_info,
+    ),
+    FactsFamily(
+        name="azure_vmss_capacity",
+        help="Instances that the scale set is asked to have.",
+        source=("sku.capacity",),
+        absent_when="Azure sends no capacity, as for a Flexible set without a profile.",
+        rows=lambda facts: _optional(facts.capacity),
+    ),
+    tags_family(()),
+)
+
+
+def _level(level: int | None) -> Iterable[Labels]:
+    return () if level is None else ((LEVELS[level],),)
+
+
+def _extension_levels(reading: InstanceReading) -> Iterable[Labels]:
+    return [
+        (extension.extension, LEVELS[extension.status.level])
+        for extension in reading.extensions
+        if extension.status is not None and extension.status.level is not None
+    ]
+
+
+def _present(value: str | None) -> Iterable[Labels]:
+    return () if value is None else ((value,),)
+
+
+COUNT_FAMILIES: tuple[Family, ...] = (
+    CountFamily(
+        name="azure_vmss_instances",
+        help="Instances that Azure lists.",
+        source=("", "id", "instanceId", "name", "properties"),
+        absent_when="No poll has succeeded within the time that data is kept.",
+        keys=lambda _: ((),),
+        always=((),),
+    ),
+    CountFamily(
+        name="azure_vmss_instances_by_power_state",
+        help="Instances by power state; one without a power state is unknown.",
+        source=(f"{_VIEW}.statuses[].code",),
+        absent_when="As azure_vmss_instances; every known state is served, 0 included.",
+        labels=("state",),
+        keys=lambda reading: ((reading.power_state,),),
+        always=tuple((state,) for state in POWER_STATES),
+    ),
+    CountFamily(
+        name="azure_vmss_instances_by_provisioning_state",
+        help="Instances by provisioning state; one without a provisioning state is unknown.",
+        source=(f"{_VIEW}.statuses[].code", "properties.provisioningState"),
+        absent_when="As azure_vmss_instances; every known state is served, 0 included.",
+        labels=("state",),
+        keys=lambda reading: ((reading.provisioning_state,),),
+        always=tuple((state,) for state in PROVISIONING_STATES),
+    ),
+    CountFamily(
+        name="azure_vmss_instances_by_health_state",
+        help="Instances by application health.",
+        source=(f"{_VIEW}.vmHealth.status.code",),
+        absent_when="No instance of the set has a vmHealth: application health is off.",
+        labels=("state",),
+        keys=lambda reading: _present(reading.health_state),
+        beside=lambda _: tuple((state,) for state in HEALTH_STATES),
+    ),
+    CountFamily(
+        name="azure_vmss_instances_by_fault_domain",
+        help="Instances by availability zone and fault domain; empty where Azure sends none.",
+        source=(f"{_VIEW}.platformFaultDomain", "zones"),
+        absent_when="The set has no instance. The zone needs detail: full.",
+        labels=("availability_zone", "fault_domain"),
+        keys=lambda reading: ((reading.zone or "", reading.fault_domain or ""),),
+    ),
+    CountFamily(
+        name="azure_vmss_instances_by_vm_agent_version",
+        help="Instances by the version of their VM agent.",
+        source=(f"{_VIEW}.vmAgent.vmAgentVersion",),
+        absent_when="No instance has a vmAgent, as where all are deallocated.",
+        labels=("version",),
+        keys=lambda reading: _present(reading.agent_version),
+    ),
+    CountFamily(
+        name="azure_vmss_instances_by_vm_agent_state",
+        help="Instances by the state of their VM agent.",
+        source=(f"{_VIEW}.vmAgent.statuses[].code",),
+        absent_when="No instance has a status of its VM agent.",
+        labels=("state",),
+        keys=lambda reading: _present(reading.agent_status.state if reading.agent_status else None),
+    ),
+    CountFamily(
+        name="azure_vmss_instances_by_latest_model_applied",
+        help="Instances by whether they have the latest model of the scale set.",
+        source=("properties.latestModelApplied",),
+        absent_when="Under $select, where Azure was seen to answer false for every instance.",
+        labels=("applied",),
+        full_only=True,
+        keys=lambda reading: _present(
+            None
+            if reading.latest_model_applied is None
+            else str(reading.latest_model_applied).lower()
+        ),
+        beside=lambda _: (("true",), ("false",)),
+    ),
+    CountFamily(
+        name="azure_vmss_disk_instances",
+        help="Instances by the worst level of their disks.",
+        source=(f"{_VIEW}.disks[].statuses[].level",),
+        absent_when="As azure_vmss_instances; every level is served, 0 included.",
+        derivation="ProvisioningState statuses only; an instance without one counts nowhere.",
+        labels=("level",),
+        keys=lambda reading: _level(reading.disk_level),
+        always=tuple((level,) for level in LEVELS),
+    ),
+    CountFamily(
+        name="azure_vmss_extension_instances",
+        help="Instances by extension and the worst level of its statuses.",
+        source=(f"{_VIEW}.extensions[].statuses[].level",),
+        absent_when="No instance reports the extension with a level.",
+        labels=("extension", "level"),
+        keys=_extension_levels,
+        beside=lambda key: tuple((key[0], level) for level in LEVELS),
+    ),
+)
+
+FAMILIES: tuple[Family, ...] = (*POLL_FAMILIES, *FACTS_FAMILIES, *COUNT_FAMILIES)

@@ -1,0 +1,128 @@
+"""What the VM agent of an instance reports of itself and of its extension handlers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from exporter.metrics.family import Family, InstanceFamily, Row
+from exporter.metrics.reading import InstanceReading
+
+_AGENT = "properties.instanceView.vmAgent"
+_HANDLER = f"{_AGENT}.extensionHandlers[]"
+
+
+def _info(reading: InstanceReading) -> Iterable[Row]:
+    return () if reading.agent_version is None else (((reading.agent_version,), 1),)
+
+
+def _level(reading: InstanceReading) -> Iterable[Row]:
+    status = reading.agent_status
+    return () if status is None or status.level is None else (((), status.level),)
+
+
+def _state(reading: InstanceReading) -> Iterable[Row]:
+    status = reading.agent_status
+    return () if status is None else (((status.state,), 1),)
+
+
+def _timestamp(reading: InstanceReading) -> Iterable[Row]:
+    status = reading.agent_status
+    return () if status is None or status.timestamp is None else (((), status.timestamp),)
+
+
+def _handler_info(reading: InstanceReading) -> Iterable[Row]:
+    return [((handler.handler, handler.version), 1) for handler in reading.handlers]
+
+
+def _handler_levels(reading: InstanceReading) -> Iterable[Row]:
+    return [
+        ((handler.handler,), handler.status.level)
+        for handler in reading.handlers
+        if handler.status is not None and handler.status.level is not None
+    ]
+
+
+def _handler_states(reading: InstanceReading) -> Iterable[Row]:
+    return [
+        ((handler.handler, handler.status.state), 1)
+        for handler in reading.handlers
+        if handler.status is not None
+    ]
+
+
+def _handler_codes(reading: InstanceReading) -> Iterable[Row]:
+    return [
+        ((handler.handler,), handler.status.number)
+        for handler in reading.handlers
+        if handler.status is not None and handler.status.number is not None
+    ]
+
+
+FAMILIES: tuple[Family, ...] = (
+    InstanceFamily(
+        name="azure_vmss_vm_agent_info",
+        help="Version of the VM agent; the value is 1.",
+        source=(f"{_AGENT}.vmAgentVersion", _AGENT),
+        absent_when="No vmAgent, as on nearly every deallocated instance.",
+        labels=("version",),
+        rows=_info,
+    ),
+    InstanceFamily(
+        name="azure_vmss_vm_agent_status_level",
+        help="Worst level of the VM agent's statuses: 0 Info, 1 Warning, 2 Error.",
+        source=(f"{_AGENT}.statuses[].level", f"{_AGENT}.statuses"),
+        absent_when="The agent has no status, or none with a known level.",
+        rows=_level,
+    ),
+    InstanceFamily(
+        name="azure_vmss_vm_agent_state",
+        help="1 for the state of the VM agent that holds, such as succeeded or unavailable.",
+        source=(f"{_AGENT}.statuses[].code",),
+        absent_when="The agent has no status.",
+        labels=("state",),
+        rows=_state,
+    ),
+    InstanceFamily(
+        name="azure_vmss_vm_agent_status_timestamp_seconds",
+        help="Time that Azure gives for the VM agent's status.",
+        source=(f"{_AGENT}.statuses[].time",),
+        absent_when="The status has no time, or text that is no time.",
+        derivation="When the agent is unavailable Azure sends the time of its answer: alert on "
+        "the state, never on the age alone.",
+        rows=_timestamp,
+    ),
+    InstanceFamily(
+        name="azure_vmss_extension_handler_info",
+        help="Version of an extension handler as the VM agent reports it; the value is 1.",
+        source=(f"{_HANDLER}.type", f"{_HANDLER}.typeHandlerVersion"),
+        absent_when="The agent reports no handler.",
+        labels=("handler", "version"),
+        opt_in=True,
+        rows=_handler_info,
+    ),
+    InstanceFamily(
+        name="azure_vmss_extension_handler_status_level",
+        help="Level of the extension handler's status: 0 Info, 1 Warning, 2 Error.",
+        source=(f"{_HANDLER}.status.level", _HANDLER),
+        absent_when="The handler has no status with a known level.",
+        derivation="NotReady comes at level Info: alert on the state.",
+        labels=("handler",),
+        rows=_handler_levels,
+    ),
+    InstanceFamily(
+        name="azure_vmss_extension_handler_state",
+        help="1 for the state of the extension handler that holds.",
+        source=(f"{_HANDLER}.status.code",),
+        absent_when="The handler has no status.",
+        labels=("handler", "state"),
+        rows=_handler_states,
+    ),
+    InstanceFamily(
+        name="azure_vmss_extension_handler_status_code",
+        help="The number at the end of the extension handler's code, as 21 in NotReady/21.",
+        source=(f"{_HANDLER}.status.code",),
+        absent_when="The code has no number.",
+        labels=("handler",),
+        rows=_handler_codes,
+    ),
+)

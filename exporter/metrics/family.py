@@ -1,0 +1,142 @@
+"""How a metric is declared: one value per family, from which everything else follows.
+
+HELP and TYPE lines, label checks, filters, `docs/metrics.md` and the completeness tests are all
+made from these declarations.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from typing import Literal
+
+from exporter.metrics.reading import InstanceReading
+from exporter.model.poll import PollState
+from exporter.model.scale_set import ScaleSetFacts
+
+SCALE_SET_LABELS = ("subscription_id", "resource_group", "scale_set")
+INSTANCE_LABELS = (*SCALE_SET_LABELS, "instance_id")
+
+Labels = tuple[str, ...]
+Row = tuple[Labels, float]
+"""A sample: the values of the family's own labels, in their declared order, and its value."""
+
+_NAME = re.compile(r"azure_vmss_[a-z0-9_]*[a-z0-9]")
+_LABEL = re.compile(r"[a-z][A-Za-z0-9_]*")
+
+
+class Stability(StrEnum):
+    """What users may rely on: a STABLE family keeps its name and labels."""
+
+    STABLE = "stable"
+    EXPERIMENTAL = "experimental"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """What every family declares.
+
+    Attributes:
+        name: the full metric name.
+        help: one sentence, without quotes, for the HELP line.
+        source: where the value comes from: paths in Azure's answer, from the item on, without
+            indices. A field of a wrong type is counted under the first family that names it.
+        absent_when: when no sample is served, and why.
+        labels: the labels beyond the identity's.
+        derivation: how the value follows from the source, where that is not plain.
+        opt_in: whether the family is off unless `metrics.opt_in` names it.
+        full_only: whether it needs `azure.detail: full`.
+    """
+
+    name: str
+    help: str
+    source: tuple[str, ...]
+    absent_when: str
+    labels: tuple[str, ...] = ()
+    derivation: str = ""
+    stability: Stability = Stability.EXPERIMENTAL
+    opt_in: bool = False
+    full_only: bool = False
+    kind: Literal["gauge"] = "gauge"
+    identity: tuple[str, ...] = field(default=SCALE_SET_LABELS, init=False)
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(f"{self.name}: not a metric name of this exporter")
+        if wrong := [label for label in self.labels if not _LABEL.fullmatch(label)]:
+            raise ValueError(f"{self.name}: not label names: {wrong}")
+        if len(set(self.labels) | set(INSTANCE_LABELS)) != len(self.labels) + len(INSTANCE_LABELS):
+            raise ValueError(f"{self.name}: a label repeats itself or the identity")
+
+    @property
+    def unit(self) -> str:
+        """The unit that the name's ending tells; empty for counts, states and facts."""
+        return "seconds" if self.name.endswith("_seconds") else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceFamily(Family):
+    """A family with samples per instance."""
+
+    rows: Callable[[InstanceReading], Iterable[Row]]
+    identity: tuple[str, ...] = field(default=INSTANCE_LABELS, init=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateSetFamily(Family):
+    """A state set per instance: one 0/1 sample per known state, or only the one that holds."""
+
+    state: Callable[[InstanceReading], str | None]
+    states: tuple[str, ...]
+    labels: tuple[str, ...] = ("state",)
+    identity: tuple[str, ...] = field(default=INSTANCE_LABELS, init=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountFamily(Family):
+    """A count of instances per label set.
+
+    Attributes:
+        keys: the label sets under which an instance counts.
+        always: label sets served even at 0.
+        beside: label sets served at 0 as soon as the given one was seen.
+    """
+
+    keys: Callable[[InstanceReading], Iterable[Labels]]
+    always: tuple[Labels, ...] = ()
+    beside: Callable[[Labels], Iterable[Labels]] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FactsFamily(Family):
+    """A family about the scale set itself, from the GET of the set."""
+
+    rows: Callable[[ScaleSetFacts], Iterable[Row]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PollFamily(Family):
+    """A family about how the polls of the set stand; always served."""
+
+    rows: Callable[[PollState], Iterable[Row]]
+
+
+@dataclass(frozen=True, slots=True)
+class FamilyFilter:
+    """Which families are served: `metrics.deny` and `metrics.opt_in` of the configuration.
+
+    Both hold family names or shell patterns; the names are those of the text format, so a
+    counter is named with its `_total`.
+    """
+
+    deny: tuple[str, ...] = ()
+    opt_in: tuple[str, ...] = ()
+
+    def serves(self, name: str, *, opt_in: bool = False) -> bool:
+        """Whether the family of that name is served."""
+        if any(fnmatchcase(name, pattern) for pattern in self.deny):
+            return False
+        return not opt_in or any(fnmatchcase(name, pattern) for pattern in self.opt_in)

@@ -1,0 +1,295 @@
+"""From decoded answers to exposition text, by the catalogue alone.
+
+The mapper is made once from the configuration; a `Mapping` is made per poll, fed with instances
+as the pages arrive, and finished into the text of every family. A failed walk throws its mapping
+away, so nothing that is served ever changes by half.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from math import isfinite
+from typing import Literal
+
+from exporter.metrics.catalogue import CATALOGUE
+from exporter.metrics.catalogue.scale_set import tags_family
+from exporter.metrics.family import (
+    INSTANCE_LABELS,
+    SCALE_SET_LABELS,
+    CountFamily,
+    FactsFamily,
+    Family,
+    FamilyFilter,
+    InstanceFamily,
+    Labels,
+    PollFamily,
+    Row,
+    StateSetFamily,
+)
+from exporter.metrics.instance_json import InstanceArray
+from exporter.metrics.reading import InstanceReading, read_instance
+from exporter.metrics.text import escape, label_pairs, number
+from exporter.model.instance_view import Instance, Problem
+from exporter.model.poll import PollState
+from exporter.model.scale_set import ScaleSetFacts, Target
+
+FAILURE_CODES = 100
+"""Different failure codes that a set may show; any further one is `other`."""
+
+Lines = dict[str, bytes]
+"""The sample lines of each family that has any, by the family's name."""
+
+
+@dataclass(slots=True)
+class TargetMemory:
+    """What must stay the same for a target from poll to poll.
+
+    Attributes:
+        spellings: the first spelling of every instance id, by the id without letter case.
+        failure_codes: the failure codes that have a series of their own.
+    """
+
+    spellings: dict[str, str] = field(default_factory=dict)
+    failure_codes: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MappedInstances:
+    """One successful walk, mapped.
+
+    Attributes:
+        lines: the sample lines per family.
+        series: the number of sample lines.
+        instances: the number of instances.
+        details: the instances with all statuses, a JSON array as one zlib stream.
+        mapping_errors: fields left out, counted per family.
+        unknown_codes: codes and levels that are not known.
+    """
+
+    lines: Lines
+    series: int
+    instances: int
+    details: bytes
+    mapping_errors: dict[str, int]
+    unknown_codes: int
+
+
+class Mapper:
+    """The catalogue as the configuration wants it.
+
+    Args:
+        families: which families are served.
+        full: whether instances are asked for without `$select`.
+        state_sets: `full` for one series per known state, `active` for the one that holds.
+        tags: the tags shown on `azure_vmss_tags_info`.
+    """
+
+    def __init__(
+        self,
+        *,
+        families: FamilyFilter | None = None,
+        full: bool = False,
+        state_sets: Literal["full", "active"] = "full",
+        tags: tuple[str, ...] = (),
+    ) -> None:
+        families = families or FamilyFilter()
+        declared = [
+            tags_family(tags) if family.name == "azure_vmss_tags_info" else family
+            for family in CATALOGUE
+        ]
+        self.families: tuple[Family, ...] = tuple(
+            family
+            for family in declared
+            if families.serves(family.name, opt_in=family.opt_in) and (full or not family.full_only)
+        )
+        self.full = full
+        self.instance_families = [f for f in self.families if isinstance(f, InstanceFamily)]
+        self.state_set_families = [f for f in self.families if isinstance(f, StateSetFamily)]
+        self.count_families = [f for f in self.families if isinstance(f, CountFamily)]
+        self.state_set_tails = {
+            family.name: _state_set_tails(family, active=state_sets == "active")
+            for family in self.state_set_families
+        }
+
+    def start(self, target: Target, memory: TargetMemory) -> Mapping:
+        """Begin to map one walk over the target's instances."""
+        return Mapping(self, target, memory)
+
+    def facts(self, target: Target, facts: ScaleSetFacts) -> Lines:
+        """Write the families about the scale set itself."""
+        prefix = _identity(target)
+        return {
+            family.name: lines.encode(errors="replace")
+            for family in self.families
+            if isinstance(family, FactsFamily)
+            and (lines := _write(family, prefix, family.rows(facts)))
+        }
+
+    def poll(self, target: Target, poll: PollState) -> Lines:
+        """Write the families about how the target's polls stand."""
+        prefix = _identity(target)
+        return {
+            family.name: lines.encode(errors="replace")
+            for family in self.families
+            if isinstance(family, PollFamily)
+            and (lines := _write(family, prefix, family.rows(poll)))
+        }
+
+
+class Mapping:
+    """One walk being mapped: `add` what comes, then `finish`."""
+
+    def __init__(self, mapper: Mapper, target: Target, memory: TargetMemory) -> None:
+        self._mapper = mapper
+        self._target = target
+        self._memory = memory
+        self._prefix = _identity(target)
+        self._seen: dict[str, str] = {}
+        self._lines: dict[str, list[str]] = {}
+        self._counts: dict[str, Counter[Labels]] = {
+            family.name: Counter() for family in mapper.count_families
+        }
+        self._details = InstanceArray()
+        self._errors: Counter[str] = Counter()
+        self._unknown_codes = 0
+
+    def add(self, instances: Iterable[Instance], problems: Iterable[Problem] = ()) -> None:
+        """Map some instances; one that was seen before in this walk is passed over.
+
+        A list that moves while it is paged repeats instances, and a series must not.
+        """
+        for problem in problems:
+            self._errors[family_of(problem.path)] += 1
+        for instance in instances:
+            azure_id = instance.instance_id or (instance.id or "").rpartition("/")[2]
+            key = azure_id.casefold()
+            if key in self._seen:
+                continue
+            self._seen[key] = self._memory.spellings.get(key, azure_id)
+            self._map(instance, self._seen[key])
+
+    def finish(self) -> MappedInstances:
+        """End the walk; the memory now holds what this walk has seen."""
+        self._memory.spellings = self._seen
+        lines = {name: "".join(parts) for name, parts in self._lines.items()}
+        for family in self._mapper.count_families:
+            rows = self._count_rows(family)
+            if text := _write(family, self._prefix, rows):
+                lines[family.name] = text
+        return MappedInstances(
+            lines={name: text.encode(errors="replace") for name, text in lines.items()},
+            series=sum(text.count("\n") for text in lines.values()),
+            instances=len(self._seen),
+            details=self._details.finish(),
+            mapping_errors=dict(self._errors),
+            unknown_codes=self._unknown_codes,
+        )
+
+    def _map(self, instance: Instance, instance_id: str) -> None:
+        reading = read_instance(
+            instance,
+            scale_set=self._target.scale_set,
+            instance_id=instance_id,
+            full=self._mapper.full,
+        )
+        if reading.failure_code is not None:
+            reading.failure_code = self._bounded(reading.failure_code)
+        self._unknown_codes += reading.unknown_codes
+        prefix = f'{self._prefix},instance_id="{escape(instance_id)}"'
+        for family in self._mapper.instance_families:
+            if rows := family.rows(reading):
+                text = _write(family, prefix, rows)
+                self._lines.setdefault(family.name, []).append(text)
+        for state_set in self._mapper.state_set_families:
+            state = state_set.state(reading)
+            if state is not None:
+                begin = state_set.name + "{" + prefix
+                self._lines.setdefault(state_set.name, []).extend(
+                    begin + tail for tail in self._mapper.state_set_tails[state_set.name][state]
+                )
+        for count in self._mapper.count_families:
+            self._counts[count.name].update(count.keys(reading))
+        self._details.add(reading)
+
+    def _count_rows(self, family: CountFamily) -> list[Row]:
+        counts = self._counts[family.name]
+        rows: dict[Labels, int] = dict.fromkeys(family.always, 0)
+        if family.beside is not None:
+            for key in counts:
+                rows.update(dict.fromkeys(family.beside(key), 0))
+        rows.update(counts)
+        return list(rows.items())
+
+    def _bounded(self, code: str) -> str:
+        codes = self._memory.failure_codes
+        if code not in codes:
+            if len(codes) >= FAILURE_CODES:
+                return "other"
+            codes.add(code)
+        return code
+
+
+def family_of(path: str) -> str:
+    """The first family that a field of Azure's answer feeds.
+
+    Args:
+        path: the field's path from the item on, as `Problem.path` has it; a path above or
+            below a declared source belongs to that source's family.
+    """
+    for near in (
+        lambda source: source == path,
+        lambda source: bool(source) and path.startswith((f"{source}.", f"{source}[")),
+        lambda source: source.startswith((f"{path}.", f"{path}[")),
+    ):
+        for family in CATALOGUE:
+            if any(near(source) for source in family.source):
+                return family.name
+    return "azure_vmss_instances"
+
+
+def _identity(target: Target) -> str:
+    scale_set = target.scale_set
+    names = (*SCALE_SET_LABELS, *(name for name, _ in target.labels))
+    values = (
+        scale_set.subscription_id,
+        scale_set.resource_group,
+        scale_set.name,
+        *(value for _, value in target.labels),
+    )
+    return label_pairs(names, values)
+
+
+def _write(family: Family, prefix: str, rows: Iterable[Row]) -> str:
+    begin = family.name + "{" + prefix
+    lines = []
+    for labels, value in rows:
+        if not isfinite(value):
+            continue
+        own = "," + label_pairs(family.labels, labels) if labels else ""
+        lines.append(f"{begin}{own}}} {number(value)}\n")
+    return "".join(lines)
+
+
+def _state_set_tails(family: StateSetFamily, *, active: bool) -> dict[str, list[str]]:
+    """What follows the identity in the lines of a state set, for each state that may hold."""
+    return {
+        holding: [
+            f',state="{state}"}} {int(state == holding)}\n'
+            for state in family.states
+            if not active or state == holding
+        ]
+        for holding in family.states
+    }
+
+
+__all__ = [
+    "INSTANCE_LABELS",
+    "InstanceReading",
+    "MappedInstances",
+    "Mapper",
+    "Mapping",
+    "TargetMemory",
+    "family_of",
+]
