@@ -22,16 +22,21 @@ _encoder = msgspec.json.Encoder()
 
 
 class InstanceArray:
-    """A JSON array of instances that grows, compressed at once (zlib)."""
+    """A JSON array of instances that grows, compressed at once (zlib).
 
-    def __init__(self) -> None:
+    Args:
+        messages: whether Azure's messages are in it (`web.messages`).
+    """
+
+    def __init__(self, *, messages: bool = True) -> None:
+        self._messages = messages
         self._compressor = zlib.compressobj(level=1)
         self._chunks: list[bytes] = []
         self._separator = b"["
 
     def add(self, reading: InstanceReading) -> None:
         """Append one instance."""
-        text = self._separator + _encoder.encode(_describe(reading))
+        text = self._separator + _encoder.encode(_describe(reading, messages=self._messages))
         self._separator = b","
         self._chunks.append(self._compressor.compress(text))
 
@@ -42,7 +47,7 @@ class InstanceArray:
         return b"".join(self._chunks)
 
 
-def _describe(reading: InstanceReading) -> dict[str, Any]:
+def _describe(reading: InstanceReading, *, messages: bool) -> dict[str, Any]:
     view = reading.view
     facts = {
         "instance_id": reading.instance_id,
@@ -59,6 +64,9 @@ def _describe(reading: InstanceReading) -> dict[str, Any]:
     }
     described: dict[str, Any] = {key: value for key, value in facts.items() if value is not None}
     described["statuses"] = list(_statuses(reading))
+    if not messages:
+        for status in described["statuses"]:
+            status.pop("message", None)
     return described
 
 

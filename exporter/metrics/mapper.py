@@ -16,7 +16,6 @@ from typing import Literal
 from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.catalogue.scale_set import tags_family
 from exporter.metrics.family import (
-    INSTANCE_LABELS,
     SCALE_SET_LABELS,
     CountFamily,
     FactsFamily,
@@ -29,7 +28,7 @@ from exporter.metrics.family import (
     StateSetFamily,
 )
 from exporter.metrics.instance_json import InstanceArray
-from exporter.metrics.reading import InstanceReading, read_instance
+from exporter.metrics.reading import read_instance
 from exporter.metrics.text import escape, label_pairs, number
 from exporter.model.instance_view import Instance, Problem
 from exporter.model.poll import PollState
@@ -84,6 +83,7 @@ class Mapper:
         full: whether instances are asked for without `$select`.
         state_sets: `full` for one series per known state, `active` for the one that holds.
         tags: the tags shown on `azure_vmss_tags_info`.
+        messages: whether Azure's messages are kept for the JSON of the instances.
     """
 
     def __init__(
@@ -93,6 +93,7 @@ class Mapper:
         full: bool = False,
         state_sets: Literal["full", "active"] = "full",
         tags: tuple[str, ...] = (),
+        messages: bool = True,
     ) -> None:
         families = families or FamilyFilter()
         declared = [
@@ -105,6 +106,7 @@ class Mapper:
             if families.serves(family.name, opt_in=family.opt_in) and (full or not family.full_only)
         )
         self.full = full
+        self.messages = messages
         self.instance_families = [f for f in self.families if isinstance(f, InstanceFamily)]
         self.state_set_families = [f for f in self.families if isinstance(f, StateSetFamily)]
         self.count_families = [f for f in self.families if isinstance(f, CountFamily)]
@@ -151,7 +153,7 @@ class Mapping:
         self._counts: dict[str, Counter[Labels]] = {
             family.name: Counter() for family in mapper.count_families
         }
-        self._details = InstanceArray()
+        self._details = InstanceArray(messages=mapper.messages)
         self._errors: Counter[str] = Counter()
         self._unknown_codes = 0
 
@@ -238,15 +240,17 @@ def family_of(path: str) -> str:
         path: the field's path from the item on, as `Problem.path` has it; a path above or
             below a declared source belongs to that source's family.
     """
-    for near in (
-        lambda source: source == path,
-        lambda source: bool(source) and path.startswith((f"{source}.", f"{source}[")),
-        lambda source: source.startswith((f"{path}.", f"{path}[")),
-    ):
-        for family in CATALOGUE:
-            if any(near(source) for source in family.source):
-                return family.name
-    return "azure_vmss_instances"
+    declared = [(source, family.name) for family in CATALOGUE for source in family.source]
+    above = [pair for pair in declared if pair[0] and _is_below(path, pair[0])]
+    if above:
+        # The nearest one tells most; of equals the first in the catalogue.
+        return max(above, key=lambda pair: len(pair[0]))[1]
+    below = [name for source, name in declared if source == path or _is_below(source, path)]
+    return below[0] if below else "azure_vmss_instances"
+
+
+def _is_below(path: str, ancestor: str) -> bool:
+    return path == ancestor or path.startswith((f"{ancestor}.", f"{ancestor}["))
 
 
 def _identity(target: Target) -> str:
@@ -282,14 +286,3 @@ def _state_set_tails(family: StateSetFamily, *, active: bool) -> dict[str, list[
         ]
         for holding in family.states
     }
-
-
-__all__ = [
-    "INSTANCE_LABELS",
-    "InstanceReading",
-    "MappedInstances",
-    "Mapper",
-    "Mapping",
-    "TargetMemory",
-    "family_of",
-]

@@ -15,7 +15,6 @@ from exporter.metrics.statuses import (
     ReadStatus,
     read_all,
     read_status,
-    split_code,
     worst,
 )
 from exporter.model.instance_view import (
@@ -344,16 +343,3 @@ def _first(texts: Iterable[str | None]) -> str:
 
 def _text(value: int | str | None) -> str | None:
     return None if value is None or value == "" else str(value)
-
-
-__all__ = [
-    "HEALTH_STATES",
-    "POWER_STATES",
-    "PROVISIONING_STATES",
-    "DiskReading",
-    "ExtensionReading",
-    "HandlerReading",
-    "InstanceReading",
-    "read_instance",
-    "split_code",
-]

@@ -1,0 +1,40 @@
+"""Azure's word to wait: no call of a throttled bucket goes out before `Retry-After`."""
+
+from __future__ import annotations
+
+from exporter.clock import Clock
+from exporter.telemetry import Telemetry
+
+DEFAULT_WAIT = 60.0
+"""Seconds to wait where Azure does not say: its windows are one minute long."""
+
+
+class Holds:
+    """Until when each (subscription, location) is asked to wait.
+
+    Azure's read limits are counted by subscription and region, over all its clients.
+    """
+
+    def __init__(self, *, clock: Clock, telemetry: Telemetry) -> None:
+        self._clock = clock
+        self._telemetry = telemetry
+        self._until: dict[tuple[str, str], float] = {}
+
+    def put(self, subscription_id: str, location: str, retry_after: float | None) -> None:
+        """Wait from now on; a wait that is in force is never shortened."""
+        wait = DEFAULT_WAIT if retry_after is None else max(0.0, retry_after)
+        key = (subscription_id.casefold(), location.casefold())
+        until = self._clock.monotonic() + wait
+        if until > self._until.get(key, 0.0):
+            self._until[key] = until
+            self._telemetry.gauge(
+                "azure_throttled_until_timestamp_seconds",
+                subscription_id=subscription_id,
+                location=location,
+                policy="",
+            ).set(self._clock.now() + wait)
+
+    def remaining(self, subscription_id: str, location: str) -> float:
+        """Seconds until a call may go out; 0 where none is held."""
+        key = (subscription_id.casefold(), location.casefold())
+        return max(0.0, self._until.get(key, 0.0) - self._clock.monotonic())

@@ -1,0 +1,258 @@
+"""The only place that builds things: it wires the rooms, keeps them running and stops them."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+import signal
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+from aiohttp import web
+
+from exporter.azure import credentials, endpoints
+from exporter.azure.client import AzureClient, new_session
+from exporter.clock import Clock, SystemClock
+from exporter.configuration import Configuration, load
+from exporter.metrics.catalogue import RESERVED_LABELS
+from exporter.metrics.family import FamilyFilter
+from exporter.metrics.mapper import Mapper
+from exporter.polling.lanes import Lanes
+from exporter.polling.poller import Poller, Retention
+from exporter.polling.scheduler import Scheduler
+from exporter.simulator.fleet import Fleet
+from exporter.simulator.server import SimulatedAzure
+from exporter.telemetry import Telemetry
+from exporter.web.addresses import ListenAddress, url_of
+from exporter.web.application import Site, make_application
+from exporter.web.exposition import Exposition
+from exporter.web.formats import TEXT
+
+SHUTDOWN_TIMEOUT = 2.0
+"""Seconds for scrapes under way at the end; the whole stop must take less than five."""
+
+_log = structlog.get_logger(__name__)
+
+
+class StartError(Exception):
+    """Something asked for on the command line cannot be had; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the command line asks for, beside the configuration."""
+
+    listen: tuple[ListenAddress, ...]
+    telemetry_path: str
+    version: str
+    python_version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exporter:
+    """All parts, wired: polling and what shows it."""
+
+    scheduler: Scheduler
+    exposition: Exposition
+    site: Site
+
+
+@asynccontextmanager
+async def build(
+    configuration: Configuration, text: str, options: Options, clock: Clock
+) -> AsyncIterator[Exporter]:
+    """Wire the rooms from a configuration, and close what they hold open at the end.
+
+    Args:
+        configuration: what to poll, and how.
+        text: the configuration file's content, for `config_hash`.
+        options: the command line's part.
+        clock: the time.
+    """
+    telemetry = Telemetry(version=options.version, python_version=options.python_version)
+    _tell_of_configuration(configuration, text, telemetry, clock)
+    azure, polling = configuration.azure, configuration.polling
+    allowed = FamilyFilter(
+        deny=tuple(configuration.metrics.deny), opt_in=tuple(configuration.metrics.opt_in)
+    )
+    mapper = Mapper(
+        families=allowed,
+        full=azure.detail == "full",
+        state_sets=configuration.metrics.state_sets,
+        tags=tuple(configuration.metrics.tags),
+        messages=configuration.web.messages,
+    )
+    async with AsyncExitStack() as stack:
+        session = await stack.enter_async_context(new_session())
+        where = endpoints.resolve(azure)
+        tokens = credentials.build(azure.credential, where, clock=clock)
+        stack.push_async_callback(tokens.close)
+        client = AzureClient(
+            session=session,
+            endpoints=where,
+            tokens=tokens,
+            telemetry=telemetry,
+            clock=clock,
+            api_version=azure.api_version,
+            detail=azure.detail,
+            timeout=polling.timeout,
+            deadline=polling.deadline,
+        )
+        poller = Poller(
+            source=client,
+            mapper=mapper,
+            telemetry=telemetry,
+            clock=clock,
+            retention=Retention(keep_for=polling.keep_for, deadline=polling.deadline),
+        )
+        records = tuple(poller.new_record(target) for target in configuration.targets())
+        scheduler = Scheduler(
+            records=records,
+            poller=poller,
+            waits=client,
+            lanes=Lanes(polling.concurrency),
+            clock=clock,
+        )
+        telemetry.gauge("targets").set(len(records))
+        telemetry.gauge("poll_lag_seconds").set_function(scheduler.lag)
+        exposition = Exposition(
+            records=records,
+            families=mapper.families,
+            allowed=allowed,
+            telemetry=telemetry,
+            clock=clock,
+        )
+        ready_at = clock.monotonic() + polling.deadline
+        site = Site(
+            exposition=exposition,
+            records=records,
+            clock=clock,
+            ready=lambda: clock.monotonic() >= ready_at or all(r.poll.tried for r in records),
+            version=options.version,
+            telemetry_path=options.telemetry_path,
+            messages=configuration.web.messages,
+        )
+        yield Exporter(scheduler=scheduler, exposition=exposition, site=site)
+
+
+async def run(configuration: Configuration, text: str, options: Options) -> int:
+    """Poll and serve until SIGTERM or SIGINT; the result is the exit code."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with (
+        build(configuration, text, options, SystemClock()) as exporter,
+        serving(exporter.site, options.listen) as addresses,
+    ):
+        for address in addresses:
+            _log.info("listening", address=address, metrics=address + options.telemetry_path)
+        return await _poll_until(exporter.scheduler, stop)
+
+
+async def run_once(configuration: Configuration, text: str, options: Options) -> int:
+    """Poll every scale set once and print the page; 1 if any set failed, said on stderr."""
+    async with build(configuration, text, options, SystemClock()) as exporter:
+        await exporter.scheduler.poll_once()
+        sys.stdout.write(exporter.exposition.page(TEXT).decode())
+        sys.stdout.flush()
+        failed = [record for record in exporter.scheduler.records if not record.poll.up]
+        for record in failed:
+            poll = record.poll
+            said = poll.message or "not polled: Azure asked to wait"
+            print(f"{record.target.scale_set}: {said}", file=sys.stderr)  # noqa: T201 - the answer
+        return 1 if failed else 0
+
+
+async def run_demo(options: Options, *, once: bool = False) -> int:
+    """Start the simulated Azure on loopback and run the exporter against it."""
+    token = secrets.token_urlsafe()
+    simulated = SimulatedAzure(Fleet.demo(), token=token)
+    await simulated.start()
+    _log.info("simulated Azure started", address=simulated.url)
+    try:
+        with tempfile.TemporaryDirectory(prefix="azure-vmss-exporter-") as folder:
+            token_file = Path(folder, "token")
+            token_file.write_text(token, encoding="utf-8")  # noqa: ASYNC240 - nothing runs yet
+            text = demo_configuration(simulated, token_file)
+            configuration = load(text, environment={}, reserved_labels=RESERVED_LABELS)
+            runner = run_once if once else run
+            return await runner(configuration, text, options)
+    finally:
+        await simulated.close()
+
+
+def demo_configuration(simulated: SimulatedAzure, token_file: Path) -> str:
+    """The configuration that polls every scale set of a simulated Azure."""
+    sets = "".join(
+        f"  - id: {scale_set.scale_set_id.resource_id}\n"
+        for scale_set in simulated.fleet.scale_sets
+    )
+    return (
+        f"azure:\n  cloud: custom\n  endpoint: {simulated.url}\n  audience: {simulated.url}\n"
+        f"  detail: full\n  credential: {{type: static, token_file: {token_file}}}\n"
+        # Two pages of one set every 15 s stay below Azure's ten calls a minute and set.
+        "polling: {interval: 15s}\n"
+        "metrics:\n  tags: [team, env]\n"
+        f"scale_sets:\n{sets}"
+    )
+
+
+@asynccontextmanager
+async def serving(site: Site, listen: tuple[ListenAddress, ...]) -> AsyncIterator[tuple[str, ...]]:
+    """Serve the site; the value is the addresses to open, with the ports that were taken.
+
+    Raises:
+        StartError: an address cannot be listened on.
+    """
+    runner = web.AppRunner(
+        make_application(site), access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT
+    )
+    await runner.setup()
+    try:
+        for address in listen:
+            try:
+                await web.TCPSite(runner, address.host, address.port).start()
+            except OSError as error:
+                name = f"{address.host or ''}:{address.port}"
+                raise StartError(
+                    f"cannot listen on {name}: {error.strerror or error}; "
+                    "choose another with --web.listen-address"
+                ) from None
+        yield tuple(dict.fromkeys(url_of(*address[:2]) for address in runner.addresses))
+    finally:
+        await runner.cleanup()
+
+
+async def _poll_until(scheduler: Scheduler, stop: asyncio.Event) -> int:
+    """Keep the beats going until the stop; 1 if they end before, which they never should."""
+    polling = asyncio.create_task(scheduler.run(), name="scheduler")
+    stopping = asyncio.create_task(stop.wait(), name="stop")
+    try:
+        await asyncio.wait({polling, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not stop.is_set():
+            _log.error("polling ended by itself", error=repr(polling.exception()))
+            return 1
+        _log.info("stopping")
+        return 0
+    finally:
+        for task in (polling, stopping):
+            task.cancel()
+        await asyncio.gather(polling, stopping, return_exceptions=True)
+
+
+def _tell_of_configuration(
+    configuration: Configuration, text: str, telemetry: Telemetry, clock: Clock
+) -> None:
+    digest = hashlib.sha256(text.encode()).digest()
+    telemetry.gauge("config_hash").set(int.from_bytes(digest[:6], "big"))
+    telemetry.gauge("config_last_reload_successful").set(1)
+    telemetry.gauge("config_last_reload_success_timestamp_seconds").set(clock.now())
+    for setting in configuration.inert_settings():
+        _log.warning("setting has no effect yet", setting=setting)

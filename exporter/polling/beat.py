@@ -1,0 +1,47 @@
+"""When a scale set is due: pure arithmetic on Unix times.
+
+Each set has a phase, a hash of its id, and is due wherever the time is its phase modulo the
+interval. So the sets spread over the interval by themselves, and neither a restart nor a second
+exporter changes who is due when. The first poll after a start comes earlier: nobody wants to
+wait a whole interval to see whether a configuration works.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+
+from exporter.model.scale_set import ScaleSetId
+
+START_SPACING = 0.1
+"""Seconds between two first polls: a small fleet shows up at once, a large one spreads out."""
+
+
+def phase_of(scale_set: ScaleSetId) -> float:
+    """The set's place in the interval, in [0, 1): the same in every process and letter case."""
+    digest = hashlib.sha256("/".join(scale_set.key).encode()).digest()
+    return int.from_bytes(digest[:6], "big") / 2**48
+
+
+def first_due(now: float, *, phase: float, interval: float, targets: int) -> float:
+    """When a set is polled first, as Unix time.
+
+    Args:
+        now: the time of the start.
+        phase: the set's phase.
+        interval: seconds between two polls.
+        targets: the number of sets that start together.
+    """
+    return now + phase * min(interval, START_SPACING * targets)
+
+
+def next_due(after: float, *, phase: float, interval: float) -> float:
+    """The first beat that is later than `after`, as Unix time.
+
+    Beats that a slow poll has missed are left out: they are not made up for.
+    """
+    offset = phase * interval
+    beat = math.floor((after - offset) / interval) + 1
+    due = beat * interval + offset
+    # Rounding may give back `after` itself, and a beat must never come twice.
+    return due if due > after else due + interval

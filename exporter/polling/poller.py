@@ -1,0 +1,255 @@
+"""One poll of one scale set: fetch, decode, map, swap; and what a failure leaves in place."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import structlog
+
+from exporter.azure.client import Restart
+from exporter.azure.errors import (
+    REASONS,
+    AzureError,
+    FlexibleNotSupported,
+    NotFound,
+    Throttled,
+)
+from exporter.clock import Clock
+from exporter.metrics.catalogue import CATALOGUE
+from exporter.metrics.mapper import MappedInstances, Mapper, family_of
+from exporter.model.instance_view import InstancePage, Problem
+from exporter.model.poll import PollState
+from exporter.model.scale_set import ScaleSetFacts, ScaleSetId, Target
+from exporter.polling.record import FactsSnapshot, Record, Snapshot
+from exporter.telemetry import Telemetry
+
+INSTANCES_AT_A_TIME = 50
+"""Instances mapped before the event loop gets its turn: some 15 ms of work."""
+
+FACTS_INTERVAL = 300.0
+"""Seconds between two GETs of a set: its facts change seldom."""
+
+INTERNAL = "internal"
+"""The reason of a failure that is the exporter's own fault."""
+
+_log = structlog.get_logger(__name__)
+
+
+class ScaleSetSource(Protocol):
+    """Where the answers come from: the Azure client, or a stand-in of a test."""
+
+    def instance_pages(
+        self, scale_set: ScaleSetId, *, location: str = ""
+    ) -> AsyncGenerator[InstancePage | Restart, None]:
+        """Walk over the set's instances, page by page; raises AzureError."""
+        ...
+
+    async def scale_set_facts(
+        self, scale_set: ScaleSetId, *, location: str = ""
+    ) -> tuple[ScaleSetFacts, list[Problem]]:
+        """Get the set itself; raises AzureError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long an answer is served while polls fail: `polling.keep_for` and `deadline`."""
+
+    keep_for: float
+    deadline: float
+
+    def seconds(self, interval: float) -> float:
+        """The time in force: never so short that two missed polls empty the page."""
+        return max(self.keep_for, 2 * interval + self.deadline)
+
+
+class Poller:
+    """Polls targets and keeps their records; knows nothing of when.
+
+    Args:
+        source: the Azure client.
+        mapper: the catalogue as configured.
+        telemetry: the exporter's own metrics.
+        clock: the time.
+        retention: how long answers are kept.
+    """
+
+    def __init__(
+        self,
+        *,
+        source: ScaleSetSource,
+        mapper: Mapper,
+        telemetry: Telemetry,
+        clock: Clock,
+        retention: Retention,
+    ) -> None:
+        self._source = source
+        self._mapper = mapper
+        self._telemetry = telemetry
+        self._clock = clock
+        self._retention = retention
+        # Counters start at 0 for every label set that can be known, or increase() misses the
+        # first failure.
+        for result in ("success", "failure"):
+            telemetry.counter("polls_total", result=result)
+        for reason in (*REASONS, INTERNAL):
+            telemetry.counter("poll_failures_total", reason=reason)
+        for family in CATALOGUE:
+            if any(family.source):
+                telemetry.counter("mapping_errors_total", family=family.name)
+
+    def new_record(self, target: Target) -> Record:
+        """The record of a target that was never polled: `azure_vmss_up` is 0."""
+        poll = PollState(interval=target.interval)
+        return Record(target=target, poll=poll, poll_lines=self._mapper.poll(target, poll))
+
+    async def poll(self, record: Record) -> AzureError | None:
+        """Poll the instances of one target and swap its snapshot.
+
+        Returns the error that made the poll fail, for the scheduler to act on; None after a
+        success, or after a fault of the exporter itself.
+        """
+        begun = self._clock.monotonic()
+        error: AzureError | None = None
+        try:
+            mapped = await self._walk(record)
+        except Throttled as throttled:
+            error = throttled
+            if throttled.sent:
+                self._failed(record, throttled.reason, str(throttled), begun)
+        except AzureError as failure:
+            error = failure
+            if isinstance(failure, NotFound):
+                self._gone(record)
+            self._failed(record, failure.reason, str(failure), begun)
+        except Exception:  # noqa: BLE001 - see the comment
+            # The one broad catch: a fault in one set's mapping must not end the other sets'
+            # polls. The traceback is logged and the last good snapshot stays.
+            _log.exception("poll broke", scale_set=str(record.target.scale_set))
+            self._failed(record, INTERNAL, "a fault of the exporter; see its log", begun)
+        else:
+            self._succeeded(record, mapped, begun)
+        return error
+
+    async def poll_facts(self, record: Record) -> AzureError | None:
+        """Get the facts of one target; a failure leaves the old ones and is logged."""
+        scale_set = record.target.scale_set
+        try:
+            facts, problems = await self._source.scale_set_facts(
+                scale_set, location=_location(record)
+            )
+        except AzureError as error:
+            _log.debug("facts not fetched", scale_set=str(scale_set), reason=error.reason)
+            return error
+        for problem in problems:
+            self._telemetry.counter("mapping_errors_total", family=family_of(problem.path)).inc()
+        kept = self._retention.seconds(FACTS_INTERVAL)
+        record.facts = FactsSnapshot(
+            facts=facts,
+            lines=self._mapper.facts(record.target, facts),
+            served_until=self._clock.monotonic() + kept,
+        )
+        self._put(record, replace(record.poll, model_last_success=self._clock.now()))
+        return None
+
+    async def _walk(self, record: Record) -> MappedInstances:
+        scale_set = record.target.scale_set
+        facts = record.live_facts(self._clock.monotonic())
+        if facts and facts.facts.is_flexible:
+            raise FlexibleNotSupported.of(scale_set)
+        mapping = self._mapper.start(record.target, record.memory)
+        pages = self._source.instance_pages(scale_set, location=_location(record))
+        async with aclosing(pages):
+            async for page in pages:
+                if isinstance(page, Restart):
+                    mapping = self._mapper.start(record.target, record.memory)
+                    continue
+                mapping.add((), page.problems)
+                for begin in range(0, len(page.instances), INSTANCES_AT_A_TIME):
+                    mapping.add(page.instances[begin : begin + INSTANCES_AT_A_TIME])
+                    await asyncio.sleep(0)
+        return mapping.finish()
+
+    def _succeeded(self, record: Record, mapped: MappedInstances, begun: float) -> None:
+        now = self._clock.monotonic()
+        duration = now - begun
+        kept = self._retention.seconds(record.poll.interval)
+        record.snapshot = Snapshot(mapped=mapped, served_until=now + kept)
+        record.missing = False
+        self._put(
+            record,
+            replace(
+                record.poll,
+                up=True,
+                tried=True,
+                reason=None,
+                message=None,
+                last_success=self._clock.now(),
+                duration=duration,
+            ),
+        )
+        self._count("success", duration)
+        for family, count in mapped.mapping_errors.items():
+            self._telemetry.counter("mapping_errors_total", family=family).inc(count)
+        self._telemetry.counter("unknown_status_codes_total").inc(mapped.unknown_codes)
+        scale_set = str(record.target.scale_set)
+        if record.failing_since is not None:
+            _log.info(
+                "scale set recovered",
+                scale_set=scale_set,
+                failing_seconds=round(now - record.failing_since),
+                failed_polls=record.failures,
+            )
+        record.failing_since, record.failures = None, 0
+        _log.debug(
+            "polled", scale_set=scale_set, instances=mapped.instances, seconds=round(duration, 3)
+        )
+
+    def _failed(self, record: Record, reason: str, message: str, begun: float) -> None:
+        duration = self._clock.monotonic() - begun
+        if reason != record.poll.reason:
+            _log.warning(
+                "scale set failing",
+                scale_set=str(record.target.scale_set),
+                reason=reason,
+                error=message,
+            )
+        if record.failing_since is None:
+            record.failing_since = self._clock.monotonic()
+        record.failures += 1
+        self._put(
+            record,
+            replace(
+                record.poll,
+                up=False,
+                tried=True,
+                reason=reason,
+                message=message,
+                duration=duration,
+            ),
+        )
+        self._count("failure", duration)
+        self._telemetry.counter("poll_failures_total", reason=reason).inc()
+
+    def _gone(self, record: Record) -> None:
+        """Believe a 404 when it comes the second time: Azure loses sets for moments."""
+        if record.missing:
+            record.snapshot = None
+            record.facts = None
+        record.missing = True
+
+    def _count(self, result: str, duration: float) -> None:
+        self._telemetry.counter("polls_total", result=result).inc()
+        self._telemetry.histogram("poll_duration_seconds").observe(duration)
+
+    def _put(self, record: Record, poll: PollState) -> None:
+        record.poll_lines = self._mapper.poll(record.target, poll)
+        record.poll = poll
+
+
+def _location(record: Record) -> str:
+    return (record.facts.facts.location or "").lower() if record.facts else ""

@@ -1,0 +1,72 @@
+"""What the exporter holds of each target: the last good snapshot, and how its polls stand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from exporter.metrics.mapper import Lines, MappedInstances, TargetMemory
+from exporter.model.poll import PollState
+from exporter.model.scale_set import ScaleSetFacts, Target
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One successful walk, ready to be served until a monotonic time."""
+
+    mapped: MappedInstances
+    served_until: float
+
+
+@dataclass(frozen=True, slots=True)
+class FactsSnapshot:
+    """The set's facts with their lines, ready to be served until a monotonic time."""
+
+    facts: ScaleSetFacts
+    lines: Lines
+    served_until: float
+
+
+@dataclass(slots=True)
+class Record:
+    """A target and all that is known of it. Its parts are replaced whole, never changed.
+
+    Attributes:
+        target: what is polled.
+        poll: how the polls stand.
+        poll_lines: the same as sample lines.
+        snapshot: the last good walk; None before the first, and once the set is gone.
+        facts: the set's facts.
+        memory: what the mapper keeps from poll to poll.
+        missing: whether Azure has answered 404 since the last success.
+        failing_since: monotonic time of the first failure in a row.
+        failures: the number of failures in a row.
+    """
+
+    target: Target
+    poll: PollState
+    poll_lines: Lines
+    snapshot: Snapshot | None = None
+    facts: FactsSnapshot | None = None
+    memory: TargetMemory = field(default_factory=TargetMemory)
+    missing: bool = False
+    failing_since: float | None = None
+    failures: int = 0
+
+    def live_snapshot(self, monotonic: float) -> Snapshot | None:
+        """The snapshot, unless it is older than data is kept."""
+        snapshot = self.snapshot
+        return snapshot if snapshot is not None and monotonic < snapshot.served_until else None
+
+    def live_facts(self, monotonic: float) -> FactsSnapshot | None:
+        """The facts, unless they are older than data is kept."""
+        facts = self.facts
+        return facts if facts is not None and monotonic < facts.served_until else None
+
+    def lines(self, monotonic: float) -> Iterable[Lines]:
+        """All sample lines that are served at that monotonic time."""
+        yield self.poll_lines
+        if facts := self.live_facts(monotonic):
+            yield facts.lines
+        if snapshot := self.live_snapshot(monotonic):
+            yield snapshot.mapped.lines

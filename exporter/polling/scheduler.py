@@ -1,0 +1,143 @@
+"""When polls happen: one beat per scale set, and none that can delay or end another."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Protocol
+
+import structlog
+
+from exporter.clock import Clock
+from exporter.model.scale_set import Target
+from exporter.polling.beat import first_due, next_due, phase_of
+from exporter.polling.lanes import Lanes
+from exporter.polling.poller import FACTS_INTERVAL, Poller
+from exporter.polling.record import Record
+
+FACTS_RETRY = 60.0
+"""Seconds until a failed GET of a set's facts is tried again."""
+
+_log = structlog.get_logger(__name__)
+
+
+class WaitTeller(Protocol):
+    """Tells how long Azure asked to wait; the Azure client does."""
+
+    def wait_for(self, subscription_id: str, location: str) -> float:
+        """Seconds until a call may go out; 0 where nothing is held back."""
+        ...
+
+
+class Scheduler:
+    """Keeps the beat of every target.
+
+    Args:
+        records: the targets, each with what is known of it.
+        poller: what polls them.
+        waits: who knows of Azure's `Retry-After`.
+        lanes: how many polls run at a time.
+        clock: the time.
+    """
+
+    def __init__(
+        self,
+        *,
+        records: Iterable[Record],
+        poller: Poller,
+        waits: WaitTeller,
+        lanes: Lanes,
+        clock: Clock,
+    ) -> None:
+        self.records = tuple(records)
+        self._poller = poller
+        self._waits = waits
+        self._lanes = lanes
+        self._clock = clock
+        # Unix time as it was at the start, carried on by the monotonic clock: a wall clock that
+        # is set forward or back must neither hold polls back nor make them bunch up.
+        self._epoch = clock.now() - clock.monotonic()
+        self._due: dict[Target, float] = {}
+
+    async def run(self) -> None:
+        """Poll until cancelled. A beat that ends by itself is a fault and ends the others."""
+        async with asyncio.TaskGroup() as group:
+            for record in self.records:
+                name = str(record.target.scale_set)
+                group.create_task(self._watched(self._beat, record), name=f"poll {name}")
+                group.create_task(self._watched(self._facts_beat, record), name=f"facts {name}")
+
+    async def poll_once(self) -> None:
+        """Poll every target once, facts included, and return when all have ended."""
+        async with asyncio.TaskGroup() as group:
+            for record in self.records:
+                group.create_task(self._once(record))
+
+    def lag(self) -> float:
+        """The largest delay, in seconds, of a poll that is due and has not begun."""
+        now = self._time()
+        return max((0.0, *(now - due for due in self._due.values())))
+
+    def _time(self) -> float:
+        return self._epoch + self._clock.monotonic()
+
+    async def _once(self, record: Record) -> None:
+        # First the facts: they tell a Flexible set and the location that limits are counted by.
+        async with self._lanes.slot(troubled=False):
+            await self._poller.poll_facts(record)
+            await self._poller.poll(record)
+
+    async def _watched(self, beat: Callable[[Record], Awaitable[None]], record: Record) -> None:
+        """Make sure that no beat ends unseen, whether by returning or by raising."""
+        try:
+            await beat(record)
+        except Exception:
+            _log.exception("beat broke", scale_set=str(record.target.scale_set))
+            raise
+        raise RuntimeError(f"the beat of {record.target.scale_set} ended by itself")
+
+    async def _beat(self, record: Record) -> None:
+        target = record.target
+        phase = phase_of(target.scale_set)
+        due = first_due(
+            self._time(), phase=phase, interval=target.interval, targets=len(self.records)
+        )
+        # The first poll is off the beat: half an interval at least lies between it and the next.
+        after = due + target.interval / 2
+        while True:
+            self._due[target] = due
+            await self._until_due(record, due, phase)
+            async with self._lanes.slot(troubled=record.failures > 0):
+                del self._due[target]
+                await self._poller.poll(record)
+            due = next_due(max(self._time(), after), phase=phase, interval=target.interval)
+            after = due
+
+    async def _until_due(self, record: Record, due: float, phase: float) -> None:
+        """Wait until a poll is due and allowed.
+
+        When a hold of Azure's ends, its sets start again spread over their interval: all at
+        once they would meet the next hold together.
+        """
+        target = record.target
+        await self._clock.sleep(due - self._time())
+        while wait := self._wait(record):
+            await self._clock.sleep(wait + phase * target.interval)
+
+    async def _facts_beat(self, record: Record) -> None:
+        target = record.target
+        phase = phase_of(target.scale_set)
+        due = first_due(
+            self._time(), phase=phase, interval=FACTS_INTERVAL, targets=len(self.records)
+        )
+        while True:
+            await self._until_due(record, due, phase)
+            async with self._lanes.slot(troubled=record.failures > 0):
+                error = await self._poller.poll_facts(record)
+            interval = FACTS_INTERVAL if error is None else FACTS_RETRY
+            due = next_due(max(self._time(), due) + interval / 2, phase=phase, interval=interval)
+
+    def _wait(self, record: Record) -> float:
+        facts = record.facts
+        location = (facts.facts.location or "") if facts else ""
+        return self._waits.wait_for(record.target.scale_set.subscription_id, location)

@@ -1,0 +1,149 @@
+"""The endpoints. None of them polls: they hand out what the polls have left ready."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from html import escape
+
+from aiohttp import web
+
+from exporter.clock import Clock
+from exporter.model.scale_set import ScaleSetId
+from exporter.polling.record import Record
+from exporter.web.exposition import Exposition
+from exporter.web.formats import accepts_gzip, choose_format
+from exporter.web.scale_set_json import describe, encode
+
+COMPRESS_LEVEL = 4
+"""Half the time of zlib's default for a few per cent more bytes, on exposition text."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """What the endpoints show.
+
+    Attributes:
+        exposition: the page of metrics.
+        records: the targets.
+        clock: the time.
+        ready: whether every target was tried, or the time for it is over.
+        version: the running version.
+        telemetry_path: the path of the metrics.
+        messages: whether Azure's messages are shown (`web.messages`).
+    """
+
+    exposition: Exposition
+    records: Sequence[Record]
+    clock: Clock
+    ready: Callable[[], bool]
+    version: str
+    telemetry_path: str = "/metrics"
+    messages: bool = True
+
+
+def make_application(site: Site) -> web.Application:
+    """Build the aiohttp application that serves the site."""
+    endpoints = _Endpoints(site)
+    application = web.Application()
+    application.add_routes(
+        [
+            web.get(site.telemetry_path, endpoints.metrics),
+            web.get("/-/healthy", endpoints.healthy),
+            web.get("/healthz", endpoints.healthy),
+            web.get("/-/ready", endpoints.ready),
+            web.get("/readyz", endpoints.ready),
+            web.get("/api/v1/scale_sets/{subscription}/{group}/{name}", endpoints.scale_set),
+        ]
+    )
+    if site.telemetry_path != "/":
+        application.router.add_get("/", endpoints.landing)
+    return application
+
+
+class _Endpoints:
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._by_key = {record.target.scale_set.key: record for record in site.records}
+
+    async def metrics(self, request: web.Request) -> web.Response:
+        page_format = choose_format(request.headers.get("Accept", ""))
+        names = frozenset(request.query.getall("name[]", ()))
+        body = self._site.exposition.page(page_format, names)
+        return await _respond(request, body, page_format.content_type)
+
+    async def healthy(self, _: web.Request) -> web.Response:
+        return web.Response(text="azure-vmss-exporter is healthy.\n")
+
+    async def ready(self, _: web.Request) -> web.Response:
+        if self._site.ready():
+            return web.Response(text="azure-vmss-exporter is ready.\n")
+        return web.Response(status=503, text="Not ready: not every scale set was tried yet.\n")
+
+    async def scale_set(self, request: web.Request) -> web.Response:
+        wanted = ScaleSetId(
+            request.match_info["subscription"],
+            request.match_info["group"],
+            request.match_info["name"],
+        )
+        record = self._by_key.get(wanted.key)
+        content_type = "application/json; charset=utf-8"
+        if record is None:
+            body = b'{"error":"not a scale set that is polled here"}\n'
+            return await _respond(request, body, content_type, status=404)
+        head, details = describe(record, self._site.clock, messages=self._site.messages)
+        body = await asyncio.to_thread(encode, head, details)
+        return await _respond(request, body, content_type)
+
+    async def landing(self, request: web.Request) -> web.Response:
+        rows = "".join(_landing_row(record) for record in self._site.records)
+        body = _LANDING.format(
+            version=escape(self._site.version),
+            metrics=escape(self._site.telemetry_path),
+            count=len(self._site.records),
+            rows=rows,
+        )
+        return await _respond(request, body.encode(), "text/html; charset=utf-8")
+
+
+async def _respond(
+    request: web.Request, body: bytes, content_type: str, *, status: int = 200
+) -> web.Response:
+    headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
+    if accepts_gzip(request.headers.get("Accept-Encoding", "")):
+        # One member: curl and others read no further than the first.
+        body = await asyncio.to_thread(gzip.compress, body, COMPRESS_LEVEL)
+        headers["Content-Encoding"] = "gzip"
+    return web.Response(status=status, body=body, headers=headers)
+
+
+def _landing_row(record: Record) -> str:
+    scale_set = record.target.scale_set
+    path = f"{scale_set.subscription_id}/{scale_set.resource_group}/{scale_set.name}"
+    state = "up" if record.poll.up else (record.poll.reason or "not polled yet")
+    instances = record.snapshot.mapped.instances if record.snapshot else ""
+    return (
+        f'<tr><td><a href="api/v1/scale_sets/{escape(path)}">{escape(scale_set.name)}</a></td>'
+        f"<td>{escape(scale_set.resource_group)}</td><td>{escape(state)}</td>"
+        f"<td>{instances}</td></tr>\n"
+    )
+
+
+_LANDING = """<!DOCTYPE html>
+<html lang="en">
+<head><meta charset="utf-8"><title>azure-vmss-exporter</title>
+<style>body {{ font-family: sans-serif; margin: 2em }} td, th {{ text-align: left;
+padding: 0.2em 1em 0.2em 0 }}</style></head>
+<body>
+<h1>azure-vmss-exporter</h1>
+<p>Version {version}. State of every VM in {count} Azure virtual machine scale sets.</p>
+<p><a href="{metrics}">Metrics</a> · <a href="-/healthy">Health</a> ·
+<a href="-/ready">Readiness</a></p>
+<table>
+<tr><th>Scale set</th><th>Resource group</th><th>State</th><th>Instances</th></tr>
+{rows}</table>
+</body>
+</html>
+"""

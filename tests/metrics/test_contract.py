@@ -1,0 +1,106 @@
+"""The names and labels that dashboards and rules depend on."""
+
+from __future__ import annotations
+
+from exporter.metrics.catalogue import CATALOGUE
+from exporter.metrics.catalogue.scale_set import tags_family
+from exporter.telemetry import OWN_METRICS
+
+# What waits for its own part of the work: the series guard and the transition counters.
+CONTRACT = """
+azure_vmss_up
+azure_vmss_poll_failure reason
+azure_vmss_last_success_timestamp_seconds
+azure_vmss_poll_interval_seconds
+azure_vmss_poll_duration_seconds
+azure_vmss_model_last_success_timestamp_seconds
+azure_vmss_info location sku orchestration_mode upgrade_policy priority eviction_policy
+azure_vmss_tags_info
+azure_vmss_capacity
+azure_vmss_instances
+azure_vmss_instances_by_power_state state
+azure_vmss_instances_by_provisioning_state state
+azure_vmss_instances_by_health_state state
+azure_vmss_instances_by_fault_domain availability_zone fault_domain
+azure_vmss_instances_by_vm_agent_version version
+azure_vmss_instances_by_vm_agent_state state
+azure_vmss_instances_by_latest_model_applied applied
+azure_vmss_disk_instances level
+azure_vmss_extension_instances extension level
+azure_vmss_instance_info instance_name computer_name os_name os_version hyper_v_generation vm_size vm_id provider_id
+azure_vmss_instance_placement_info fault_domain update_domain availability_zone
+azure_vmss_instance_power_state state
+azure_vmss_instance_provisioning_state state
+azure_vmss_instance_provisioning_failure code
+azure_vmss_instance_os_state state
+azure_vmss_instance_health_state state
+azure_vmss_instance_status_level status
+azure_vmss_instance_status_timestamp_seconds status
+azure_vmss_instance_latest_model_applied
+azure_vmss_instance_rdp_certificate_info thumbprint
+azure_vmss_instance_protection_info protect_from_scale_in protect_from_scale_set_actions
+azure_vmss_instance_maintenance_info customer_initiated_allowed last_result
+azure_vmss_instance_maintenance_window_start_timestamp_seconds window
+azure_vmss_instance_maintenance_window_end_timestamp_seconds window
+azure_vmss_vm_agent_info version
+azure_vmss_vm_agent_status_level
+azure_vmss_vm_agent_state state
+azure_vmss_vm_agent_status_timestamp_seconds
+azure_vmss_extension_handler_info handler version
+azure_vmss_extension_handler_status_level handler
+azure_vmss_extension_handler_state handler state
+azure_vmss_extension_handler_status_code handler
+azure_vmss_extension_info extension handler version
+azure_vmss_extension_status_level extension
+azure_vmss_extension_state extension state
+azure_vmss_extension_status_code extension
+azure_vmss_extension_status_timestamp_seconds extension
+azure_vmss_extension_substatus_level extension substatus state
+azure_vmss_disk_state disk state
+azure_vmss_disk_status_level disk
+azure_vmss_disk_status_timestamp_seconds disk
+azure_vmss_disk_encryption_state disk state
+"""
+OPT_IN = {
+    "azure_vmss_instance_rdp_certificate_info",
+    "azure_vmss_extension_handler_info",
+    "azure_vmss_extension_substatus_level",
+}
+OWN = {
+    "build_info",
+    "config_last_reload_successful",
+    "config_last_reload_success_timestamp_seconds",
+    "config_hash",
+    "polls_total",
+    "poll_failures_total",
+    "poll_duration_seconds",
+    "poll_lag_seconds",
+    "azure_requests_total",
+    "azure_request_duration_seconds",
+    "azure_throttled_total",
+    "azure_ratelimit_remaining",
+    "azure_throttled_until_timestamp_seconds",
+    "targets",
+    "series",
+    "exposition_bytes",
+    "mapping_errors_total",
+    "unknown_status_codes_total",
+}
+
+
+def test_the_catalogue_holds_every_family_with_its_labels() -> None:
+    lines = [line.split() for line in CONTRACT.strip().splitlines()]
+    expected = {name: tuple(labels) for name, *labels in lines}
+    assert {family.name: family.labels for family in CATALOGUE} == expected
+
+
+def test_only_the_named_families_are_opt_in() -> None:
+    assert {family.name for family in CATALOGUE if family.opt_in} == OPT_IN
+
+
+def test_tags_become_labels() -> None:
+    assert tags_family(("team", "cost-center")).labels == ("tag_team", "tag_cost_center")
+
+
+def test_the_exporters_own_metrics_have_their_names() -> None:
+    assert {metric.name for metric in OWN_METRICS} == OWN

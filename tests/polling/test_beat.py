@@ -1,0 +1,45 @@
+"""When a scale set is due."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.model.scale_set import ScaleSetId
+from exporter.polling.beat import first_due, next_due, phase_of
+
+NOW = 1_800_000_000.0
+
+
+def test_the_phase_is_the_same_in_every_letter_case() -> None:
+    assert phase_of(ScaleSetId("S", "RG", "Web")) == phase_of(ScaleSetId("s", "rg", "web"))
+
+
+def test_phases_spread_over_the_interval() -> None:
+    phases = sorted(phase_of(ScaleSetId("s", "rg", f"set-{number}")) for number in range(1000))
+    tenths = [sum(1 for phase in phases if phase // 0.1 == tenth) for tenth in range(10)]
+    assert min(tenths) > 60
+
+
+def test_a_small_fleet_is_polled_at_once_and_a_large_one_over_an_interval() -> None:
+    assert first_due(NOW, phase=0.99, interval=60.0, targets=5) - NOW < 0.5
+    assert first_due(NOW, phase=0.5, interval=60.0, targets=2500) - NOW == 30.0
+
+
+@given(
+    after=st.floats(1e9, 3e9),
+    phase=st.floats(0, 1, exclude_max=True),
+    interval=st.floats(0.1, 3600),
+)
+def test_the_next_beat_is_later_and_at_most_one_interval_away(
+    after: float, phase: float, interval: float
+) -> None:
+    due = next_due(after, phase=phase, interval=interval)
+    assert after < due <= after + interval * 1.001 + 1e-5
+
+
+def test_beats_do_not_drift() -> None:
+    due = next_due(NOW, phase=0.3, interval=30.0)
+    for _ in range(1000):
+        due = next_due(due, phase=0.3, interval=30.0)
+    assert abs((due - 0.3 * 30.0) % 30.0 - 0) < 1e-6
