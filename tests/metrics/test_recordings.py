@@ -32,6 +32,8 @@ def items_of(body: Any) -> list[dict[str, Any]] | None:
     """The VM items of a recorded body; None where it is neither a VM list nor a view."""
     if not isinstance(body, dict) or "virtualMachine" in body:
         return None
+    if not str(body.get("type", "virtualMachines")).lower().endswith("virtualmachines"):
+        return None  # one is the instance view of an extension, not of a VM
     if isinstance(body.get("value"), list):
         return list(body["value"])
     if "instanceView" in (body.get("properties") or {}):

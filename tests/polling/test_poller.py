@@ -1,0 +1,232 @@
+"""What a poll leaves behind, whether it succeeds or fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, MutableMapping
+from typing import Any
+
+import pytest
+from exporter.azure.client import RESTART
+
+from exporter.azure.errors import BrokenAnswer, NotFound, TimedOut
+from exporter.model.instance_view import Problem
+from exporter.model.scale_set import ScaleSetFacts
+from exporter.polling.poller import Poller, Retention
+from exporter.polling.record import Record
+from exporter.telemetry import Telemetry
+from support.answers import SUBSCRIPTION, instance
+from support.clock import FakeClock
+from support.source import FakeSource, page
+
+NewRecord = Callable[..., Record]
+
+
+def served(record: Record, clock: FakeClock) -> str:
+    text = b"".join(
+        text for lines in record.lines(clock.monotonic()) for text in lines.values()
+    ).decode()
+    identity = f'subscription_id="{SUBSCRIPTION}",resource_group="rg-web",scale_set="web"'
+    return text.replace("{" + identity + "}", "").replace(identity + ",", "")
+
+
+def own(telemetry: Telemetry, name: str, **labels: str) -> float | None:
+    return telemetry.registry.get_sample_value(f"azure_vmss_exporter_{name}", labels)
+
+
+async def test_before_the_first_poll_up_is_0_and_nothing_is_invented(
+    new_record: NewRecord, clock: FakeClock
+) -> None:
+    assert served(new_record(), clock) == ("azure_vmss_up 0\nazure_vmss_poll_interval_seconds 60\n")
+
+
+async def test_a_success_serves_the_instances_and_when_they_were_fetched(
+    poller: Poller,
+    source: FakeSource,
+    new_record: NewRecord,
+    clock: FakeClock,
+    telemetry: Telemetry,
+) -> None:
+    record = new_record()
+    source.pages["web"] = [page(instance({}, instance_id="1")), page(instance({}, instance_id="2"))]
+    assert await poller.poll(record) is None
+    text = served(record, clock)
+    assert "azure_vmss_up 1\n" in text
+    assert f"azure_vmss_last_success_timestamp_seconds {int(clock.now())}\n" in text
+    assert "azure_vmss_instances 2\n" in text
+    assert "azure_vmss_poll_failure" not in text
+    assert own(telemetry, "polls_total", result="success") == 1
+
+
+async def test_a_walk_that_fails_on_page_3_changes_nothing_served_but_up(
+    poller: Poller,
+    source: FakeSource,
+    new_record: NewRecord,
+    clock: FakeClock,
+    telemetry: Telemetry,
+) -> None:
+    record = new_record()
+    source.pages["web"] = [page(instance({}, instance_id=str(number))) for number in range(5)]
+    await poller.poll(record)
+    before = record.snapshot
+    source.pages["web"] = [*source.pages["web"][:2], BrokenAnswer("cut")]
+    error = await poller.poll(record)
+    assert isinstance(error, BrokenAnswer)
+    assert record.snapshot is before
+    text = served(record, clock)
+    assert "azure_vmss_up 0\n" in text
+    assert 'azure_vmss_poll_failure{reason="broken_answer"} 1\n' in text
+    assert "azure_vmss_instances 5\n" in text
+    assert own(telemetry, "poll_failures_total", reason="broken_answer") == 1
+
+
+async def test_a_restarted_walk_drops_what_it_had(
+    poller: Poller, source: FakeSource, new_record: NewRecord, clock: FakeClock
+) -> None:
+    record = new_record()
+    source.pages["web"] = [page(instance({}, instance_id="1")), RESTART, page(instance({}))]
+    await poller.poll(record)
+    assert "azure_vmss_instances 1\n" in served(record, clock)
+
+
+@pytest.mark.parametrize(
+    ("keep_for", "interval", "seconds"), [(600.0, 60.0, 600.0), (10.0, 60.0, 300.0)]
+)
+async def test_data_is_kept_to_the_second_and_never_shorter_than_two_intervals_and_a_deadline(
+    source: FakeSource,
+    new_record: NewRecord,
+    clock: FakeClock,
+    telemetry: Telemetry,
+    poller: Poller,
+    keep_for: float,
+    interval: float,
+    seconds: float,
+) -> None:
+    keeping = Poller(
+        source=source,
+        mapper=poller._mapper,
+        telemetry=telemetry,
+        clock=clock,
+        retention=Retention(keep_for=keep_for, deadline=180.0),
+    )
+    record = new_record(interval=interval)
+    await keeping.poll(record)
+    source.pages["web"] = [TimedOut("late")]
+    await clock.advance(seconds - 1)
+    await keeping.poll(record)
+    assert "azure_vmss_instances 0\n" in served(record, clock)
+    await clock.advance(1)
+    text = served(record, clock)
+    assert "azure_vmss_instances" not in text
+    assert "azure_vmss_last_success_timestamp_seconds" in text
+    assert "azure_vmss_up 0\n" in text
+
+
+async def test_a_404_is_believed_the_second_time(
+    poller: Poller, source: FakeSource, new_record: NewRecord, clock: FakeClock
+) -> None:
+    record = new_record()
+    source.pages["web"] = [page(instance({}))]
+    await poller.poll_facts(record)
+    await poller.poll(record)
+    source.pages["web"] = [NotFound("gone", missing="scale set")]
+    await poller.poll(record)
+    first = served(record, clock)
+    assert "azure_vmss_up 0\n" in first
+    assert "azure_vmss_instances 1\n" in first
+    await poller.poll(record)
+    second = served(record, clock)
+    assert "azure_vmss_instances" not in second
+    assert "azure_vmss_info" not in second
+    assert 'azure_vmss_poll_failure{reason="not_found"} 1\n' in second
+
+
+async def test_a_success_between_two_404s_means_that_the_set_is_there(
+    poller: Poller, source: FakeSource, new_record: NewRecord, clock: FakeClock
+) -> None:
+    record = new_record()
+    for step in (page(), NotFound("gone", missing="scale set"), page(), NotFound("gone", missing="scale set")):
+        source.pages["web"] = [step]
+        await poller.poll(record)
+    assert "azure_vmss_instances 0\n" in served(record, clock)
+
+
+async def test_a_fault_of_the_exporter_fails_the_poll_and_is_logged_with_its_traceback(
+    poller: Poller,
+    source: FakeSource,
+    new_record: NewRecord,
+    clock: FakeClock,
+    logs: list[MutableMapping[str, Any]],
+) -> None:
+    record = new_record()
+    source.pages["web"] = [ZeroDivisionError("a bug")]
+    assert await poller.poll(record) is None
+    assert 'azure_vmss_poll_failure{reason="internal"} 1\n' in served(record, clock)
+    assert [entry["event"] for entry in logs] == ["poll broke", "scale set failing"]
+    assert logs[0]["exc_info"] is True
+
+
+async def test_failing_and_recovered_are_said_once_each(
+    poller: Poller,
+    source: FakeSource,
+    new_record: NewRecord,
+    clock: FakeClock,
+    logs: list[MutableMapping[str, Any]],
+) -> None:
+    record = new_record()
+    source.pages["web"] = [TimedOut("late")]
+    for _ in range(3):
+        await poller.poll(record)
+        await clock.advance(60)
+    source.pages["web"] = [page()]
+    await poller.poll(record)
+    await poller.poll(record)
+    said = [entry for entry in logs if entry["log_level"] != "debug"]
+    assert [entry["event"] for entry in said] == ["scale set failing", "scale set recovered"]
+    assert said[0]["reason"] == "timeout"
+    assert said[1]["failing_seconds"] == 180
+    assert said[1]["failed_polls"] == 3
+
+
+async def test_facts_come_by_their_own_call_and_their_failure_leaves_them(
+    poller: Poller, source: FakeSource, new_record: NewRecord, clock: FakeClock
+) -> None:
+    record = new_record()
+    source.facts["web"] = ScaleSetFacts(location="WestEurope", capacity=3)
+    await poller.poll_facts(record)
+    source.facts["web"] = TimedOut("late")
+    await poller.poll_facts(record)
+    text = served(record, clock)
+    assert "azure_vmss_capacity 3\n" in text
+    assert 'location="westeurope"' in text
+    assert "azure_vmss_up 0\n" in text
+    assert f"azure_vmss_model_last_success_timestamp_seconds {int(clock.now())}\n" in text
+
+
+async def test_a_flexible_set_is_told_by_its_mode_and_costs_no_call(
+    poller: Poller, source: FakeSource, new_record: NewRecord, clock: FakeClock
+) -> None:
+    record = new_record()
+    source.facts["web"] = ScaleSetFacts(orchestration_mode="Flexible")
+    await poller.poll_facts(record)
+    await poller.poll(record)
+    assert source.polled["web"] == []
+    assert 'azure_vmss_poll_failure{reason="flexible"} 1\n' in served(record, clock)
+
+
+async def test_fields_left_out_and_unknown_codes_are_counted(
+    poller: Poller, source: FakeSource, new_record: NewRecord, telemetry: Telemetry
+) -> None:
+    odd = instance({"statuses": [{"code": "PowerState/hibernated", "level": "Grave"}]})
+    source.pages["web"] = [
+        page(odd, problems=(Problem("properties.instanceView.osName", "wrong type"),), lost=1)
+    ]
+    await poller.poll(new_record())
+    assert own(telemetry, "mapping_errors_total", family="azure_vmss_instance_info") == 1
+    assert own(telemetry, "unknown_status_codes_total") == 2
+
+
+async def test_counters_start_at_0_for_every_reason(poller: Poller, telemetry: Telemetry) -> None:
+    assert own(telemetry, "poll_failures_total", reason="throttled") == 0
+    assert own(telemetry, "poll_failures_total", reason="internal") == 0
+    assert own(telemetry, "mapping_errors_total", family="azure_vmss_disk_state") == 0
+    assert poller

@@ -1,0 +1,59 @@
+"""A stand-in for the Azure client, scripted by the test."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Callable
+
+from exporter.azure.client import Restart
+
+from exporter.clock import Clock
+from exporter.model.instance_view import Instance, InstancePage, Problem
+from exporter.model.scale_set import ScaleSetFacts, ScaleSetId
+
+Script = Callable[[ScaleSetId], "AsyncGenerator[InstancePage | Restart, None]"]
+
+
+class FakeSource:
+    """Answers with what the test has put for a set: pages, an error, or a wait without end."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.pages: dict[str, list[InstancePage | Restart | Exception | float]] = {}
+        self.facts: dict[str, ScaleSetFacts | Exception] = {}
+        self.polled: dict[str, list[float]] = defaultdict(list)
+        self.facts_polled: dict[str, list[float]] = defaultdict(list)
+        self.holds: dict[tuple[str, str], float] = {}
+
+    async def instance_pages(
+        self, scale_set: ScaleSetId, *, location: str = ""
+    ) -> AsyncGenerator[InstancePage | Restart, None]:
+        del location
+        self.polled[scale_set.name].append(self.clock.monotonic())
+        for step in self.pages.get(scale_set.name, [page()]):
+            if isinstance(step, Exception):
+                raise step
+            if isinstance(step, float):
+                await self.clock.sleep(step)
+                continue
+            yield step
+
+    async def scale_set_facts(
+        self, scale_set: ScaleSetId, *, location: str = ""
+    ) -> tuple[ScaleSetFacts, list[Problem]]:
+        del location
+        await asyncio.sleep(0)
+        self.facts_polled[scale_set.name].append(self.clock.monotonic())
+        facts = self.facts.get(scale_set.name, ScaleSetFacts(location="westeurope"))
+        if isinstance(facts, Exception):
+            raise facts
+        return facts, []
+
+    def wait_for(self, subscription_id: str, location: str) -> float:
+        until = self.holds.get((subscription_id, location), 0.0)
+        return max(0.0, until - self.clock.monotonic())
+
+
+def page(*instances: Instance, problems: tuple[Problem, ...] = (), lost: int = 0) -> InstancePage:
+    return InstancePage(list(instances), list(problems), lost)

@@ -1,0 +1,200 @@
+"""The endpoints, over real sockets."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from typing import TypeAlias
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
+
+from exporter.azure.errors import TimedOut
+from support.answers import SUBSCRIPTION, instance, samples
+from support.site import WebCase
+from support.source import page
+
+Client: TypeAlias = TestClient[web.Request, web.Application]
+
+VIEW = {
+    "statuses": [{"code": "PowerState/running", "level": "Info"}],
+    "extensions": [
+        {
+            "name": "setup",
+            "statuses": [
+                {"code": "ProvisioningState/failed/1", "level": "Error", "message": "exit code 1"}
+            ],
+        }
+    ],
+}
+PATH = f"/api/v1/scale_sets/{SUBSCRIPTION}/rg-web/web"
+
+
+async def text(client: Client, path: str = "/metrics", **headers: str) -> str:
+    response = await client.get(path, headers={"Accept-Encoding": "identity", **headers})
+    assert response.status == 200
+    return (await response.read()).decode()
+
+
+async def test_the_page_holds_every_series_once_and_its_families_together(
+    client: Client, case: WebCase
+) -> None:
+    case.source.pages["web"] = [page(instance(VIEW, instance_id="1"))]
+    await case.poll()
+    body = await text(client)
+    found = samples(body)
+    assert ("azure_vmss_exporter_targets", frozenset()) in found
+    names = [line.split()[2] for line in body.splitlines() if line.startswith("# TYPE ")]
+    assert len(set(names)) == len(names)
+    assert "azure_vmss_exporter_polls_total" in names
+    assert sum(1 for name, _ in found if name == "azure_vmss_up") == 2
+
+
+async def test_both_formats_hold_the_same_series(client: Client, case: WebCase) -> None:
+    case.source.pages["web"] = [page(instance(VIEW, instance_id="1"))]
+    await case.poll()
+    plain = {key for key in samples(await text(client)) if "exporter" not in key[0]}
+    answer = await text(client, Accept="application/openmetrics-text;version=1.0.0")
+    assert answer.endswith("# EOF\n")
+    assert answer.count("# EOF") == 1
+    rich = {
+        (sample.name, frozenset(sample.labels.items()))
+        for family in openmetrics(answer)
+        for sample in family.samples
+        if "exporter" not in sample.name
+    }
+    assert plain == rich
+
+
+@pytest.mark.parametrize(
+    ("accept", "content_type"),
+    [
+        ("*/*", "text/plain; version=0.0.4; charset=utf-8"),
+        (
+            "application/openmetrics-text;version=1.0.0",
+            "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        ),
+    ],
+)
+async def test_the_content_type_is_exact(client: Client, accept: str, content_type: str) -> None:
+    response = await client.get("/metrics", headers={"Accept": accept})
+    assert response.headers["Content-Type"] == content_type
+
+
+async def test_gzip_is_one_member(client: Client, case: WebCase) -> None:
+    await case.poll()
+    response = await client.get("/metrics", headers={"Accept-Encoding": "gzip"})
+    assert response.headers["Content-Encoding"] == "gzip"
+    body = await response.read()
+    member = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    page_text = member.decompress(body)
+    assert member.unused_data == b""
+    assert member.eof
+    assert b"azure_vmss_up" in page_text
+    assert gzip.decompress(body) == page_text
+
+
+async def test_name_filters_families_the_own_ones_too(client: Client, case: WebCase) -> None:
+    await case.poll()
+    body = await text(
+        client, "/metrics?name[]=azure_vmss_up&name[]=azure_vmss_exporter_polls_total"
+    )
+    assert {name for name, _ in samples(body)} == {
+        "azure_vmss_up",
+        "azure_vmss_exporter_polls_total",
+    }
+    assert await text(client, "/metrics?name[]=novelty") == ""
+
+
+async def test_counters_keep_their_filter_name_in_openmetrics(
+    client: Client, case: WebCase
+) -> None:
+    await case.poll()
+    body = await text(
+        client,
+        "/metrics?name[]=azure_vmss_exporter_polls_total",
+        Accept="application/openmetrics-text",
+    )
+    assert "# TYPE azure_vmss_exporter_polls counter" in body
+    assert "azure_vmss_exporter_polls_total{" in body
+
+
+async def test_denied_families_are_gone_the_own_ones_too(client: Client, case: WebCase) -> None:
+    await case.poll()
+    body = await text(client)
+    assert "azure_vmss_poll_duration_seconds" not in body
+    assert "azure_vmss_exporter_config_hash" not in body
+
+
+async def test_the_json_shows_every_status_with_its_message(client: Client, case: WebCase) -> None:
+    case.source.pages["web"] = [page(instance(VIEW, instance_id="1"))]
+    await case.poll()
+    case.clock.wall += 30
+    shown = json.loads(
+        await text(client, PATH.upper().replace("/API/V1/SCALE_SETS", "/api/v1/scale_sets"))
+    )
+    assert shown["scale_set"] == "web"
+    assert shown["up"] is True
+    assert shown["age_seconds"] == 30
+    assert shown["facts"]["location"] == "westeurope"
+    (machine,) = shown["instances"]
+    assert machine["power_state"] == "running"
+    assert [status.get("message") for status in machine["statuses"]] == [None, "exit code 1"]
+
+
+async def test_the_json_of_a_set_without_data_has_no_empty_list(
+    client: Client, case: WebCase
+) -> None:
+    case.source.pages["web"] = [TimedOut("the list took too long")]
+    await case.poll()
+    shown = json.loads(await text(client, PATH))
+    assert shown["instances"] is None
+    assert shown["up"] is False
+    assert shown["poll_failure"]["reason"] == "timeout"
+    assert "the list took too long" in shown["poll_failure"]["message"]
+
+
+async def test_a_set_that_is_not_polled_is_404(client: Client) -> None:
+    response = await client.get("/api/v1/scale_sets/s/g/other")
+    assert response.status == 404
+    assert "error" in await response.json()
+
+
+async def test_healthy_at_once_and_ready_when_every_set_was_tried(
+    client: Client, case: WebCase
+) -> None:
+    for path in ("/-/healthy", "/healthz"):
+        assert (await client.get(path)).status == 200
+    for path in ("/-/ready", "/readyz"):
+        assert (await client.get(path)).status == 503
+    case.ready = True
+    for path in ("/-/ready", "/readyz"):
+        assert (await client.get(path)).status == 200
+
+
+async def test_the_landing_page_names_the_sets_and_escapes(client: Client, case: WebCase) -> None:
+    await case.poll()
+    body = await text(client, "/")
+    assert "Version 1&lt;2." in body
+    assert f'href="api/v1/scale_sets/{SUBSCRIPTION}/rg-web/Batch"' in body
+
+
+async def test_the_page_tells_its_own_size(client: Client, case: WebCase) -> None:
+    await case.poll()
+    await text(client)
+    body = await text(client)
+    found = samples(body)
+    azure = [key for key in found if not key[0].startswith(("azure_vmss_exporter_",))]
+    assert found["azure_vmss_exporter_series", frozenset()] == len(azure)
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+async def test_nothing_can_be_written(client: Client, method: str) -> None:
+    assert (await client.request(method, "/metrics")).status == 405
+
+
+async def test_head_is_answered(client: Client) -> None:
+    assert (await client.head("/metrics")).status == 200
