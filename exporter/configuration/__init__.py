@@ -1,1 +1,20 @@
 """From the YAML file to a typed configuration; every problem is found at once."""
+
+from exporter.configuration.azure import Azure, Credential
+from exporter.configuration.errors import ConfigurationError
+from exporter.configuration.loading import load
+from exporter.configuration.scale_sets import Discovery, ScaleSet
+from exporter.configuration.settings import Configuration, Metrics, Polling, Web
+
+__all__ = [
+    "Azure",
+    "Configuration",
+    "ConfigurationError",
+    "Credential",
+    "Discovery",
+    "Metrics",
+    "Polling",
+    "ScaleSet",
+    "Web",
+    "load",
+]

@@ -1,0 +1,189 @@
+"""`azure`: which cloud is asked, how, and with which credential."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Annotated, Literal, NamedTuple
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
+
+from exporter.configuration.fields import Section, Surroundings, Text, expected, refused
+
+_API_VERSION = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(-[A-Za-z][A-Za-z0-9]*)?")
+_VISIBLE = re.compile(r"[!-~]+")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _scheme_and_host(text: str) -> tuple[str, str]:
+    """The parts of an address that has a host and, if any, a port in range; else empty ones."""
+    if not _VISIBLE.fullmatch(text) or "\\" in text:
+        return "", ""
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        return "", ""
+    return ("", "") if port == 0 else (parts.scheme, parts.hostname or "")
+
+
+def _address(text: str) -> str:
+    # No message shows the address: what is wrong may be the password in it.
+    if any(character in text for character in "@?#"):
+        raise refused("must have no user, no query and no fragment")
+    scheme, host = _scheme_and_host(text)
+    if not host:
+        raise refused("not an address such as https://management.example.com")
+    if scheme not in ("https", "http"):
+        raise refused("must begin with https://")
+    if scheme == "http" and not _is_loopback(host):
+        raise refused("must begin with https://; plain http is for loopback hosts only")
+    return text
+
+
+def _api_version(text: str) -> str:
+    if not _API_VERSION.fullmatch(text):
+        raise expected("an API version such as 2024-07-01 or 2016-04-30-preview")
+    return text
+
+
+Cloud = Literal["public", "usgovernment", "china", "custom"]
+
+CredentialType = Literal[
+    "default",
+    "managed_identity",
+    "workload_identity",
+    "client_secret",
+    "client_certificate",
+    "azure_cli",
+    "static",
+]
+
+Address = Annotated[str, AfterValidator(_address)]
+"""An https address, or a plain http one of a loopback host."""
+
+
+class _Uses(NamedTuple):
+    required: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+
+
+_USES: dict[CredentialType, _Uses] = {
+    "default": _Uses(),
+    "managed_identity": _Uses(optional=("client_id",)),
+    "workload_identity": _Uses(optional=("tenant_id", "client_id", "token_file")),
+    "client_secret": _Uses(
+        required=("tenant_id", "client_id"), optional=("client_secret", "client_secret_file")
+    ),
+    "client_certificate": _Uses(required=("tenant_id", "client_id", "certificate_path")),
+    "azure_cli": _Uses(optional=("tenant_id",)),
+    "static": _Uses(required=("token_file",)),
+}
+"""The fields that each type of credential uses."""
+
+
+class Credential(Section):
+    """`azure.credential`: how the exporter proves who it is.
+
+    Attributes:
+        type: one of azure-identity's credentials, or `static` for a bearer token in a file.
+        tenant_id: the directory.
+        client_id: the application, or the user-assigned identity of `managed_identity`.
+        client_secret: the application's secret; with `client_secret` exactly one of it and
+            `client_secret_file` is given.
+        client_secret_file: the path of a file with the secret.
+        certificate_path: the path of the application's certificate with its key.
+        token_file: the path of the bearer token, or of the federated token.
+    """
+
+    # A field that is not given has rules too.
+    model_config = ConfigDict(validate_default=True)
+
+    type: CredentialType = "default"
+    tenant_id: Text | None = None
+    client_id: Text | None = None
+    client_secret: Annotated[SecretStr, Field(min_length=1)] | None = None
+    client_secret_file: Text | None = None
+    certificate_path: Text | None = None
+    token_file: Text | None = None
+
+    @field_validator(
+        "tenant_id",
+        "client_id",
+        "client_secret",
+        "client_secret_file",
+        "certificate_path",
+        "token_file",
+    )
+    @classmethod
+    def _the_type_uses_it(
+        cls, value: str | SecretStr | None, info: ValidationInfo
+    ) -> str | SecretStr | None:
+        kind = info.data.get("type")
+        if kind is None:
+            return value
+        uses = _USES[kind]
+        if value is None and info.field_name in uses.required:
+            raise refused(f"is required for credential type {kind}")
+        if value is not None and info.field_name not in (*uses.required, *uses.optional):
+            raise refused(f"is not used by credential type {kind}")
+        return value
+
+    @field_validator("client_secret_file")
+    @classmethod
+    def _one_secret(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if info.data.get("type") != "client_secret" or "client_secret" not in info.data:
+            return value
+        if value is None and info.data["client_secret"] is None:
+            raise refused("is required where client_secret is not given")
+        if value is not None and info.data["client_secret"] is not None:
+            raise refused("give client_secret or client_secret_file, not both")
+        return value
+
+
+class Azure(Section):
+    """`azure`. The addresses are as the user wrote them, and None but for cloud `custom`.
+
+    Attributes:
+        cloud: which Azure; `custom` names the three addresses itself.
+        endpoint: the address of the Resource Manager.
+        audience: whom the token is for.
+        authority_host: who issues the token; None also where the credential asks nobody.
+        api_version: of `Microsoft.Compute`.
+        detail: `instance_view` asks for the smallest answers, `full` for all fields.
+        credential: how the exporter proves who it is.
+    """
+
+    model_config = ConfigDict(validate_default=True)
+
+    cloud: Cloud = "public"
+    endpoint: Address | None = None
+    audience: Address | None = None
+    authority_host: Address | None = None
+    api_version: Annotated[str, AfterValidator(_api_version)] = "2024-07-01"
+    detail: Literal["instance_view", "full"] = "instance_view"
+    credential: Credential = Field(default_factory=Credential)
+
+    @field_validator("endpoint", "audience", "authority_host")
+    @classmethod
+    def _the_cloud_uses_it(cls, value: str | None, info: ValidationInfo) -> str | None:
+        cloud = info.data.get("cloud")
+        if cloud is None:
+            return value
+        if cloud != "custom" and value is not None:
+            raise refused("is for cloud custom only")
+        # A static token and a managed identity come from no authority; unknown may be either.
+        asks_nobody = Surroundings.of(info).credential_type in (None, "static", "managed_identity")
+        optional = info.field_name == "authority_host" and asks_nobody
+        if cloud == "custom" and value is None and not optional:
+            raise refused("is required for cloud custom")
+        return value
