@@ -103,6 +103,7 @@ async def build(
             detail=azure.detail,
             timeout=polling.timeout,
             deadline=polling.deadline,
+            concurrency=polling.concurrency,
         )
         poller = Poller(
             source=client,
@@ -191,7 +192,7 @@ async def run_demo(options: Options, *, once: bool = False) -> int:
 def demo_configuration(simulated: SimulatedAzure, token_file: Path) -> str:
     """The configuration that polls every scale set of a simulated Azure."""
     sets = "".join(
-        f"  - id: {scale_set.scale_set_id.resource_id}\n"
+        f"  - id: {scale_set.identity.resource_id}\n"
         for scale_set in simulated.fleet.scale_sets
     )
     return (

@@ -1,0 +1,95 @@
+"""The command line as users meet it: exit codes and messages."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+import exporter
+from exporter import command
+from support.answers import samples
+from support.process import run
+
+pytestmark = pytest.mark.process
+
+GOOD = """\
+scale_sets:
+  - id: /subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rg/providers/Microsoft.Compute/virtualMachineScaleSets/web
+"""
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        command.main(["--version"])
+    assert end.value.code == 0
+    assert capsys.readouterr().out == f"azure-vmss-exporter {exporter.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--novelty"], "unrecognized arguments: --novelty"),
+        (["--web.listen-address=nowhere"], "expected host:port"),
+        (["--web.listen-address=:70000"], "expected a port"),
+        (["--web.telemetry-path=metrics"], "expected a path such as /metrics"),
+        (["--log.level=loud"], "invalid choice: 'loud'"),
+    ],
+)
+def test_a_bad_flag_is_exit_code_2_and_a_clear_message(
+    arguments: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        command.main(arguments)
+    assert end.value.code == 2
+    assert complaint in capsys.readouterr().err
+
+
+def test_config_check_of_a_good_file(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(GOOD)
+    ended = run("--config.check", folder=tmp_path)
+    assert (ended.returncode, ended.stdout) == (0, "config.yaml: good, 1 scale sets\n")
+
+
+def test_config_check_tells_every_problem_on_its_own_line(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(
+        GOOD + "    interval: 30 s\npolling:\n  concurency: 3\n  budget_share: 2\n"
+    )
+    ended = run("--config.check", folder=tmp_path)
+    assert ended.returncode == 2
+    assert ended.stdout == ""
+    assert sorted(line.split(": ")[1] for line in ended.stderr.splitlines()) == [
+        "polling.budget_share",
+        "polling.concurency",
+        "scale_sets[0].interval",
+    ]
+
+
+def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
+    ended = run(folder=tmp_path)
+    assert ended.returncode == 2
+    assert ended.stderr == (
+        "config.yaml: cannot be read: No such file or directory; "
+        "name the file with --config.file, or try --demo\n"
+    )
+
+
+def test_a_port_in_use_is_exit_code_2_and_a_clear_message(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ended = run("--demo", f"--web.listen-address=127.0.0.1:{port}", folder=tmp_path)
+    assert ended.returncode == 2
+    assert f"cannot listen on 127.0.0.1:{port}" in ended.stderr
+    assert "--web.listen-address" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_once_prints_the_page_and_the_reasons_of_failures(tmp_path: Path) -> None:
+    ended = run("--demo", "--once", "--log.level=error", folder=tmp_path)
+    found = samples(ended.stdout)
+    up = {dict(labels)["scale_set"]: v for (n, labels), v in found.items() if n == "azure_vmss_up"}
+    assert up["web"] == 1
+    assert up["game-servers"] == 0
+    assert ended.returncode == 1
+    assert "game-servers: scale set game-servers has Flexible orchestration" in ended.stderr
