@@ -139,7 +139,7 @@ class Telemetry:
 
     def __init__(self, *, version: str, python_version: str, process: bool = True) -> None:
         # The `_created` twins of counters would be families of their own in text 0.0.4.
-        prometheus_client.disable_created_metrics()
+        prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call] # theirs
         self.registry = CollectorRegistry(auto_describe=True)
         self._metrics: dict[str, Counter | Gauge | Histogram] = {}
         for metric in OWN_METRICS:

@@ -23,9 +23,8 @@ class Format:
 
     def own_families(self, collector: Collector) -> bytes:
         """Write what a prometheus_client collector holds, without the end of the page."""
-        # Both writers ask for a registry and use its collect() alone.
         write = generate_openmetrics if self.openmetrics else generate_latest
-        return write(collector).removesuffix(self.end)  # type: ignore[arg-type] # see above
+        return write(collector).removesuffix(self.end)
 
 
 TEXT = Format(content_type="text/plain; version=0.0.4; charset=utf-8", openmetrics=False)

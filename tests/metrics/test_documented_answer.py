@@ -7,7 +7,6 @@ so there is no timestamp series; nothing of that is an error.
 from __future__ import annotations
 
 from exporter.azure.decode import decode_instance_page
-
 from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.text import header
 from exporter.model.scale_set import ScaleSetId, Target

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from exporter.azure.decode import decode_instance_page
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from exporter.azure.decode import decode_instance_page
 from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.family import FamilyFilter
 from exporter.metrics.mapper import MappedInstances, Mapper

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from exporter.azure.decode import decode_instance_page
 
+from exporter.azure.decode import decode_instance_page
 from exporter.metrics.family import FamilyFilter
 from exporter.metrics.mapper import MappedInstances, Mapper
 from support.answers import RECORDINGS, WEB_TARGET, map_instances, recording, samples
@@ -54,9 +54,12 @@ def recorded_lists() -> list[Path]:
     ]
 
 
-@pytest.fixture(params=recorded_lists() or [None], ids=lambda path: path.stem if path else "none")
+NONE = Path("none")
+
+
+@pytest.fixture(params=recorded_lists() or [NONE], ids=lambda path: path.stem)
 def answer(request: pytest.FixtureRequest) -> tuple[list[dict[str, Any]], MappedInstances]:
-    if request.param is None:
+    if request.param is NONE:
         pytest.skip("Azure's recorded answers are not here")
     items = items_of(recording(request.param)["response"]["body"])
     assert items is not None

@@ -6,8 +6,8 @@ from collections.abc import Callable, MutableMapping
 from typing import Any
 
 import pytest
-from exporter.azure.client import RESTART
 
+from exporter.azure.client import RESTART
 from exporter.azure.errors import BrokenAnswer, NotFound, TimedOut
 from exporter.model.instance_view import Problem
 from exporter.model.scale_set import ScaleSetFacts
@@ -144,7 +144,12 @@ async def test_a_success_between_two_404s_means_that_the_set_is_there(
     poller: Poller, source: FakeSource, new_record: NewRecord, clock: FakeClock
 ) -> None:
     record = new_record()
-    for step in (page(), NotFound("gone", missing="scale set"), page(), NotFound("gone", missing="scale set")):
+    for step in (
+        page(),
+        NotFound("gone", missing="scale set"),
+        page(),
+        NotFound("gone", missing="scale set"),
+    ):
         source.pages["web"] = [step]
         await poller.poll(record)
     assert "azure_vmss_instances 0\n" in served(record, clock)
@@ -225,8 +230,8 @@ async def test_fields_left_out_and_unknown_codes_are_counted(
     assert own(telemetry, "unknown_status_codes_total") == 2
 
 
-async def test_counters_start_at_0_for_every_reason(poller: Poller, telemetry: Telemetry) -> None:
+@pytest.mark.usefixtures("poller")
+def test_counters_start_at_0_for_every_reason(telemetry: Telemetry) -> None:
     assert own(telemetry, "poll_failures_total", reason="throttled") == 0
     assert own(telemetry, "poll_failures_total", reason="internal") == 0
     assert own(telemetry, "mapping_errors_total", family="azure_vmss_disk_state") == 0
-    assert poller

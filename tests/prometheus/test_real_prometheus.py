@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
-from urllib.request import urlopen
 
 import pytest
 
 from support.answers import samples
+from support.http import fetch
 from support.process import ExporterProcess, running
 from support.waiting import eventually
 
@@ -65,8 +65,7 @@ def prometheus(folder: Path, target: str) -> Iterator[tuple[Query, Path]]:
 
     def query(expression: str) -> list[dict[str, Any]]:
         url = f"http://{address}/api/v1/query?query={quote(expression)}"
-        with urlopen(url, timeout=5) as answer:
-            found: list[dict[str, Any]] = json.load(answer)["data"]["result"]
+        found: list[dict[str, Any]] = json.loads(fetch(url))["data"]["result"]
         return found
 
     try:

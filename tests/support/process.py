@@ -12,9 +12,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.request import urlopen
 
 from support.answers import ROOT
+from support.http import fetch
 
 START_SECONDS = 20.0
 
@@ -31,10 +31,8 @@ class ExporterProcess:
         self.url = self._address()
 
     def get(self, path: str) -> str:
-        """The body of a page, as text."""
-        with urlopen(self.url + path, timeout=10) as answer:
-            body: bytes = answer.read()
-        return body.decode()
+        """The body of a page, as text, whatever its status."""
+        return fetch(self.url + path)
 
     def wait_for_log(self, pattern: str, seconds: float = START_SECONDS) -> re.Match[str]:
         """The first line from now on that has the pattern."""
