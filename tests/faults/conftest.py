@@ -1,0 +1,53 @@
+"""The whole way from a simulated Azure on real sockets to the page, on a clock that stands still."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from exporter.azure.client import AzureClient, new_session
+from exporter.azure.endpoints import Endpoints
+from exporter.azure.token_file import FileTokens
+from exporter.simulator.fleet import Fleet
+from exporter.simulator.server import SimulatedAzure
+from support.clock import FakeClock
+from support.pipeline import FLEET, TOKEN, Pipeline
+
+
+@pytest.fixture
+async def azure(clock: FakeClock) -> AsyncIterator[SimulatedAzure]:
+    simulated = SimulatedAzure(Fleet.from_yaml(FLEET), token=TOKEN, clock=clock)
+    await simulated.start()
+    yield simulated
+    await simulated.close()
+
+
+@pytest.fixture
+async def pipeline(
+    azure: SimulatedAzure, clock: FakeClock, tmp_path: Path
+) -> AsyncIterator[Pipeline]:
+    token_file = tmp_path / "token"
+    token_file.write_text(TOKEN)
+    tokens = FileTokens(str(token_file))
+    async with new_session() as session:
+        made = Pipeline(clock)
+        made.connect(
+            AzureClient(
+                session=session,
+                endpoints=Endpoints(resource_manager=azure.url, scope=f"{azure.url}/.default"),
+                tokens=tokens,
+                telemetry=made.telemetry,
+                clock=clock,
+                api_version="2024-07-01",
+                detail="instance_view",
+                # Real time: how long a test of a stalled answer takes.
+                timeout=0.5,
+                deadline=2.0,
+                concurrency=4,
+                body_limit=2 * 1024 * 1024,
+            )
+        )
+        yield made
+        await tokens.close()
