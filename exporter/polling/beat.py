@@ -26,13 +26,18 @@ def phase_of(scale_set: ScaleSetId) -> float:
 def first_due(now: float, *, phase: float, interval: float, targets: int) -> float:
     """When a set is polled first, as Unix time.
 
+    A fleet so large that it needs the whole interval for its start simply begins with its beats.
+
     Args:
         now: the time of the start.
         phase: the set's phase.
         interval: seconds between two polls.
         targets: the number of sets that start together.
     """
-    return now + phase * min(interval, START_SPACING * targets)
+    window = START_SPACING * targets
+    if window >= interval:
+        return next_due(now, phase=phase, interval=interval)
+    return now + phase * window
 
 
 def next_due(after: float, *, phase: float, interval: float) -> float:
