@@ -98,7 +98,8 @@ class _Endpoints:
         return await _respond(request, body, content_type)
 
     async def landing(self, request: web.Request) -> web.Response:
-        rows = "".join(_landing_row(record) for record in self._site.records)
+        monotonic = self._site.clock.monotonic()
+        rows = "".join(_landing_row(record, monotonic) for record in self._site.records)
         body = _LANDING.format(
             version=escape(self._site.version),
             metrics=escape(self._site.telemetry_path),
@@ -119,11 +120,12 @@ async def _respond(
     return web.Response(status=status, body=body, headers=headers)
 
 
-def _landing_row(record: Record) -> str:
+def _landing_row(record: Record, monotonic: float) -> str:
     scale_set = record.target.scale_set
+    snapshot = record.live_snapshot(monotonic)
     path = f"{scale_set.subscription_id}/{scale_set.resource_group}/{scale_set.name}"
     state = "up" if record.poll.up else (record.poll.reason or "not polled yet")
-    instances = record.snapshot.mapped.instances if record.snapshot else ""
+    instances = snapshot.mapped.instances if snapshot else ""
     return (
         f'<tr><td><a href="api/v1/scale_sets/{escape(path)}">{escape(scale_set.name)}</a></td>'
         f"<td>{escape(scale_set.resource_group)}</td><td>{escape(state)}</td>"

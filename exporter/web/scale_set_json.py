@@ -10,6 +10,17 @@ import msgspec
 from exporter.clock import Clock
 from exporter.polling.record import Record
 
+# Tags are not among them: metrics.tags says which of those may be shown, and where.
+_FACTS = (
+    "location",
+    "sku",
+    "capacity",
+    "orchestration_mode",
+    "upgrade_policy",
+    "priority",
+    "eviction_policy",
+)
+
 
 def describe(record: Record, clock: Clock, *, messages: bool) -> tuple[dict[str, Any], bytes]:
     """What is known of a scale set, and its instances as a compressed JSON array.
@@ -36,7 +47,7 @@ def describe(record: Record, clock: Clock, *, messages: bool) -> tuple[dict[str,
             None if poll.last_success is None else max(0.0, clock.now() - poll.last_success)
         ),
         "poll_interval_seconds": poll.interval,
-        "facts": msgspec.to_builtins(facts.facts) if facts else None,
+        "facts": {name: getattr(facts.facts, name) for name in _FACTS} if facts else None,
     }
     return head, snapshot.mapped.details if snapshot else b""
 

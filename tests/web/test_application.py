@@ -140,6 +140,7 @@ async def test_the_json_shows_every_status_with_its_message(client: Client, case
     assert shown["up"] is True
     assert shown["age_seconds"] == 30
     assert shown["facts"]["location"] == "westeurope"
+    assert "tags" not in shown["facts"]
     (machine,) = shown["instances"]
     assert machine["power_state"] == "running"
     assert [status.get("message") for status in machine["statuses"]] == [None, "exit code 1"]
