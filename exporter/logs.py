@@ -39,9 +39,10 @@ def configure(
         structlog.stdlib.ProcessorFormatter.remove_processors_meta,
         structlog.processors.format_exc_info,
         structlog.processors.EventRenamer("msg"),
+        _in_order,
         structlog.processors.JSONRenderer()
         if form == "json"
-        else structlog.processors.LogfmtRenderer(key_order=["ts", "level", "logger", "msg"]),
+        else structlog.processors.LogfmtRenderer(),
     ]
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(
@@ -67,3 +68,8 @@ def _short_level(_: object, __: str, event: EventDict) -> EventDict:
     if event.get("level") == "warning":
         event["level"] = "warn"
     return event
+
+
+def _in_order(_: object, __: str, event: EventDict) -> EventDict:
+    first = {key: event[key] for key in ("ts", "level", "logger", "msg") if key in event}
+    return {**first, **event}

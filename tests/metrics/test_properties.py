@@ -7,12 +7,13 @@ from typing import Any
 import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.azure.decode import decode_instance_page
 from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.family import FamilyFilter
 from exporter.metrics.mapper import MappedInstances, Mapper
-from exporter.metrics.text import header
+from exporter.metrics.text import header, label_pairs, number
 from exporter.model.scale_set import Target
 from support.answers import WEB, map_instances, samples
 
@@ -106,6 +107,16 @@ def mapped_answer(answer: dict[str, Any]) -> MappedInstances:
     return map_instances(*page.instances, target=target, mapper=mapper)
 
 
+def sample_lines(page: str) -> list[str]:
+    """The samples as prometheus_client reads them, written again."""
+    return [
+        f"{sample.name}{{{label_pairs(sample.labels, sample.labels.values())}}} "
+        f"{number(sample.value)}"
+        for family in text_string_to_metric_families(page)
+        for sample in family.samples
+    ]
+
+
 @settings(max_examples=300, deadline=None)
 @given(answers)
 def test_any_answer_maps_to_text_that_parses_back_without_duplicates(answer: Any) -> None:
@@ -117,6 +128,7 @@ def test_any_answer_maps_to_text_that_parses_back_without_duplicates(answer: Any
     )
     found = samples(page)
     assert len(found) == mapped.series
+    assert sample_lines(page) == [line for line in page.split("\n") if line and line[0] != "#"]
     instances = mapped.instances
     assert {v for (name, _), v in found.items() if name == "azure_vmss_instances"} == {instances}
     by_power_state = sum(

@@ -48,7 +48,7 @@ class ExporterProcess:
         return self.process.wait(timeout=seconds)
 
     def _address(self) -> str:
-        return self.wait_for_log(r"listening.*address=(http://\S+)")[1]
+        return self.wait_for_log(r"listening.*?(http://[^\s\"]+)")[1]
 
     def _read(self) -> None:
         assert self.process.stderr is not None

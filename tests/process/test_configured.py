@@ -1,0 +1,101 @@
+"""The exporter as a process, from a configuration file, against a simulated Azure of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from support.answers import ROOT, SUBSCRIPTION, samples
+from support.process import run, running
+from support.waiting import eventually
+
+pytestmark = pytest.mark.process
+
+TOKEN = "a-token-that-must-not-show"
+FLEET = f"""\
+subscription_id: {SUBSCRIPTION}
+scale_sets:
+  - {{name: web, resource_group: rg-web, size: 3}}
+  - {{name: slow, resource_group: rg-web, size: 3}}
+"""
+STALLED = FLEET + "faults: [{kind: stalled, scale_set: slow}]\n"
+
+
+@contextmanager
+def simulated_azure(folder: Path, fleet: str) -> Iterator[str]:
+    (folder / "fleet.yaml").write_text(fleet)
+    (folder / "token").write_text(TOKEN)
+    command = [
+        sys.executable,
+        "-m",
+        "exporter.simulator",
+        f"--fleet.file={folder}/fleet.yaml",
+        f"--token-file={folder}/token",
+        "--web.listen-address=127.0.0.1:0",
+    ]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield process.stdout.readline().split()[-1]
+        finally:
+            process.terminate()
+            assert process.wait(timeout=5) == 0
+
+
+def configuration(folder: Path, url: str, *names: str) -> str:
+    sets = "".join(
+        f"  - {{subscription_id: {SUBSCRIPTION}, resource_group: rg-web, name: {name}}}\n"
+        for name in names
+    )
+    (folder / "config.yaml").write_text(
+        f"azure:\n  cloud: custom\n  endpoint: {url}\n  audience: {url}\n"
+        f"  credential: {{type: static, token_file: {folder}/token}}\n"
+        f"polling: {{interval: 1s, state_dir: {folder}/state}}\nscale_sets:\n{sets}"
+    )
+    return f"--config.file={folder}/config.yaml"
+
+
+def test_one_hanging_set_delays_neither_the_other_nor_the_end(tmp_path: Path) -> None:
+    with simulated_azure(tmp_path, STALLED) as url:
+        flag = configuration(tmp_path, url, "web", "slow")
+        with running(flag, "--log.level=debug", "--log.format=json") as exporter:
+
+            def polled_three_times() -> bool | None:
+                found = samples(exporter.get("/metrics?name[]=azure_vmss_exporter_polls_total"))
+                done = found.get(
+                    ("azure_vmss_exporter_polls_total", frozenset({("result", "success")}))
+                )
+                return True if done and done >= 3 else None
+
+            assert eventually(polled_three_times, seconds=15)
+            found = samples(exporter.get("/metrics?name[]=azure_vmss_up"))
+            up = {dict(labels)["scale_set"]: value for (_, labels), value in found.items()}
+            assert up == {"web": 1, "slow": 0}
+            assert "Not ready" in exporter.get("/-/ready")
+            assert exporter.stop() == 0
+            assert TOKEN not in "".join(exporter.log)
+            assert any("setting has no effect yet" in line for line in exporter.log)
+
+
+def test_once_exits_0_when_every_set_was_polled(tmp_path: Path) -> None:
+    with simulated_azure(tmp_path, FLEET) as url:
+        ended = run(configuration(tmp_path, url, "web", "slow"), "--once")
+    assert ended.returncode == 0
+    instances = [v for (n, _), v in samples(ended.stdout).items() if n == "azure_vmss_instances"]
+    assert instances == [3, 3]
+
+
+def test_once_names_what_does_not_exist(tmp_path: Path) -> None:
+    with simulated_azure(tmp_path, FLEET) as url:
+        ended = run(configuration(tmp_path, url, "web", "typo"), "--once", "--log.level=error")
+    assert ended.returncode == 1
+    assert f"{SUBSCRIPTION}/rg-web/typo: " in ended.stderr
+    assert "check the scale set's name" in ended.stderr
+    assert "Traceback" not in ended.stderr
