@@ -103,7 +103,6 @@ async def build(
             detail=azure.detail,
             timeout=polling.timeout,
             deadline=polling.deadline,
-            concurrency=polling.concurrency,
         )
         poller = Poller(
             source=client,
@@ -192,8 +191,7 @@ async def run_demo(options: Options, *, once: bool = False) -> int:
 def demo_configuration(simulated: SimulatedAzure, token_file: Path) -> str:
     """The configuration that polls every scale set of a simulated Azure."""
     sets = "".join(
-        f"  - id: {scale_set.identity.resource_id}\n"
-        for scale_set in simulated.fleet.scale_sets
+        f"  - id: {scale_set.identity.resource_id}\n" for scale_set in simulated.fleet.scale_sets
     )
     return (
         f"azure:\n  cloud: custom\n  endpoint: {simulated.url}\n  audience: {simulated.url}\n"

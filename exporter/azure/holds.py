@@ -12,7 +12,9 @@ DEFAULT_WAIT = 60.0
 class Holds:
     """Until when each (subscription, location) is asked to wait.
 
-    Azure's read limits are counted by subscription and region, over all its clients.
+    Compute's read limits are counted by subscription and region, over all its clients; those of
+    the Resource Manager by subscription. A hold without a location is one of a whole
+    subscription: Azure said so, or the region is not known yet.
     """
 
     def __init__(self, *, clock: Clock, telemetry: Telemetry) -> None:
@@ -20,8 +22,17 @@ class Holds:
         self._telemetry = telemetry
         self._until: dict[tuple[str, str], float] = {}
 
-    def put(self, subscription_id: str, location: str, retry_after: float | None) -> None:
-        """Wait from now on; a wait that is in force is never shortened."""
+    def put(
+        self, subscription_id: str, location: str, retry_after: float | None, *, policy: str = ""
+    ) -> None:
+        """Wait from now on; a wait that is in force is never shortened.
+
+        Args:
+            subscription_id: whose calls wait.
+            location: the region; empty for all of the subscription's.
+            retry_after: seconds as Azure says; None where it does not say.
+            policy: the limit that was exceeded, for the metric.
+        """
         wait = DEFAULT_WAIT if retry_after is None else max(0.0, retry_after)
         key = (subscription_id.casefold(), location.casefold())
         until = self._clock.monotonic() + wait
@@ -31,10 +42,13 @@ class Holds:
                 "azure_throttled_until_timestamp_seconds",
                 subscription_id=subscription_id,
                 location=location,
-                policy="",
+                policy=policy,
             ).set(self._clock.now() + wait)
 
     def remaining(self, subscription_id: str, location: str) -> float:
         """Seconds until a call may go out; 0 where none is held."""
-        key = (subscription_id.casefold(), location.casefold())
-        return max(0.0, self._until.get(key, 0.0) - self._clock.monotonic())
+        subscription = subscription_id.casefold()
+        until = max(
+            self._until.get((subscription, place), 0.0) for place in ("", location.casefold())
+        )
+        return max(0.0, until - self._clock.monotonic())

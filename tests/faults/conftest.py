@@ -45,7 +45,6 @@ async def pipeline(
                 # Real time: how long a test of a stalled answer takes.
                 timeout=0.5,
                 deadline=2.0,
-                concurrency=4,
                 body_limit=2 * 1024 * 1024,
             )
         )

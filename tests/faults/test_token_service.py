@@ -34,7 +34,6 @@ async def test_the_exporter_waits_for_the_token_service_and_then_polls(
                 detail="instance_view",
                 timeout=5.0,
                 deadline=10.0,
-                concurrency=4,
             )
         )
         down = azure.faults.append(Fault(kind="status", status=400, operation="token"))

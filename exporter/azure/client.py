@@ -1,0 +1,327 @@
+"""The Azure client: one request at a time, and the walk over the pages of a list.
+
+No request is repeated on its own account: the next poll does that. The two exceptions are one
+fresh token after a 401, and one new start of a walk whose `nextLink` Azure no longer knows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Literal
+
+import aiohttp
+import structlog
+from yarl import URL
+
+import exporter
+from exporter.azure.challenge import claims_of
+from exporter.azure.decode import decode_instance_page, decode_scale_set
+from exporter.azure.endpoints import Endpoints
+from exporter.azure.errors import BrokenAnswer, Rejected, Throttled, TimedOut
+from exporter.azure.failures import Answer, failure_of, not_json
+from exporter.azure.holds import Holds
+from exporter.azure.links import instances_url, next_url, scale_set_url
+from exporter.azure.ratelimit import remaining_of_arm, remaining_of_compute
+from exporter.azure.session import new_session, proxy_for
+from exporter.azure.tokens import TokenSource
+from exporter.azure.translation import FOREIGN, translate
+from exporter.clock import Clock
+from exporter.model.instance_view import InstancePage, Problem
+from exporter.model.scale_set import ScaleSetFacts, ScaleSetId
+from exporter.telemetry import Telemetry
+
+__all__ = ["RESTART", "AzureClient", "Restart", "new_session"]
+
+BODY_LIMIT = 64 * 1024 * 1024
+"""Bytes of one page after decompression: a hundred times what 120 instances need."""
+
+PAGE_LIMIT = 1000
+"""Pages of one walk: a set has 1000 instances at most, so even one on each page fits."""
+
+LIST_INSTANCES = "list_instances"
+GET_SCALE_SET = "get_scale_set"
+
+_ERROR_BODY_LIMIT = 1024 * 1024
+_ACTIONS = {
+    LIST_INSTANCES: "Microsoft.Compute/virtualMachineScaleSets/virtualMachines/read",
+    GET_SCALE_SET: "Microsoft.Compute/virtualMachineScaleSets/read",
+}
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """Comes between the pages of a walk that begins again: forget the pages so far.
+
+    Azure gives out a `nextLink` and sometimes declines it later. The pages of the second start
+    are complete in themselves.
+    """
+
+
+RESTART = Restart()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Call:
+    """Whom a request is for: the labels and the words for its failure."""
+
+    operation: str
+    scale_set: ScaleSetId
+    location: str
+
+
+class AzureClient:
+    """Asks the Azure Resource Manager about scale sets.
+
+    Every method raises AzureError only, and CancelledError.
+
+    Args:
+        session: of `new_session`; the caller closes it.
+        endpoints: the cloud.
+        tokens: where the bearer token comes from; the caller closes it.
+        telemetry: counts requests, durations, throttling and what remains of read limits.
+        clock: the time.
+        api_version: of `Microsoft.Compute`.
+        detail: `full` for all fields of the instances, else their instance view only.
+        timeout: seconds for one request, from the connection to the end of the body.
+        deadline: seconds for a walk with all its requests.
+        body_limit: bytes of one answer after decompression.
+        page_limit: pages of one walk.
+    """
+
+    def __init__(
+        self,
+        *,
+        session: aiohttp.ClientSession,
+        endpoints: Endpoints,
+        tokens: TokenSource,
+        telemetry: Telemetry,
+        clock: Clock,
+        api_version: str,
+        detail: Literal["instance_view", "full"],
+        timeout: float,
+        deadline: float,
+        body_limit: int = BODY_LIMIT,
+        page_limit: int = PAGE_LIMIT,
+    ) -> None:
+        self._session = session
+        self._endpoints = endpoints
+        self._tokens = tokens
+        self._telemetry = telemetry
+        self._clock = clock
+        self._api_version = api_version
+        self._full = detail == "full"
+        self._timeout = aiohttp.ClientTimeout(total=timeout)
+        self._deadline = deadline
+        self._body_limit = body_limit
+        self._page_limit = page_limit
+        self._holds = Holds(clock=clock, telemetry=telemetry)
+        self._proxy = proxy_for(endpoints)
+        for operation in _ACTIONS:
+            telemetry.histogram("azure_request_duration_seconds", operation=operation)
+
+    def wait_for(self, subscription_id: str, location: str) -> float:
+        """Seconds for which Azure asked to be left alone; 0 where a request may go out."""
+        return self._holds.remaining(subscription_id, location)
+
+    async def instance_pages(
+        self, scale_set: ScaleSetId, *, location: str = ""
+    ) -> AsyncGenerator[InstancePage | Restart, None]:
+        """Walk over a set's instances (`VirtualMachineScaleSetVMs_List`), page by page.
+
+        The walk is complete only when it ends without an exception: a walk that fails on page
+        three says nothing about the instances that were not on the first two. Close it with
+        `contextlib.aclosing`. The time that the caller takes between pages counts to the deadline.
+
+        Args:
+            scale_set: whose instances.
+            location: the set's region where known; the limits are counted by it.
+
+        Yields:
+            The pages in Azure's order; at most once RESTART, after which the pages begin anew.
+
+        Raises:
+            AzureError: the walk failed.
+        """
+        call = _Call(operation=LIST_INSTANCES, scale_set=scale_set, location=location)
+        first = instances_url(
+            self._endpoints, scale_set, api_version=self._api_version, full=self._full
+        )
+        when = asyncio.get_running_loop().time() + self._deadline
+        url, visited, restarted = first, {str(first)}, False
+        while True:
+            try:
+                body = await self._by(when, url, call)
+            except Rejected as error:
+                if restarted or url == first or not error.stale_link:
+                    raise
+                restarted = True
+            else:
+                page = decode_instance_page(body)
+                following = self._following(page, visited)
+                yield page
+                if following is None:
+                    return
+                url = following
+                continue
+            _log.debug("walk restarted", scale_set=str(scale_set))
+            url, visited = first, {str(first)}
+            yield RESTART
+
+    async def scale_set_facts(
+        self, scale_set: ScaleSetId, *, location: str = ""
+    ) -> tuple[ScaleSetFacts, list[Problem]]:
+        """Get the set itself (`VirtualMachineScaleSets_Get`): its facts, and what was left out.
+
+        Raises:
+            AzureError: the request failed.
+        """
+        call = _Call(operation=GET_SCALE_SET, scale_set=scale_set, location=location)
+        url = scale_set_url(self._endpoints, scale_set, api_version=self._api_version)
+        when = asyncio.get_running_loop().time() + self._deadline
+        return decode_scale_set(await self._by(when, url, call))
+
+    def _following(self, page: InstancePage, visited: set[str]) -> URL | None:
+        """The next page's address, which is None on the last one, noted as visited."""
+        if page.next_link is None:
+            return None
+        url = next_url(page.next_link, self._endpoints, api_version=self._api_version)
+        if str(url) in visited:
+            raise BrokenAnswer("nextLink leads back to a page that was read")
+        if len(visited) >= self._page_limit:
+            raise BrokenAnswer(f"the list has more than {self._page_limit} pages")
+        visited.add(str(url))
+        return url
+
+    async def _by(self, when: float, url: URL, call: _Call) -> bytes:
+        """The body of one GET, before a time of the event loop's clock.
+
+        The walk's deadline is set around each request, not around the walk: a generator must not
+        cancel its caller's code between two pages.
+        """
+        try:
+            async with asyncio.timeout_at(when):
+                return await self._get(url, call)
+        except TimeoutError:
+            raise TimedOut(f"not done within {self._deadline:g} s") from None
+
+    async def _get(self, url: URL, call: _Call) -> bytes:
+        token = await self._tokens.get()
+        # After the token, which may take its time to come.
+        self._heed_hold(call)
+        answer = await self._send(url, token, call)
+        if answer.status == HTTPStatus.UNAUTHORIZED:
+            claims = claims_of(answer.headers.getall("WWW-Authenticate", []))
+            token = await self._tokens.get(claims=claims, stale=token)
+            self._heed_hold(call)
+            answer = await self._send(url, token, call)
+        if answer.status == HTTPStatus.OK:
+            if not answer.may_be_json:
+                raise not_json(answer)
+            return answer.body
+        error = failure_of(
+            answer,
+            scale_set=call.scale_set,
+            action=_ACTIONS[call.operation],
+            now=self._clock.now(),
+        )
+        if isinstance(error, Throttled):
+            self._note_throttling(error, call)
+        _log.debug("request failed", scale_set=str(call.scale_set), error=error.message)
+        raise error
+
+    async def _send(self, url: URL, token: str, call: _Call) -> Answer:
+        """One request on the wire, counted and timed, whatever its status."""
+        headers = self._headers(url, token)
+        begun = self._clock.monotonic()
+        code = "error"
+        try:
+            async with self._session.get(
+                url,
+                headers=headers,
+                allow_redirects=False,
+                timeout=self._timeout,
+                proxy=self._proxy.address if self._proxy else None,
+                proxy_headers=self._proxy.headers if self._proxy else None,
+            ) as response:
+                self._note_limits(response, call)
+                body = await self._body(response)
+                code = str(response.status)
+                return Answer(response.status, response.headers, body)
+        except FOREIGN as error:
+            raise translate(error, what=call.operation) from None
+        finally:
+            duration = self._clock.monotonic() - begun
+            self._telemetry.counter(
+                "azure_requests_total", operation=call.operation, code=code
+            ).inc()
+            self._telemetry.histogram(
+                "azure_request_duration_seconds", operation=call.operation
+            ).observe(duration)
+
+    def _headers(self, url: URL, token: str) -> dict[str, str]:
+        """The request's headers. This is the one place where a token is put into a request."""
+        if not self._endpoints.may_have_token(url):
+            raise BrokenAnswer("the address is not the configured endpoint's")
+        return {
+            "Authorization": f"Bearer {token}",
+            "Accept": "application/json",
+            "Accept-Encoding": "gzip",
+            "User-Agent": f"azure-vmss-exporter/{exporter.__version__}",
+        }
+
+    async def _body(self, response: aiohttp.ClientResponse) -> bytes:
+        """The body up to the limit; of an answer that failed, as much as there is."""
+        failed = response.status != HTTPStatus.OK
+        limit = min(_ERROR_BODY_LIMIT, self._body_limit) if failed else self._body_limit
+        body = bytearray()
+        try:
+            async for chunk in response.content.iter_any():
+                body += chunk
+                if len(body) > limit:
+                    response.close()
+                    if failed:
+                        break
+                    raise BrokenAnswer(f"the answer is longer than {limit} bytes")
+        except aiohttp.ClientPayloadError:
+            # The status says more than the end of a body that broke off.
+            if not failed:
+                raise
+        return bytes(body)
+
+    def _heed_hold(self, call: _Call) -> None:
+        wait = self.wait_for(call.scale_set.subscription_id, call.location)
+        if wait > 0:
+            raise Throttled(
+                f"not sent: Azure asked to wait {wait:.0f} s more", retry_after=wait, sent=False
+            )
+
+    def _note_limits(self, response: aiohttp.ClientResponse, call: _Call) -> None:
+        # The Resource Manager's limits are not the region's, so these have no location.
+        for location, found in (
+            (call.location, remaining_of_compute(response.headers)),
+            ("", remaining_of_arm(response.headers)),
+        ):
+            for policy, remaining in found.items():
+                self._telemetry.gauge(
+                    "azure_ratelimit_remaining",
+                    subscription_id=call.scale_set.subscription_id,
+                    location=location,
+                    policy=policy,
+                ).set(remaining)
+
+    def _note_throttling(self, error: Throttled, call: _Call) -> None:
+        subscription_id = call.scale_set.subscription_id
+        self._telemetry.counter(
+            "azure_throttled_total",
+            subscription_id=subscription_id,
+            location=call.location,
+            policy=error.policy,
+        ).inc()
+        # The Resource Manager counts by subscription, Compute by subscription and region.
+        location = "" if error.layer == "arm" else call.location
+        self._holds.put(subscription_id, location, error.retry_after, policy=error.policy)

@@ -1,0 +1,239 @@
+"""Azure's JSON as the structures of `exporter.model`. Pure: bytes in, values out.
+
+A page is decoded in one go. Only where that fails, it is read again item by item and field by
+field, so that one odd instance never loses the others. Absent stays absent, and what is left out
+is reported as a Problem.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, NamedTuple
+
+import msgspec
+from msgspec import Meta, Raw, Struct
+
+from exporter.azure.errors import BrokenAnswer
+from exporter.azure.salvage import salvage
+from exporter.model.instance_view import Instance, InstancePage, Problem
+from exporter.model.scale_set import ScaleSetFacts
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+# Escapes of a JSON string, read in order so that an escaped backslash is not taken for one.
+_ESCAPE = re.compile(
+    rb"(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+    rb"|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+    rb"|\\."
+)
+
+
+class _Page(Struct, rename="camel"):
+    value: list[Instance]
+    next_link: str | None = None
+
+
+class _Sku(Struct):
+    name: str | None = None
+    capacity: Annotated[int, Meta(ge=0, le=2**31 - 1)] | None = None
+
+
+class _UpgradePolicy(Struct):
+    mode: str | None = None
+
+
+class _Profile(Struct, rename="camel"):
+    priority: str | None = None
+    eviction_policy: str | None = None
+
+
+class _ScaleSetProperties(Struct, rename="camel"):
+    orchestration_mode: str | None = None
+    upgrade_policy: _UpgradePolicy | None = None
+    virtual_machine_profile: _Profile | None = None
+
+
+class _ScaleSet(Struct):
+    location: str | None = None
+    sku: _Sku | None = None
+    tags: dict[str, str | None] | None = None
+    properties: _ScaleSetProperties | None = None
+
+
+_PAGE = msgspec.json.Decoder(_Page)
+_ENVELOPE = msgspec.json.Decoder(dict[str, Raw])
+_ITEMS = msgspec.json.Decoder(list[Raw])
+_LINK = msgspec.json.Decoder(str | None)
+_SCALE_SET = msgspec.json.Decoder(_ScaleSet)
+
+
+class ErrorDetail(NamedTuple):
+    """One of the `details` of an error body; empty where absent."""
+
+    code: str = ""
+    message: str = ""
+    target: str = ""
+
+
+class ErrorBody(NamedTuple):
+    """Azure's error body; empty where it has no such field, or is no error body at all."""
+
+    code: str = ""
+    message: str = ""
+    target: str = ""
+    details: tuple[ErrorDetail, ...] = ()
+
+
+def decode_instance_page(body: bytes) -> InstancePage:
+    """Decode one page of `VirtualMachineScaleSetVMs_List`.
+
+    An item is left out whole only if it is no object, or has neither `id` nor `instanceId`. Where
+    `instanceId` is missing, the last part of `id` stands for it.
+
+    Raises:
+        BrokenAnswer: the body is no JSON object, has no list `value`, or its `nextLink` is neither
+            text nor null.
+    """
+    problems: list[Problem] = []
+    try:
+        found, next_link, lost = _found(_text(body), problems)
+    except RecursionError:
+        raise BrokenAnswer("the answer is nested too deeply") from None
+    instances = [instance for instance in found if _identify(instance)]
+    nameless = len(found) - len(instances)
+    problems += [Problem(path="", reason="no id and no instanceId")] * nameless
+    return InstancePage(
+        instances=instances, problems=problems, lost=lost + nameless, next_link=next_link or None
+    )
+
+
+def decode_scale_set(body: bytes) -> tuple[ScaleSetFacts, list[Problem]]:
+    """Decode `VirtualMachineScaleSets_Get`.
+
+    Raises:
+        BrokenAnswer: the body is no JSON object.
+    """
+    problems: list[Problem] = []
+    try:
+        scale_set = _scale_set(_text(body), problems)
+    except RecursionError:
+        raise BrokenAnswer("the answer is nested too deeply") from None
+    if scale_set is None:
+        raise BrokenAnswer("the answer is no JSON object")
+    sku = scale_set.sku or _Sku()
+    properties = scale_set.properties or _ScaleSetProperties()
+    profile = properties.virtual_machine_profile
+    facts = ScaleSetFacts(
+        location=scale_set.location,
+        sku=sku.name,
+        capacity=sku.capacity,
+        orchestration_mode=properties.orchestration_mode,
+        upgrade_policy=properties.upgrade_policy.mode if properties.upgrade_policy else None,
+        has_profile=profile is not None,
+        priority=profile.priority if profile else None,
+        eviction_policy=profile.eviction_policy if profile else None,
+        tags={key: tag for key, tag in (scale_set.tags or {}).items() if tag is not None},
+    )
+    return facts, problems
+
+
+def decode_error(body: bytes) -> ErrorBody:
+    """Decode an error body, wrapped in `error` or not. Never raises: what is odd is empty."""
+    try:
+        found = msgspec.json.decode(body.removeprefix(_BYTE_ORDER_MARK))
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return ErrorBody()
+    if isinstance(found, dict) and isinstance(found.get("error"), dict):
+        found = found["error"]
+    if not isinstance(found, dict):
+        return ErrorBody()
+    details = found.get("details")
+    return ErrorBody(
+        code=_text_of(found, "code"),
+        message=_text_of(found, "message"),
+        target=_text_of(found, "target"),
+        details=tuple(
+            ErrorDetail(_text_of(part, "code"), _text_of(part, "message"), _text_of(part, "target"))
+            for part in (details if isinstance(details, list) else ())
+            if isinstance(part, dict)
+        ),
+    )
+
+
+def _found(body: bytes, problems: list[Problem]) -> tuple[list[Instance], str | None, int]:
+    try:
+        page = _PAGE.decode(body)
+    except (msgspec.DecodeError, UnicodeError):
+        return _slowly(body, problems)
+    return page.value, page.next_link, 0
+
+
+def _scale_set(body: bytes, problems: list[Problem]) -> _ScaleSet | None:
+    try:
+        return _SCALE_SET.decode(body)
+    except (msgspec.DecodeError, UnicodeError):
+        return salvage(_mended(body), _ScaleSet, problems)
+
+
+def _slowly(body: bytes, problems: list[Problem]) -> tuple[list[Instance], str | None, int]:
+    """Item by item: the instances, the next link and the number of items that are no objects."""
+    try:
+        envelope = _ENVELOPE.decode(_mended(body))
+    except msgspec.ValidationError:
+        raise BrokenAnswer("the answer is no JSON object") from None
+    except (msgspec.DecodeError, UnicodeError):
+        raise BrokenAnswer("the answer is no valid JSON") from None
+    if "value" not in envelope:
+        raise BrokenAnswer("the answer has no value: it is no list")
+    try:
+        items = _ITEMS.decode(envelope["value"])
+    except msgspec.DecodeError:
+        raise BrokenAnswer("the answer's value is no list") from None
+    try:
+        next_link = _LINK.decode(envelope["nextLink"]) if "nextLink" in envelope else None
+    except msgspec.DecodeError:
+        # Taking it for the last page would make instances disappear.
+        raise BrokenAnswer("the answer's nextLink is no text") from None
+    instances: list[Instance] = []
+    for item in items:
+        problems_of_item: list[Problem] = []
+        instance = salvage(item, Instance, problems_of_item)
+        if instance is None:
+            problems.append(Problem(path="", reason="no object"))
+        else:
+            instances.append(instance)
+            if _identify(instance):
+                problems += problems_of_item
+    return instances, next_link, len(items) - len(instances)
+
+
+def _identify(instance: Instance) -> bool:
+    """Fill in a missing `instanceId` from `id`; whether there is one in the end."""
+    if not (instance.instance_id and instance.instance_id.strip()):
+        instance.instance_id = (instance.id or "").strip().rstrip("/").rpartition("/")[2] or None
+    return instance.instance_id is not None
+
+
+def _text(body: bytes) -> bytes:
+    """The body without a byte order mark, once it is known to be UTF-8.
+
+    msgspec looks at the fields it reads only, and an answer is never half valid.
+    """
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        raise BrokenAnswer("the answer is no valid UTF-8") from None
+    return body.removeprefix(_BYTE_ORDER_MARK)
+
+
+def _mended(body: bytes) -> bytes:
+    """The body with every half of a surrogate pair replaced by U+FFFD.
+
+    A message cut in the middle of an emoji has one, which JSON allows, and msgspec refuses the
+    whole page for it.
+    """
+    return _ESCAPE.sub(lambda found: rb"\ufffd" if found[2] else found[0], body)
+
+
+def _text_of(found: dict[str, Any], name: str) -> str:
+    value = found.get(name)
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,234 @@
+"""What can go wrong between the exporter and Azure, sorted by what the operator does about it.
+
+    AzureError
+    |-- Unauthenticated       authentication  no token, or Azure refuses it
+    |-- Forbidden             permission      the identity lacks an RBAC action
+    |-- NotFound              not_found       no such scale set, resource group or subscription
+    |-- Throttled             throttled       a read limit is used up
+    |-- FlexibleNotSupported  flexible        the set is of Flexible orchestration
+    |-- Rejected              rejected        Azure understands the request and declines it
+    |-- ServerFailed          server_error    Azure failed
+    |-- Unreachable           connection      no connection: DNS, TCP, TLS or a proxy
+    |-- TimedOut              timeout         no answer, or not the whole of it, in time
+    `-- BrokenAnswer          broken_answer   an answer that is not what Azure sends
+
+The room lets no other exception out, but `CancelledError`. No message ever holds a token, a secret
+or a body; the part that Azure worded has gone through `clean`.
+"""
+
+# ruff: noqa: N818 - the names say what happened, and the base class that they are errors.
+
+from __future__ import annotations
+
+import re
+from typing import ClassVar, Literal
+
+from exporter.model.scale_set import ScaleSetId
+
+LONGEST_QUOTE = 200
+"""Characters of a foreign message that are kept."""
+
+_MARKUP = re.compile(r"<[a-zA-Z!?/].*", re.DOTALL)
+_SECRETS = (
+    # A JSON web token, signed or not.
+    re.compile(r"eyJ[\w-]{5,}(?:\.[\w-]*)*"),
+    re.compile(r"(?i)\b(?:bearer|basic)\s+[\w.~+/=-]{8,}"),
+    re.compile(
+        r"(?i)\b(?:sig|signature|password|client_secret|client_assertion|access_token"
+        r"|refresh_token|assertion|skiptoken)[\"']?\s*[=:]\s*[\"']?[^\s&\"',;]+"
+    ),
+)
+_NOT_PRINTED = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+
+
+def clean(text: str) -> str:
+    """One short line of a foreign message: no markup, nothing that looks like a secret."""
+    text = _MARKUP.sub("", text[:10_000])
+    for secret in _SECRETS:
+        text = secret.sub("<secret>", text)
+    text = _NOT_PRINTED.sub(" ", text).strip()
+    return text if len(text) <= LONGEST_QUOTE else text[: LONGEST_QUOTE - 1] + "…"
+
+
+class AzureError(Exception):
+    """A request to Azure, or a walk of several, that gave no usable answer.
+
+    `str()` of it is one line for people: what failed, then what to do.
+
+    Attributes:
+        message: what failed.
+        reason: the label value of `poll_failures_total`; one of `REASONS`.
+        advice: what the operator should do.
+    """
+
+    reason: ClassVar[str]
+    advice: str
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.message}; {self.advice}"
+
+
+class Unauthenticated(AzureError):
+    """No token could be got, or Azure answered 401 to a fresh one too."""
+
+    reason = "authentication"
+    advice = "check azure.credential, and that the identity exists in the subscription's tenant"
+
+
+class Forbidden(AzureError):
+    """HTTP 403: the identity may not read this.
+
+    Attributes:
+        action: the RBAC action that is missing.
+        scope: where it is missing, as Azure says; else empty.
+    """
+
+    reason = "permission"
+    advice = "grant the missing action, for example with the role Reader on the resource group"
+
+    def __init__(self, message: str, *, action: str, scope: str = "") -> None:
+        super().__init__(message)
+        self.action = action
+        self.scope = scope
+        where = f" on {scope}" if scope else " on the resource group"
+        self.advice = (
+            f"grant the identity the action {action}{where}, for example with the role Reader; "
+            "a fresh role assignment takes some minutes"
+        )
+
+
+Missing = Literal["scale set", "resource group", "subscription"]
+"""What a `NotFound` is about."""
+
+_NOT_FOUND_ADVICE: dict[Missing, str] = {
+    "scale set": "check the scale set's name and resource group, or take it off the configuration",
+    "resource group": "check the name of the resource group in the configuration",
+    "subscription": "check the subscription id, and that the identity's tenant has it",
+}
+
+
+class NotFound(AzureError):
+    """HTTP 404 with an error code of Azure's; `missing` tells what is not there."""
+
+    reason = "not_found"
+    advice = "check the subscription id, the resource group and the name of the scale set"
+
+    def __init__(self, message: str, *, missing: Missing) -> None:
+        super().__init__(message)
+        self.missing = missing
+        self.advice = _NOT_FOUND_ADVICE[missing]
+
+
+class Throttled(AzureError):
+    """HTTP 429, or a request kept back because of one.
+
+    Attributes:
+        retry_after: seconds to wait as Azure says; None where it does not say.
+        layer: who throttled: `arm` (the Resource Manager), `compute`, or empty where unknown.
+        policy: the name of the limit that was exceeded; empty where unknown.
+        sent: whether the request went out at all.
+    """
+
+    reason = "throttled"
+    advice = "poll less often, lower polling.budget_share, or spread the sets over subscriptions"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        retry_after: float | None,
+        layer: str = "",
+        policy: str = "",
+        sent: bool = True,
+    ) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        self.layer = layer
+        self.policy = policy
+        self.sent = sent
+
+
+class Rejected(AzureError):
+    """Another HTTP 4xx.
+
+    Attributes:
+        status: the HTTP status.
+        code: Azure's error code; empty where there is none.
+        stale_link: whether Azure declines the `nextLink` that it gave itself.
+    """
+
+    reason = "rejected"
+    advice = "check azure.api_version, azure.cloud and the names in the configuration"
+
+    def __init__(
+        self, message: str, *, status: int, code: str = "", stale_link: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.stale_link = stale_link
+
+
+class FlexibleNotSupported(AzureError):
+    """The instances of a Flexible set cannot be listed with their instance view."""
+
+    reason = "flexible"
+    advice = "take it off the configuration: only Uniform sets list their instances' states"
+
+    @classmethod
+    def of(cls, scale_set: ScaleSetId) -> FlexibleNotSupported:
+        """The error of that set, whether Azure told by its mode or by declining the list."""
+        return cls(f"scale set {scale_set.name} has Flexible orchestration")
+
+
+class ServerFailed(AzureError):
+    """HTTP 5xx; `status` is which."""
+
+    reason = "server_error"
+    advice = "wait for Azure to recover; see the Azure status page if it lasts"
+
+    def __init__(self, message: str, *, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Unreachable(AzureError):
+    """No connection to Azure or to the token service, or it broke before an answer came."""
+
+    reason = "connection"
+    advice = "check DNS, firewall, proxy (HTTPS_PROXY, NO_PROXY) and trusted certificates"
+
+
+class TimedOut(AzureError):
+    """A request, a token call or a walk that took longer than allowed."""
+
+    reason = "timeout"
+    advice = "check the network; if Azure is slow, raise polling.timeout and polling.deadline"
+
+
+class BrokenAnswer(AzureError):
+    """An answer that cannot be read: cut, too long, no JSON, not a list, a link elsewhere."""
+
+    reason = "broken_answer"
+    advice = "check that no proxy or portal answers in Azure's place, and azure.api_version"
+
+
+LEAVES: tuple[type[AzureError], ...] = (
+    Unauthenticated,
+    Forbidden,
+    NotFound,
+    Throttled,
+    FlexibleNotSupported,
+    Rejected,
+    ServerFailed,
+    Unreachable,
+    TimedOut,
+    BrokenAnswer,
+)
+
+REASONS: tuple[str, ...] = tuple(leaf.reason for leaf in LEAVES)
+"""Every `reason`: a closed set."""

@@ -1,0 +1,96 @@
+"""The addresses of requests: built by hand, or taken from `nextLink` nearly byte for byte.
+
+Azure's skiptokens do not survive a decoding and encoding again, and some `nextLink`s come with
+raw spaces and quotes in them. So only what may not stand in a URI at all is encoded, and neither
+yarl nor aiohttp may touch the rest.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import quote, unquote
+
+from yarl import URL
+
+from exporter.azure.endpoints import Endpoints
+from exporter.azure.errors import BrokenAnswer
+from exporter.model.scale_set import ScaleSetId
+
+_LONGEST = 65_536
+# All but RFC 3986's unreserved and reserved characters, and the percent sign.
+_ILLEGAL = re.compile(r"[^A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]")
+
+
+def scale_set_url(endpoints: Endpoints, scale_set: ScaleSetId, *, api_version: str) -> URL:
+    """`VirtualMachineScaleSets_Get`: the set itself."""
+    return URL(f"{_path(endpoints, scale_set)}?{_version(api_version)}", encoded=True)
+
+
+def instances_url(
+    endpoints: Endpoints, scale_set: ScaleSetId, *, api_version: str, full: bool
+) -> URL:
+    """`VirtualMachineScaleSetVMs_List`: its first page.
+
+    Args:
+        endpoints: the cloud.
+        scale_set: whose instances.
+        api_version: of `Microsoft.Compute`.
+        full: whether all fields are wanted; else `$select` leaves the instance view only.
+    """
+    select = "" if full else "&$select=instanceView"
+    path = _path(endpoints, scale_set)
+    query = f"$expand=instanceView{select}&{_version(api_version)}"
+    return URL(f"{path}/virtualMachines?{query}", encoded=True)
+
+
+def next_url(link: str, endpoints: Endpoints, *, api_version: str) -> URL:
+    """The address of the next page.
+
+    Raises:
+        BrokenAnswer: the link is no address, or leads away from the configured endpoint.
+    """
+    if len(link) > _LONGEST:
+        raise BrokenAnswer("nextLink is too long")
+    try:
+        legal = _ILLEGAL.sub(_percent, link)
+        if not _has_version(legal):
+            legal = _with_version(legal, api_version)
+        url = URL(legal, encoded=True)
+        trusted = endpoints.may_have_token(url)
+    except ValueError:
+        # From yarl, for a port or a host that is none; it is a UnicodeError's base too.
+        raise BrokenAnswer("nextLink is no address") from None
+    if not trusted:
+        raise BrokenAnswer("nextLink leads away from the configured endpoint")
+    return url
+
+
+def _path(endpoints: Endpoints, scale_set: ScaleSetId) -> str:
+    subscription, group, name = (
+        quote(part, safe="")
+        for part in (scale_set.subscription_id, scale_set.resource_group, scale_set.name)
+    )
+    return (
+        f"{endpoints.resource_manager}/subscriptions/{subscription}/resourceGroups/{group}"
+        f"/providers/Microsoft.Compute/virtualMachineScaleSets/{name}"
+    )
+
+
+def _version(api_version: str) -> str:
+    return f"api-version={quote(api_version, safe='')}"
+
+
+def _percent(match: re.Match[str]) -> str:
+    return "".join(f"%{byte:02X}" for byte in match.group().encode())
+
+
+def _has_version(link: str) -> bool:
+    query = link.partition("#")[0].partition("?")[2]
+    names = (part.partition("=")[0] for part in query.split("&"))
+    return any(unquote(name).casefold() == "api-version" for name in names)
+
+
+def _with_version(link: str, api_version: str) -> str:
+    address, mark, fragment = link.partition("#")
+    joint = "?" if "?" not in address else "" if address[-1] in "?&" else "&"
+    return f"{address}{joint}{_version(api_version)}{mark}{fragment}"

@@ -1,0 +1,87 @@
+"""What Azure's headers tell of its read limits: what remains, and how long to wait."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
+
+from multidict import MultiMapping
+
+LONGEST_WAIT = 3600.0
+"""Seconds; a longer Retry-After is cut. The longest one ever seen was 1200."""
+
+_PREFIX = "x-ms-ratelimit-remaining-"
+_RESOURCE = _PREFIX + "resource"
+_POLICY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_NUMBER = re.compile(r"[0-9]{1,15}")
+_MOST_POLICIES = 32
+
+
+def remaining_of_compute(headers: MultiMapping[str]) -> dict[str, int]:
+    """What remains of each limit of Microsoft.Compute, by the policy's name.
+
+    The header comes once with all policies, or once for each; the names change over the years.
+    What cannot be read is left out.
+    """
+    found: dict[str, int] = {}
+    for value in headers.getall(_RESOURCE, []):
+        for part in value.split(","):
+            name, _, number = part.strip().rpartition(";")
+            policy = policy_name(name)
+            if policy and _NUMBER.fullmatch(number.strip()) and len(found) < _MOST_POLICIES:
+                found[policy] = int(number)
+    return found
+
+
+def remaining_of_arm(headers: MultiMapping[str]) -> dict[str, int]:
+    """What remains of each limit of the Resource Manager, by the header's own ending.
+
+    For example `subscription-reads` and `subscription-global-reads`.
+    """
+    found: dict[str, int] = {}
+    for name in _arm_headers(headers):
+        policy = policy_name(name.removeprefix(_PREFIX))
+        numbers = [value.strip() for value in headers.getall(name, [])]
+        if policy and numbers and _NUMBER.fullmatch(numbers[-1]) and len(found) < _MOST_POLICIES:
+            found[policy] = int(numbers[-1])
+    return found
+
+
+def policy_name(text: str) -> str:
+    """A policy's name without its provider, `Microsoft.Compute/`; empty where it is none."""
+    name = text.strip().rpartition("/")[2]
+    return name if _POLICY.fullmatch(name) else ""
+
+
+def retry_after(value: str | None, *, now: float) -> float | None:
+    """The seconds of a Retry-After header, given as seconds or as an HTTP date.
+
+    Args:
+        value: the header's value; None where there is none.
+        now: the Unix time, for the form with a date.
+
+    Returns:
+        From 0 to `LONGEST_WAIT`; None where the header is absent or unreadable.
+    """
+    if value is None:
+        return None
+    value = value.strip()
+    try:
+        seconds = float(value) if value[:1].isdigit() else parsedate_to_datetime(value).timestamp()
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
+    if not value[:1].isdigit():
+        seconds -= now
+    return wait_of(seconds)
+
+
+def wait_of(seconds: float) -> float | None:
+    """A wait in its bounds; None where it is no finite number."""
+    return min(LONGEST_WAIT, max(0.0, seconds)) if math.isfinite(seconds) else None
+
+
+def _arm_headers(headers: MultiMapping[str]) -> Iterator[str]:
+    names = {name.lower() for name in headers}
+    return (name for name in sorted(names) if name.startswith(_PREFIX) and name != _RESOURCE)

@@ -1,0 +1,112 @@
+"""Field by field reading of what a typed decoder refuses: one odd field costs itself only.
+
+Generic over the structures of `exporter.model`: a field of a wrong type counts as absent and is
+reported, a list loses its odd elements only, and the rest stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, TypeVar, get_args, get_origin
+
+import msgspec
+from msgspec import Raw, Struct
+from msgspec.structs import FieldInfo
+
+from exporter.model.instance_view import Problem
+
+_StructT = TypeVar("_StructT", bound=Struct)
+
+_OBJECT = msgspec.json.Decoder(dict[str, Raw])
+_LIST = msgspec.json.Decoder(list[Raw])
+# An element that is left out of its list.
+_DROPPED = object()
+
+
+def salvage(
+    raw: Raw | bytes, kind: type[_StructT], problems: list[Problem], *, path: str = ""
+) -> _StructT | None:
+    """Read an object, leaving out the fields that cannot be read.
+
+    Args:
+        raw: the JSON text of one value.
+        kind: the structure to read it as.
+        problems: where a report of each field left out is put.
+        path: where the value stands, for the reports.
+
+    Returns:
+        The structure; None where the value is no object, which the caller reports.
+    """
+    try:
+        found = _OBJECT.decode(raw)
+    except (msgspec.DecodeError, UnicodeError):
+        return None
+    return _filled(kind, found, problems, path)
+
+
+def _filled(
+    kind: type[_StructT], found: Mapping[str, Raw], problems: list[Problem], path: str
+) -> _StructT:
+    fields: dict[str, Any] = {}
+    for field in _fields_of(kind):
+        raw = found.get(field.encode_name)
+        if raw is None:
+            continue
+        here = f"{path}.{field.encode_name}" if path else field.encode_name
+        value = _value(raw, field.type, problems, here)
+        if value is not _DROPPED:
+            fields[field.name] = value
+    return kind(**fields)
+
+
+def _value(raw: Raw, hint: Any, problems: list[Problem], path: str) -> Any:
+    """The value as the type says; `_DROPPED` with a report where it is of another type."""
+    try:
+        return _decoder(hint).decode(raw)
+    except (msgspec.DecodeError, UnicodeError) as error:
+        reason = _reason(error)
+    inner = next((part for part in get_args(hint) if _is_container(part)), hint)
+    try:
+        if get_origin(inner) is list:
+            return _items(raw, get_args(inner)[0], problems, f"{path}[]")
+        if get_origin(inner) is dict:
+            return _entries(raw, get_args(inner)[1], problems, f"{path}[]")
+        if isinstance(inner, type) and issubclass(inner, Struct):
+            return _filled(inner, _OBJECT.decode(raw), problems, path)
+    except (msgspec.DecodeError, UnicodeError) as error:
+        reason = _reason(error)
+    problems.append(Problem(path=path, reason=reason))
+    return _DROPPED
+
+
+def _items(raw: Raw, hint: Any, problems: list[Problem], path: str) -> list[Any]:
+    values = (_value(item, hint, problems, path) for item in _LIST.decode(raw))
+    return [value for value in values if value is not _DROPPED]
+
+
+def _entries(raw: Raw, hint: Any, problems: list[Problem], path: str) -> dict[str, Any]:
+    found = _OBJECT.decode(raw)
+    values = {key: _value(item, hint, problems, path) for key, item in found.items()}
+    return {key: value for key, value in values.items() if value is not _DROPPED}
+
+
+def _is_container(hint: Any) -> bool:
+    return get_origin(hint) in (list, dict) or (isinstance(hint, type) and issubclass(hint, Struct))
+
+
+def _reason(error: Exception) -> str:
+    """What msgspec expected and got; its messages never hold the value itself."""
+    if isinstance(error, UnicodeError):
+        return "no valid text"
+    return str(error).partition(" - at ")[0]
+
+
+@lru_cache(maxsize=256)
+def _fields_of(kind: type[Struct]) -> tuple[FieldInfo, ...]:
+    return msgspec.structs.fields(kind)
+
+
+@lru_cache(maxsize=256)
+def _decoder(hint: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(hint)

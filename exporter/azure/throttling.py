@@ -1,0 +1,113 @@
+"""What an HTTP 429 tells: who throttled, by which limit, and how long to wait.
+
+Three layers throttle, each with bodies of its own, and the bodies changed over the years. So
+everything here is read where it is found and absent where it is not.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+import msgspec
+from multidict import MultiMapping
+
+from exporter.azure.decode import ErrorBody
+from exporter.azure.errors import Throttled, clean
+from exporter.azure.ratelimit import (
+    policy_name,
+    remaining_of_arm,
+    remaining_of_compute,
+    retry_after,
+    wait_of,
+)
+
+# "Please try again after '6' seconds.", "The call can be retried in 474 seconds."
+_SECONDS = re.compile(r"(?:after|in)\s+['\"]?(\d{1,6})['\"]?\s*seconds", re.IGNORECASE)
+# In another language: the number in quotes that follows the time interval.
+_AFTER_INTERVAL = re.compile(r"\d{1,2}:\d\d:\d\d\D+?(\d{1,6})(?![\d:])")
+# "…/read' exceeded the limit of '50'"
+_ARM_CODES = ("subscriptionrequeststhrottled", "resourcerequeststhrottled")
+
+
+class PolicyUse(NamedTuple):
+    """One of Compute's limits that was exceeded; the counts are None where Azure is silent."""
+
+    policy: str
+    allowed: int | None = None
+    measured: int | None = None
+
+
+class _Group(msgspec.Struct, rename="camel"):
+    operation_group: str | None = None
+    allowed_request_count: int | None = None
+    measured_request_count: int | None = None
+
+
+_GROUP = msgspec.json.Decoder(_Group)
+
+
+def throttled(headers: MultiMapping[str], error: ErrorBody, *, now: float) -> Throttled:
+    """The error of an HTTP 429.
+
+    Args:
+        headers: of the answer.
+        error: its body.
+        now: the Unix time, for a Retry-After with a date.
+    """
+    uses = policies_of(error)
+    layer = _layer(headers, error, uses)
+    wait = retry_after(headers.get("Retry-After"), now=now)
+    if wait is None:
+        wait = wait_told(error)
+    code = clean(error.code) or "without an error code"
+    message = f"throttled by Azure (HTTP 429 {code})"
+    if uses:
+        message += ": " + ", ".join(map(_shown, uses))
+    elif error.message:
+        message += f": {clean(error.message)}"
+    policy = next((use.policy for use in uses if use.policy), "")
+    return Throttled(message, retry_after=wait, layer=layer, policy=policy)
+
+
+def policies_of(error: ErrorBody) -> tuple[PolicyUse, ...]:
+    """The limits named in the details, whose message is a JSON text with the counts."""
+    uses = []
+    for detail in error.details:
+        try:
+            group = _GROUP.decode(detail.message)
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            group = _Group()
+        policy = policy_name(group.operation_group or detail.target)
+        if policy:
+            uses.append(
+                PolicyUse(policy, group.allowed_request_count, group.measured_request_count)
+            )
+    return tuple(uses)
+
+
+def wait_told(error: ErrorBody) -> float | None:
+    """The seconds to wait that stand in a message, in English or after a time interval."""
+    for message in (error.message, *(detail.message for detail in error.details)):
+        for form in (_SECONDS, _AFTER_INTERVAL):
+            if found := form.search(message):
+                return wait_of(float(int(found[1])))
+    return None
+
+
+def _layer(headers: MultiMapping[str], error: ErrorBody, uses: tuple[PolicyUse, ...]) -> str:
+    if error.code.casefold() in _ARM_CODES:
+        return "arm"
+    if uses or remaining_of_compute(headers):
+        return "compute"
+    if headers.get("x-ms-failure-cause", "").casefold() == "gateway":
+        return "arm"
+    if 0 in remaining_of_arm(headers).values():
+        return "arm"
+    return ""
+
+
+def _shown(use: PolicyUse) -> str:
+    if use.allowed is None or use.measured is None:
+        return use.policy
+    return f"{use.policy} with {use.measured} of {use.allowed} requests"

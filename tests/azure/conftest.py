@@ -1,0 +1,88 @@
+"""The Azure room under test: a client on loopback or on mocked answers."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+from unittest.mock import Mock
+
+import aioresponses.core
+import pytest
+from aiohttp import ClientResponse, ClientSession
+from aioresponses import aioresponses as mocked_answers
+
+from exporter.azure.client import AzureClient, new_session
+from exporter.azure.endpoints import Endpoints
+from exporter.telemetry import Telemetry
+from support.azure_room import PUBLIC, FakeTokens, Wire
+from support.clock import FakeClock
+
+if "stream_writer" in inspect.signature(ClientResponse.__init__).parameters:
+    # aioresponses 0.7.9 does not know this argument of aiohttp 3.14's, which has no default.
+    class _Response(ClientResponse):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            kwargs.setdefault("stream_writer", Mock(output_size=0))
+            super().__init__(*args, **kwargs)
+
+    vars(aioresponses.core)["ClientResponse"] = _Response
+
+
+@pytest.fixture
+def telemetry() -> Telemetry:
+    return Telemetry(version="1", python_version="3", process=False)
+
+
+@pytest.fixture
+def tokens() -> FakeTokens:
+    return FakeTokens()
+
+
+@pytest.fixture
+async def session() -> AsyncIterator[ClientSession]:
+    async with new_session() as opened:
+        yield opened
+
+
+@pytest.fixture
+def new_client(
+    session: ClientSession, tokens: FakeTokens, telemetry: Telemetry, clock: FakeClock
+) -> Callable[..., AzureClient]:
+    def make(endpoints: Endpoints = PUBLIC, **changes: Any) -> AzureClient:
+        settings: dict[str, Any] = {
+            "session": session,
+            "endpoints": endpoints,
+            "tokens": tokens,
+            "telemetry": telemetry,
+            "clock": clock,
+            "api_version": "2024-07-01",
+            "detail": "instance_view",
+            "timeout": 10.0,
+            "deadline": 30.0,
+        }
+        return AzureClient(**(settings | changes))
+
+    return make
+
+
+@pytest.fixture
+def answers() -> Iterator[mocked_answers]:
+    with mocked_answers() as mocked:
+        yield mocked
+
+
+@pytest.fixture
+async def wire() -> AsyncIterator[Wire]:
+    playing = Wire()
+    await playing.server.start_server()
+    yield playing
+    await playing.server.close()
+
+
+@pytest.fixture
+async def elsewhere() -> AsyncIterator[Wire]:
+    """Another server, which should never be asked anything."""
+    playing = Wire()
+    await playing.server.start_server()
+    yield playing
+    await playing.server.close()

@@ -1,0 +1,154 @@
+"""Which error comes of which answer, and that nothing is sent again on account of it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from aioresponses import aioresponses as mocked_answers
+
+from exporter.azure.errors import (
+    AzureError,
+    BrokenAnswer,
+    FlexibleNotSupported,
+    Forbidden,
+    NotFound,
+    Rejected,
+    ServerFailed,
+    Throttled,
+    TimedOut,
+    Unreachable,
+)
+from support.answers import RECORDINGS, WEB, needs_recordings, recording
+from support.azure_room import FIRST, SET, NewClient, failure_of, ids, page, sent, walk
+
+FLEXIBLE = (
+    "Operation 'VirtualMachineScaleSets.virtualMachines.GET' is not allowed on Virtual Machine "
+    "Scale Set 'web'."
+)
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "kind", "said"),
+    [
+        (400, {"code": "BadRequest", "message": FLEXIBLE}, FlexibleNotSupported, "Flexible"),
+        (400, {"code": "InvalidParameter", "message": "no"}, Rejected, "InvalidParameter: no"),
+        (400, {"code": "SubscriptionNotFound"}, NotFound, "subscription 0000"),
+        (403, {"code": "AuthorizationFailed"}, Forbidden, "virtualMachines/read"),
+        (404, {"code": "ResourceNotFound"}, NotFound, "scale set web not found"),
+        (404, {"code": "NotFound"}, NotFound, "scale set web not found"),
+        (404, {"code": "ResourceGroupNotFound"}, NotFound, "resource group rg-web not found"),
+        (404, {"code": "SubscriptionNotFound"}, NotFound, "subscription 0000"),
+        (404, {"code": "InvalidResourceType"}, Rejected, "InvalidResourceType"),
+        (404, {}, BrokenAnswer, "not in Azure's form"),
+        (407, {}, Unreachable, "proxy"),
+        (408, {}, TimedOut, "HTTP 408"),
+        (409, {"code": "OperationNotAllowed", "message": "quota"}, Rejected, "quota"),
+        (410, {}, Rejected, "HTTP 410"),
+        (429, {"code": "TooManyRequests"}, Throttled, "TooManyRequests"),
+        (500, {"code": "InternalServerError"}, ServerFailed, "InternalServerError"),
+        (503, {}, ServerFailed, "HTTP 503"),
+        (504, {"code": "GatewayTimeout"}, ServerFailed, "GatewayTimeout"),
+        (204, {}, BrokenAnswer, "HTTP 204"),
+        (301, {}, BrokenAnswer, "redirect"),
+        (304, {}, BrokenAnswer, "redirect"),
+        (999, {}, BrokenAnswer, "HTTP 999"),
+    ],
+)
+async def test_each_status_is_an_error_the_operator_can_act_on(
+    new_client: NewClient,
+    answers: mocked_answers,
+    status: int,
+    error: dict[str, str],
+    kind: type[AzureError],
+    said: str,
+) -> None:
+    answers.get(FIRST, status=status, payload={"error": error} if error else {})
+    found = await failure_of(new_client())
+    assert type(found) is kind
+    assert said in str(found)
+    assert len(sent(answers)) == 1, "no request is repeated"
+
+
+async def test_a_missing_action_and_its_scope_are_named(
+    new_client: NewClient, answers: mocked_answers
+) -> None:
+    message = (
+        "The client 'x' with object id 'y' does not have authorization to perform action "
+        "'Microsoft.Compute/virtualMachineScaleSets/virtualMachines/instanceView/read' over "
+        "scope '/subscriptions/s/resourceGroups/rg' or the scope is invalid."
+    )
+    answers.get(
+        FIRST, status=403, payload={"error": {"code": "AuthorizationFailed", "message": message}}
+    )
+    error = await failure_of(new_client())
+    assert isinstance(error, Forbidden)
+    assert error.action == (
+        "Microsoft.Compute/virtualMachineScaleSets/virtualMachines/instanceView/read"
+    )
+    assert error.scope == "/subscriptions/s/resourceGroups/rg"
+
+
+async def test_the_action_of_the_set_itself_is_named(
+    new_client: NewClient, answers: mocked_answers
+) -> None:
+    answers.get(SET, status=403, payload={"error": {"code": "AuthorizationFailed"}})
+    with pytest.raises(Forbidden) as caught:
+        await new_client().scale_set_facts(WEB)
+    assert caught.value.action == "Microsoft.Compute/virtualMachineScaleSets/read"
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(200, BrokenAnswer), (404, BrokenAnswer), (503, ServerFailed)]
+)
+async def test_a_page_of_html_is_never_quoted(
+    new_client: NewClient, answers: mocked_answers, status: int, kind: type[AzureError]
+) -> None:
+    answers.get(
+        FIRST, status=status, body="<html>secret</html>", content_type="text/html; charset=x"
+    )
+    error = await failure_of(new_client())
+    assert type(error) is kind
+    assert "secret" not in str(error)
+    assert "html>" not in str(error)
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "text/json", "application/x+json"])
+async def test_json_goes_by_several_names(
+    new_client: NewClient, answers: mocked_answers, content_type: str
+) -> None:
+    answers.get(FIRST, payload=page("0"), content_type=content_type)
+    assert ids(await walk(new_client())) == ["0"]
+
+
+@needs_recordings
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("http400-InvalidParameter", Rejected),
+        ("http403-AuthorizationFailed", Forbidden),
+        ("http404-NotFound", NotFound),
+        ("http404-ResourceGroupNotFound", NotFound),
+        ("http404-ResourceNotFound", NotFound),
+        ("http429-SubscriptionRequestsThrottled", Throttled),
+        ("http429-RetryableError", Throttled),
+        ("http500-InternalServerError", ServerFailed),
+        ("http503-ServerTimeout", ServerFailed),
+        ("http503-html", ServerFailed),
+        ("http504-GatewayTimeout", ServerFailed),
+    ],
+)
+async def test_the_recorded_errors_are_understood(
+    new_client: NewClient, answers: mocked_answers, name: str, kind: type[AzureError]
+) -> None:
+    response = recording(RECORDINGS / "errors" / f"{name}.json")["response"]
+    body = response["body"]
+    headers = {key: value for key, value in response["headers"].items() if key != "date"}
+    answers.get(
+        FIRST,
+        status=response["status"],
+        body=body if isinstance(body, str) else json.dumps(body),
+        content_type=headers.pop("content-type"),
+        headers=headers,
+    )
+    assert type(await failure_of(new_client())) is kind

@@ -1,0 +1,152 @@
+"""From `azure.credential` to a source of tokens: azure-identity's credentials, or a file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from azure.identity import aio as identity
+
+from exporter.azure import credentials
+from exporter.azure.endpoints import Endpoints
+from exporter.azure.errors import Unauthenticated
+from exporter.azure.token_file import FileTokens
+from exporter.configuration import Credential
+
+ENDPOINTS = Endpoints(
+    resource_manager="https://management.azure.com",
+    scope="https://management.azure.com/.default",
+    authority="https://login.microsoftonline.com",
+)
+
+
+async def test_a_static_token_is_read_again_when_its_file_changes(tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    path.write_text("first\n")
+    source = FileTokens(str(path))
+    assert await source.get() == "first"
+    path.write_text("Bearer second-one")
+    assert await source.get() == "second-one"
+    # As Kubernetes and careful programs do it: another file under the same name.
+    (tmp_path / "new").write_text("thirdthird")
+    (tmp_path / "new").replace(path)
+    assert await source.get() == "thirdthird"
+    await source.close()
+
+
+async def test_a_refused_static_token_is_read_again_though_nothing_seems_changed(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "token"
+    path.write_text("first")
+    source = FileTokens(str(path))
+    await source.get()
+    before = path.stat()
+    path.write_text("other")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert await source.get(stale="first") == "other"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "empty"),
+        (b" \n", "empty"),
+        (b"one\ntwo-secret", "one token"),
+        ("tökén-secret".encode(), "one token"),
+        (b"\xff\xfe-secret", "one token"),
+        (b"secret" * 20_000, "too long"),
+    ],
+)
+async def test_a_file_without_a_token_is_told_without_its_content(
+    tmp_path: Path, content: bytes, said: str
+) -> None:
+    path = tmp_path / "token"
+    path.write_bytes(content)
+    with pytest.raises(Unauthenticated, match=said) as failure:
+        await FileTokens(str(path)).get()
+    assert "secret" not in str(failure.value)
+
+
+async def test_a_missing_token_file_is_told(tmp_path: Path) -> None:
+    for path in (tmp_path / "none", tmp_path):
+        with pytest.raises(Unauthenticated, match=r"cannot be read"):
+            await FileTokens(str(path)).get()
+    with pytest.raises(Unauthenticated, match="no path"):
+        await FileTokens("a\0b").get()
+
+
+def test_static_tokens_come_from_the_file() -> None:
+    settings = Credential(type="static", token_file="/run/token")
+    assert isinstance(credentials.build(settings, ENDPOINTS), FileTokens)
+
+
+@pytest.mark.parametrize(
+    ("settings", "kind"),
+    [
+        ({"type": "default"}, identity.DefaultAzureCredential),
+        ({"type": "managed_identity"}, identity.ManagedIdentityCredential),
+        ({"type": "managed_identity", "client_id": "c"}, identity.ManagedIdentityCredential),
+        (
+            {"type": "workload_identity", "tenant_id": "t", "client_id": "c", "token_file": "/t"},
+            identity.WorkloadIdentityCredential,
+        ),
+        (
+            {"type": "client_secret", "tenant_id": "t", "client_id": "c", "client_secret": "s"},
+            identity.ClientSecretCredential,
+        ),
+        ({"type": "azure_cli", "tenant_id": "t"}, identity.AzureCliCredential),
+    ],
+)
+async def test_every_type_is_one_of_azure_identity_s_credentials(
+    settings: dict[str, Any], kind: type
+) -> None:
+    made = credentials._credential(Credential.model_validate(settings), ENDPOINTS)
+    assert isinstance(made, kind)
+    await made.close()
+
+
+async def test_a_workload_identity_without_its_variables_is_a_clear_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_FEDERATED_TOKEN_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    source = credentials.build(Credential(type="workload_identity"), ENDPOINTS)
+    with pytest.raises(Unauthenticated, match="lacks AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_FED"):
+        await source.get()
+    await source.close()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [(None, "cannot be read"), ("\n", "empty"), (b"\xff", "no text")]
+)
+async def test_a_secret_file_is_read_at_use_and_its_faults_are_told(
+    tmp_path: Path, content: str | bytes | None, said: str
+) -> None:
+    path = tmp_path / "secret"
+    settings = Credential(
+        type="client_secret", tenant_id="t", client_id="c", client_secret_file=str(path)
+    )
+    source = credentials.build(settings, ENDPOINTS)
+    if content is not None:
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(Unauthenticated, match=said):
+        await source.get()
+    await source.close()
+    path.write_text("fresh\n")
+    assert credentials._secret(settings) == "fresh"
+
+
+async def test_a_missing_certificate_is_told(tmp_path: Path) -> None:
+    settings = Credential(
+        type="client_certificate",
+        tenant_id="t",
+        client_id="c",
+        certificate_path=str(tmp_path / "none.pem"),
+    )
+    source = credentials.build(settings, ENDPOINTS)
+    with pytest.raises(Unauthenticated, match=r"none\.pem cannot be read"):
+        await source.get()
+    await source.close()
