@@ -151,6 +151,8 @@ async def run(configuration: Configuration, text: str, options: Options) -> int:
         build(configuration, text, options, SystemClock()) as exporter,
         serving(exporter.site, options.listen) as addresses,
     ):
+        targets = len(exporter.scheduler.records)
+        _log.info("started", version=options.version, scale_sets=targets)
         for address in addresses:
             _log.info("listening", address=address, metrics=address + options.telemetry_path)
         return await _poll_until(exporter.scheduler, stop)
