@@ -1,0 +1,92 @@
+# One way in. `make run` shows the exporter, `make test` checks it, `make help` lists the rest.
+# Another Python for the virtual environment: `make clean`, then `make test PYTHON=python3.13`.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+
+VENV := .venv
+BIN := $(VENV)/bin
+LISTEN ?= :10048
+# More options of pytest, such as PYTEST_ARGS="-k beat -x".
+PYTEST_ARGS ?=
+
+export PYTHON UV
+
+.PHONY: help
+help: ## List the commands.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: run
+run: $(BIN)/.installed ## Start the demo: the exporter on a simulated Azure. LISTEN=:10048
+	@echo "Starting the demo at http://$(patsubst :%,localhost:%,$(LISTEN))/ (metrics at /metrics). Ctrl-C stops it."
+	@exec $(BIN)/python -m exporter --demo --web.listen-address=$(LISTEN)
+
+.PHONY: test
+test: lint unit ## Everything but the image: lint, then the tests.
+
+.PHONY: test-all
+test-all: lint prometheus-tools image-tools ## Everything and the image, in one run of pytest. CI runs this.
+	$(BIN)/python -m pytest --cov $(PYTEST_ARGS)
+
+.PHONY: lint
+lint: $(BIN)/.installed-test ## Format, lint, types, import directions. Shows all before it fails.
+	@failed=0; \
+	step() { echo "+ $$*"; "$$@" || failed=1; }; \
+	step $(BIN)/ruff format --check .; \
+	step $(BIN)/ruff check .; \
+	step $(BIN)/mypy; \
+	step $(BIN)/lint-imports; \
+	exit $$failed
+
+.PHONY: unit
+unit: $(BIN)/.installed-test prometheus-tools ## The tests, with branch coverage. PYTEST_ARGS="-k beat -x"
+	$(BIN)/python -m pytest --cov -m "not image" $(PYTEST_ARGS)
+
+.PHONY: test-slow
+test-slow: $(BIN)/.installed-test image-tools ## Build and run the container image. The first time takes minutes.
+	$(BIN)/python -m pytest -m image $(PYTEST_ARGS)
+
+.PHONY: format
+format: $(BIN)/.installed-test ## Put the code into shape.
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+.PHONY: docs
+docs: $(BIN)/.installed ## Write docs/metrics.md from the declarations.
+	$(BIN)/python -m exporter.reference > $(VENV)/metrics.md
+	mv $(VENV)/metrics.md docs/metrics.md
+
+.PHONY: lock
+lock: ## Write the lock files. Needs uv (UV=path). UPGRADE=--upgrade takes the newest versions.
+	scripts/write-locks.sh $(UPGRADE)
+
+.PHONY: clean
+clean: ## Remove what the other commands made.
+	rm -rf $(VENV) build dist *.egg-info .coverage .hypothesis .*_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamps make a second run quick: pip runs again only when a lock or pyproject.toml is newer.
+$(BIN)/python:
+	@scripts/make-virtual-environment.sh $(VENV)
+
+# With --no-index nothing can be fetched for the build: its tool is locked too, and already there.
+$(BIN)/.installed: requirements.lock requirements-build.lock pyproject.toml | $(BIN)/python
+	@echo "Installing what the exporter needs into $(VENV) ..."
+	@$(BIN)/pip install -qq --require-hashes -r requirements.lock -r requirements-build.lock
+	@$(BIN)/pip install -qq --no-index --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(BIN)/.installed-test: requirements-test.lock $(BIN)/.installed
+	@echo "Installing what the tests need into $(VENV) ..."
+	@$(BIN)/pip install -qq --require-hashes -r requirements-test.lock
+	@touch $@
+
+# Without these the tests of the real components are skipped or, where CI=true, fail.
+.PHONY: prometheus-tools image-tools
+prometheus-tools:
+	@scripts/install-debian-packages.sh prometheus prometheus-alertmanager
+image-tools:
+	@scripts/install-debian-packages.sh buildah podman runc conmon debootstrap
