@@ -1,6 +1,6 @@
 # docker build -t azure-vmss-exporter .
 # docker run --read-only -p 10048:10048 -v ./config.yaml:/etc/azure-vmss-exporter/config.yaml:ro azure-vmss-exporter
-# docker run --read-only --tmpfs /tmp -p 10048:10048 azure-vmss-exporter --demo
+# docker run --read-only -p 10048:10048 azure-vmss-exporter --demo
 
 FROM python:3.13-slim AS build
 WORKDIR /src

@@ -25,11 +25,7 @@ run: $(BIN)/.installed ## Start the demo: the exporter on a simulated Azure. LIS
 	@exec $(BIN)/python -m exporter --demo --web.listen-address=$(LISTEN)
 
 .PHONY: test
-test: lint unit ## Everything but the image: lint, then the tests.
-
-.PHONY: test-all
-test-all: lint prometheus-tools image-tools ## Everything and the image, in one run of pytest. CI runs this.
-	$(BIN)/python -m pytest --cov $(PYTEST_ARGS)
+test: lint unit ## Everything but the image: lint, then the tests. CI runs this and test-slow.
 
 .PHONY: lint
 lint: $(BIN)/.installed-test ## Format, lint, types, import directions. Shows all before it fails.

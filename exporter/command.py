@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import exporter
-from exporter import daemon, logs
-from exporter.configuration import Configuration, ConfigurationError, load
+from exporter import daemon, demo, logs
+from exporter.configuration import ConfigurationError, load
 from exporter.metrics.catalogue import RESERVED_LABELS
 from exporter.web.addresses import ListenAddress
 
@@ -50,22 +50,15 @@ def _run(flags: argparse.Namespace) -> int:
         python_version=platform.python_version(),
     )
     if flags.demo:
-        return asyncio.run(daemon.run_demo(options, once=flags.once))
+        return asyncio.run(demo.run(options, once=flags.once))
     text = _read(flags.config_file)
     configuration = load(text, environment=os.environ, reserved_labels=RESERVED_LABELS)
     if flags.config_check:
         count = len(configuration.targets())
         print(f"{flags.config_file}: good, {count} scale sets")  # noqa: T201 - the answer
         return GOOD
-    return asyncio.run(_run_configuration(configuration, text, options, once=flags.once))
-
-
-async def _run_configuration(
-    configuration: Configuration, text: str, options: daemon.Options, *, once: bool
-) -> int:
-    if once:
-        return await daemon.run_once(configuration, text, options)
-    return await daemon.run(configuration, text, options)
+    runner = daemon.run_once if flags.once else daemon.run
+    return asyncio.run(runner(configuration, text, options))
 
 
 def _read(path: str) -> str:

@@ -4,30 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import secrets
 import signal
 import sys
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import structlog
 from aiohttp import web
 
 from exporter.azure import credentials, endpoints
 from exporter.azure.client import AzureClient, new_session
+from exporter.azure.tokens import TokenSource
 from exporter.clock import Clock, SystemClock
-from exporter.configuration import Configuration, load
-from exporter.metrics.catalogue import RESERVED_LABELS
+from exporter.configuration import Configuration
 from exporter.metrics.family import FamilyFilter
 from exporter.metrics.mapper import Mapper
 from exporter.polling.lanes import Lanes
 from exporter.polling.poller import Poller, Retention
 from exporter.polling.scheduler import Scheduler
-from exporter.simulator.fleet import Fleet
-from exporter.simulator.server import SimulatedAzure
 from exporter.telemetry import Telemetry
 from exporter.web.addresses import ListenAddress, url_of
 from exporter.web.application import Site, make_application
@@ -65,7 +60,12 @@ class Exporter:
 
 @asynccontextmanager
 async def build(
-    configuration: Configuration, text: str, options: Options, clock: Clock
+    configuration: Configuration,
+    text: str,
+    options: Options,
+    *,
+    clock: Clock,
+    tokens: TokenSource | None = None,
 ) -> AsyncIterator[Exporter]:
     """Wire the rooms from a configuration, and close what they hold open at the end.
 
@@ -74,6 +74,7 @@ async def build(
         text: the configuration file's content, for `config_hash`.
         options: the command line's part.
         clock: the time.
+        tokens: the source of tokens in place of the configured credential; it is closed too.
     """
     telemetry = Telemetry(version=options.version, python_version=options.python_version)
     _tell_of_configuration(configuration, text, telemetry, clock)
@@ -91,7 +92,7 @@ async def build(
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(new_session())
         where = endpoints.resolve(azure)
-        tokens = credentials.build(azure.credential, where, clock=clock)
+        tokens = tokens or credentials.build(azure.credential, where, clock=clock)
         stack.push_async_callback(tokens.close)
         client = AzureClient(
             session=session,
@@ -141,14 +142,22 @@ async def build(
         yield Exporter(scheduler=scheduler, exposition=exposition, site=site)
 
 
-async def run(configuration: Configuration, text: str, options: Options) -> int:
-    """Poll and serve until SIGTERM or SIGINT; the result is the exit code."""
+async def run(
+    configuration: Configuration, text: str, options: Options, *, tokens: TokenSource | None = None
+) -> int:
+    """Poll and serve until SIGTERM or SIGINT; the result is the exit code.
+
+    The arguments are those of `build`.
+
+    Raises:
+        StartError: an address cannot be listened on.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with (
-        build(configuration, text, options, SystemClock()) as exporter,
+        build(configuration, text, options, clock=SystemClock(), tokens=tokens) as exporter,
         serving(exporter.site, options.listen) as addresses,
     ):
         targets = len(exporter.scheduler.records)
@@ -158,9 +167,14 @@ async def run(configuration: Configuration, text: str, options: Options) -> int:
         return await _poll_until(exporter.scheduler, stop)
 
 
-async def run_once(configuration: Configuration, text: str, options: Options) -> int:
-    """Poll every scale set once and print the page; 1 if any set failed, said on stderr."""
-    async with build(configuration, text, options, SystemClock()) as exporter:
+async def run_once(
+    configuration: Configuration, text: str, options: Options, *, tokens: TokenSource | None = None
+) -> int:
+    """Poll every scale set once and print the page; 1 if any set failed, said on stderr.
+
+    The arguments are those of `build`.
+    """
+    async with build(configuration, text, options, clock=SystemClock(), tokens=tokens) as exporter:
         await exporter.scheduler.poll_once()
         sys.stdout.write(exporter.exposition.page(TEXT).decode())
         sys.stdout.flush()
@@ -170,39 +184,6 @@ async def run_once(configuration: Configuration, text: str, options: Options) ->
             said = poll.message or "not polled: Azure asked to wait"
             print(f"{record.target.scale_set}: {said}", file=sys.stderr)  # noqa: T201 - the answer
         return 1 if failed else 0
-
-
-async def run_demo(options: Options, *, once: bool = False) -> int:
-    """Start the simulated Azure on loopback and run the exporter against it."""
-    token = secrets.token_urlsafe()
-    simulated = SimulatedAzure(Fleet.demo(), token=token)
-    await simulated.start()
-    _log.info("simulated Azure started", address=simulated.url)
-    try:
-        with tempfile.TemporaryDirectory(prefix="azure-vmss-exporter-") as folder:
-            token_file = Path(folder, "token")
-            token_file.write_text(token, encoding="utf-8")  # noqa: ASYNC240 - nothing runs yet
-            text = demo_configuration(simulated, token_file)
-            configuration = load(text, environment={}, reserved_labels=RESERVED_LABELS)
-            runner = run_once if once else run
-            return await runner(configuration, text, options)
-    finally:
-        await simulated.close()
-
-
-def demo_configuration(simulated: SimulatedAzure, token_file: Path) -> str:
-    """The configuration that polls every scale set of a simulated Azure."""
-    sets = "".join(
-        f"  - id: {scale_set.identity.resource_id}\n" for scale_set in simulated.fleet.scale_sets
-    )
-    return (
-        f"azure:\n  cloud: custom\n  endpoint: {simulated.url}\n  audience: {simulated.url}\n"
-        f"  detail: full\n  credential: {{type: static, token_file: {token_file}}}\n"
-        # Two pages of one set every 15 s stay below Azure's ten calls a minute and set.
-        "polling: {interval: 15s}\n"
-        "metrics:\n  tags: [team, env]\n"
-        f"scale_sets:\n{sets}"
-    )
 
 
 @asynccontextmanager

@@ -149,8 +149,7 @@ def demo(engine: Engine, image: str) -> Iterator[tuple[subprocess.Popen[str], st
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     listen = f"--web.listen-address=127.0.0.1:{port}"
-    # The demo alone writes a file: the token of its simulated Azure.
-    command = engine.start_command("--name=demo", "--tmpfs=/tmp", image, "--demo", listen)
+    command = engine.start_command("--name=demo", image, "--demo", listen)
     log = (engine.folder / "demo.log").open("w+", encoding="utf-8")
     with log, subprocess.Popen(command, stdout=log, stderr=log, text=True) as process:
         try:
