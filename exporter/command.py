@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import os
 import platform
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,6 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return BAD_INPUT
     except KeyboardInterrupt:
         return GOOD
+    except BrokenPipeError:
+        # Whoever read the page of --once has seen enough. What is left must not be flushed.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return GOOD
 
 
 def _run(flags: argparse.Namespace) -> int:
@@ -49,7 +54,7 @@ def _run(flags: argparse.Namespace) -> int:
         version=exporter.__version__,
         python_version=platform.python_version(),
     )
-    if flags.demo:
+    if flags.demo and not flags.config_check:
         return asyncio.run(demo.run(options, once=flags.once))
     text = _read(flags.config_file)
     configuration = load(text, environment=os.environ, reserved_labels=RESERVED_LABELS)
@@ -79,9 +84,15 @@ def _address(text: str) -> ListenAddress:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+# Not a prefix of what other endpoints answer, and nothing that a client would encode.
+_PATH = re.compile(r"(?!/(?:-|api)(?:/|$)|/(?:healthz|readyz)$)(?:/[A-Za-z0-9._~-]+)+/?|/")
+
+
 def _path(text: str) -> str:
-    if not text.startswith("/") or "{" in text or "}" in text or "?" in text or "#" in text:
-        raise argparse.ArgumentTypeError(f"expected a path such as /metrics, got {text!r}")
+    if not _PATH.fullmatch(text):
+        raise argparse.ArgumentTypeError(
+            f"expected a path such as /metrics that is no other endpoint's, got {text!r}"
+        )
     return text
 
 

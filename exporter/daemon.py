@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import signal
 import sys
+import threading
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -30,7 +32,10 @@ from exporter.web.exposition import Exposition
 from exporter.web.formats import TEXT
 
 SHUTDOWN_TIMEOUT = 2.0
-"""Seconds for scrapes under way at the end; the whole stop must take less than five."""
+"""Seconds for scrapes under way at the end."""
+
+STOP_TIMEOUT = 4.0
+"""Seconds for the whole stop, from the signal on; beyond it the process just ends."""
 
 _log = structlog.get_logger(__name__)
 
@@ -117,7 +122,7 @@ async def build(
             records=records,
             poller=poller,
             waits=client,
-            lanes=Lanes(polling.concurrency),
+            lanes=Lanes(polling.concurrency, clock=clock),
             clock=clock,
         )
         telemetry.gauge("targets").set(len(records))
@@ -156,6 +161,8 @@ async def run(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    # A reload that is sent in good faith must not end the exporter.
+    loop.add_signal_handler(signal.SIGHUP, _log.warning, "reload is not supported yet; restart")
     async with (
         build(configuration, text, options, clock=SystemClock(), tokens=tokens) as exporter,
         serving(exporter.site, options.listen) as addresses,
@@ -176,13 +183,17 @@ async def run_once(
     """
     async with build(configuration, text, options, clock=SystemClock(), tokens=tokens) as exporter:
         await exporter.scheduler.poll_once()
-        sys.stdout.write(exporter.exposition.page(TEXT).decode())
+        # The format is UTF-8, whatever the terminal's encoding.
+        sys.stdout.buffer.write(exporter.exposition.page(TEXT))
         sys.stdout.flush()
+        for record in exporter.scheduler.records:
+            if record.facts_message:
+                _say(f"{record.target.scale_set}: facts: {record.facts_message}")
         failed = [record for record in exporter.scheduler.records if not record.poll.up]
         for record in failed:
             poll = record.poll
             said = poll.message or "not polled: Azure asked to wait"
-            print(f"{record.target.scale_set}: {said}", file=sys.stderr)  # noqa: T201 - the answer
+            _say(f"{record.target.scale_set}: {said}")
         return 1 if failed else 0
 
 
@@ -201,11 +212,11 @@ async def serving(site: Site, listen: tuple[ListenAddress, ...]) -> AsyncIterato
         for address in listen:
             try:
                 await web.TCPSite(runner, address.host, address.port).start()
-            except OSError as error:
+            except (OSError, UnicodeError) as error:
                 name = f"{address.host or ''}:{address.port}"
+                reason = getattr(error, "strerror", None) or "not a host name"
                 raise StartError(
-                    f"cannot listen on {name}: {error.strerror or error}; "
-                    "choose another with --web.listen-address"
+                    f"cannot listen on {name}: {reason}; choose another with --web.listen-address"
                 ) from None
         yield tuple(dict.fromkeys(url_of(*address[:2]) for address in runner.addresses))
     finally:
@@ -222,6 +233,7 @@ async def _poll_until(scheduler: Scheduler, stop: asyncio.Event) -> int:
             _log.error("polling ended by itself", error=repr(polling.exception()))
             return 1
         _log.info("stopping")
+        _end_in_time(0)
         return 0
     finally:
         for task in (polling, stopping):
@@ -238,3 +250,23 @@ def _tell_of_configuration(
     telemetry.gauge("config_last_reload_success_timestamp_seconds").set(clock.now())
     for setting in configuration.inert_settings():
         _log.warning("setting has no effect yet", setting=setting)
+
+
+def _end_in_time(code: int) -> None:
+    """Make sure that the process ends within five seconds from now.
+
+    Closing everything takes a moment, but the interpreter waits for threads, and a DNS look-up
+    in one of them can neither be cancelled nor be bounded.
+    """
+
+    def end() -> None:
+        sys.stderr.flush()
+        os._exit(code)
+
+    timer = threading.Timer(STOP_TIMEOUT, end)
+    timer.daemon = True
+    timer.start()
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)  # noqa: T201 - the answer to the one who ran the command

@@ -47,7 +47,8 @@ class TargetMemory:
 
     Attributes:
         spellings: the first spelling of every instance id, by the id without letter case.
-        failure_codes: the failure codes that have a series of their own.
+        failure_codes: the failure codes that had a series of their own in the last walk; they
+            keep it as long as they last, whatever else comes.
     """
 
     spellings: dict[str, str] = field(default_factory=dict)
@@ -149,6 +150,7 @@ class Mapping:
         self._memory = memory
         self._prefix = _identity(target)
         self._seen: dict[str, str] = {}
+        self._codes: set[str] = set()
         self._lines: dict[str, list[str]] = {}
         self._counts: dict[str, Counter[Labels]] = {
             family.name: Counter() for family in mapper.count_families
@@ -175,6 +177,7 @@ class Mapping:
     def finish(self) -> MappedInstances:
         """End the walk; the memory now holds what this walk has seen."""
         self._memory.spellings = self._seen
+        self._memory.failure_codes = self._codes
         lines = {name: "".join(parts) for name, parts in self._lines.items()}
         for family in self._mapper.count_families:
             rows = self._count_rows(family)
@@ -225,11 +228,11 @@ class Mapping:
         return list(rows.items())
 
     def _bounded(self, code: str) -> str:
-        codes = self._memory.failure_codes
-        if code not in codes:
-            if len(codes) >= FAILURE_CODES:
-                return "other"
-            codes.add(code)
+        known = self._memory.failure_codes
+        is_new = code not in known and code not in self._codes
+        if is_new and len(known | self._codes) >= FAILURE_CODES:
+            return "other"
+        self._codes.add(code)
         return code
 
 

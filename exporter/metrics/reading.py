@@ -206,15 +206,21 @@ def _read_instance_statuses(reading: InstanceReading) -> None:
     if power := reading.statuses.get("power_state"):
         reading.power_state = _known(power.state, POWER_STATES, reading)
     if os_state := reading.statuses.get("os_state"):
-        reading.os_state = os_state.state
+        reading.os_state = os_state.shown
+    _read_provisioning(reading)
+
+
+def _read_provisioning(reading: InstanceReading) -> None:
     provisioning = reading.statuses.get("provisioning_state")
     fallback = reading.properties.provisioning_state
     state = rest = ""
-    if provisioning:
+    if provisioning and provisioning.state:
         state, rest = provisioning.state, provisioning.rest
     elif isinstance(fallback, str):
         # The integer 0 of api-versions up to 2019-03-01 says nothing.
         state = fallback.strip().lower()
+    elif provisioning:
+        reading.unknown_codes += 1
     if state:
         reading.provisioning_state = _known(state, PROVISIONING_STATES, reading)
     if reading.provisioning_state == "failed":
@@ -231,7 +237,7 @@ def _read_agent(reading: InstanceReading) -> None:
     agent = reading.view.vm_agent
     if agent is None:
         return
-    version = agent.vm_agent_version or ""
+    version = (agent.vm_agent_version or "").strip()
     reading.agent_version = UNKNOWN if version.lower() == UNKNOWN else version
     reading.agent_status = worst(read_all(agent.statuses))
     handlers: dict[str, list[ExtensionHandler]] = {}
@@ -285,7 +291,7 @@ def _read_substatuses(entries: list[Extension]) -> list[tuple[str, str, int]]:
                 continue
             parts = (status.code or "").split("/")
             text = parts[1] if len(parts) > 2 else ""  # noqa: PLR2004 - kind, text, state
-            state = parts[2].lower() if len(parts) > 2 else read.state  # noqa: PLR2004 - as above
+            state = parts[2].lower() if len(parts) > 2 else read.shown  # noqa: PLR2004 - as above
             pair = (text[:SUBSTATUS_LENGTH], (state or UNKNOWN)[:SUBSTATUS_LENGTH])
             if pair not in found and len(found) >= SUBSTATUSES_PER_EXTENSION:
                 pair = ("other", "other")

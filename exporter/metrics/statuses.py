@@ -32,8 +32,9 @@ class Code(NamedTuple):
 class ReadStatus(NamedTuple):
     """The status that counts among several of one kind.
 
-    `level` is 0, 1 or 2, and None where Azure sends none or one that is not known; `timestamp`
-    is Unix time in seconds, None where Azure's text is no time.
+    `state` is empty where the code has none, `shown` is then `unknown`. `level` is 0, 1 or 2, and
+    None where Azure sends none or one that is not known; `timestamp` is Unix time in seconds,
+    None where Azure's text is no time.
     """
 
     kind: str
@@ -41,6 +42,11 @@ class ReadStatus(NamedTuple):
     rest: str
     level: int | None
     timestamp: float | None
+
+    @property
+    def shown(self) -> str:
+        """The state as families serve it that take Azure's own word."""
+        return self.state or UNKNOWN
 
     @property
     def number(self) -> int | None:
@@ -79,9 +85,9 @@ def timestamp_of(text: str | None) -> float | None:
 
 
 def read_status(status: Status) -> ReadStatus:
-    """Read one status; a code without a state is the state `unknown`."""
+    """Read one status."""
     kind, state, rest = split_code(status.code)
-    return ReadStatus(kind, state or UNKNOWN, rest, level_of(status), timestamp_of(status.time))
+    return ReadStatus(kind, state, rest, level_of(status), timestamp_of(status.time))
 
 
 def worst(statuses: Iterable[ReadStatus]) -> ReadStatus | None:

@@ -129,22 +129,26 @@ class Poller:
         except Exception:  # noqa: BLE001 - see the comment
             # The one broad catch: a fault in one set's mapping must not end the other sets'
             # polls. The traceback is logged and the last good snapshot stays.
-            _log.exception("poll broke", scale_set=str(record.target.scale_set))
+            if INTERNAL not in record.reasons_said:
+                _log.exception("poll broke", scale_set=str(record.target.scale_set))
             self._failed(record, INTERNAL, "a fault of the exporter; see its log", begun)
         else:
             self._succeeded(record, mapped, begun)
         return error
 
     async def poll_facts(self, record: Record) -> AzureError | None:
-        """Get the facts of one target; a failure leaves the old ones and is logged."""
+        """Get the facts of one target; a failure leaves the old ones and is said once."""
         scale_set = record.target.scale_set
         try:
             facts, problems = await self._source.scale_set_facts(
                 scale_set, location=_location(record)
             )
         except AzureError as error:
-            _log.debug("facts not fetched", scale_set=str(scale_set), reason=error.reason)
+            self._facts_failed(record, error)
             return error
+        if record.facts_reason is not None:
+            record.facts_reason = record.facts_message = None
+            _log.info("facts recovered", scale_set=str(scale_set))
         for problem in problems:
             self._telemetry.counter("mapping_errors_total", family=family_of(problem.path)).inc()
         kept = self._retention.seconds(FACTS_INTERVAL)
@@ -205,13 +209,15 @@ class Poller:
                 failed_polls=record.failures,
             )
         record.failing_since, record.failures = None, 0
+        record.reasons_said.clear()
         _log.debug(
             "polled", scale_set=scale_set, instances=mapped.instances, seconds=round(duration, 3)
         )
 
     def _failed(self, record: Record, reason: str, message: str, begun: float) -> None:
         duration = self._clock.monotonic() - begun
-        if reason != record.poll.reason:
+        if reason not in record.reasons_said:
+            record.reasons_said.add(reason)
             _log.warning(
                 "scale set failing",
                 scale_set=str(record.target.scale_set),
@@ -234,6 +240,18 @@ class Poller:
         )
         self._count("failure", duration)
         self._telemetry.counter("poll_failures_total", reason=reason).inc()
+
+    def _facts_failed(self, record: Record, error: AzureError) -> None:
+        if isinstance(error, Throttled) and not error.sent:
+            return
+        if error.reason != record.facts_reason:
+            _log.warning(
+                "facts failing",
+                scale_set=str(record.target.scale_set),
+                reason=error.reason,
+                error=str(error),
+            )
+        record.facts_reason, record.facts_message = error.reason, str(error)
 
     def _gone(self, record: Record) -> None:
         """Believe a 404 when it comes the second time: Azure loses sets for moments."""

@@ -41,6 +41,9 @@ class Record:
         missing: whether Azure has answered 404 since the last success.
         failing_since: monotonic time of the first failure in a row.
         failures: the number of failures in a row.
+        reasons_said: the reasons that were logged since then.
+        facts_reason: why the last GET of the facts failed; None after a success.
+        facts_message: the same for people.
     """
 
     target: Target
@@ -52,6 +55,9 @@ class Record:
     missing: bool = False
     failing_since: float | None = None
     failures: int = 0
+    reasons_said: set[str] = field(default_factory=set)
+    facts_reason: str | None = None
+    facts_message: str | None = None
 
     def live_snapshot(self, monotonic: float) -> Snapshot | None:
         """The snapshot, unless it is older than data is kept."""

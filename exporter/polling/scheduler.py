@@ -8,6 +8,7 @@ from typing import Protocol
 
 import structlog
 
+from exporter.azure.errors import AzureError, Throttled
 from exporter.clock import Clock
 from exporter.model.scale_set import Target
 from exporter.polling.beat import first_due, next_due, phase_of
@@ -17,6 +18,8 @@ from exporter.polling.record import Record
 
 FACTS_RETRY = 60.0
 """Seconds until a failed GET of a set's facts is tried again."""
+
+HOLD_SPREAD = 60.0
 
 _log = structlog.get_logger(__name__)
 
@@ -83,9 +86,11 @@ class Scheduler:
 
     async def _once(self, record: Record) -> None:
         # First the facts: they tell a Flexible set and the location that limits are counted by.
-        async with self._lanes.slot(troubled=False):
+        async def both() -> None:
             await self._poller.poll_facts(record)
             await self._poller.poll(record)
+
+        await self._lanes.run(both, slow=0)
 
     async def _watched(self, beat: Callable[[Record], Awaitable[None]], record: Record) -> None:
         """Make sure that no beat ends unseen, whether by returning or by raising."""
@@ -104,25 +109,30 @@ class Scheduler:
         )
         # The first poll is off the beat: half an interval at least lies between it and the next.
         after = due + target.interval / 2
+        slow = 0
+        error: AzureError | None = None
+
+        async def poll() -> None:
+            nonlocal error
+            self._due.pop(target, None)
+            error = await self._poller.poll(record)
+
         while True:
             self._due[target] = due
             await self._until_due(record, due, phase)
-            async with self._lanes.slot(troubled=record.failures > 0):
-                del self._due[target]
-                await self._poller.poll(record)
+            slow = await self._lanes.run(poll, slow=slow)
+            if isinstance(error, Throttled) and not error.sent:
+                # Put off by a hold that came while it waited: it is due when that ends.
+                await self._clock.sleep((error.retry_after or 0.0) + _spread(record, phase))
+                continue
             due = next_due(max(self._time(), after), phase=phase, interval=target.interval)
             after = due
 
     async def _until_due(self, record: Record, due: float, phase: float) -> None:
-        """Wait until a poll is due and allowed.
-
-        When a hold of Azure's ends, its sets start again spread over their interval: all at
-        once they would meet the next hold together.
-        """
-        target = record.target
+        """Wait until a poll is due and allowed."""
         await self._clock.sleep(due - self._time())
         while wait := self._wait(record):
-            await self._clock.sleep(wait + phase * target.interval)
+            await self._clock.sleep(wait + _spread(record, phase))
 
     async def _facts_beat(self, record: Record) -> None:
         target = record.target
@@ -130,10 +140,19 @@ class Scheduler:
         due = first_due(
             self._time(), phase=phase, interval=FACTS_INTERVAL, targets=len(self.records)
         )
+        slow = 0
+        error: AzureError | None = None
+
+        async def poll() -> None:
+            nonlocal error
+            error = await self._poller.poll_facts(record)
+
         while True:
             await self._until_due(record, due, phase)
-            async with self._lanes.slot(troubled=record.failures > 0):
-                error = await self._poller.poll_facts(record)
+            slow = await self._lanes.run(poll, slow=slow)
+            if isinstance(error, Throttled) and not error.sent:
+                await self._clock.sleep((error.retry_after or 0.0) + _spread(record, phase))
+                continue
             interval = FACTS_INTERVAL if error is None else FACTS_RETRY
             due = next_due(max(self._time(), due) + interval / 2, phase=phase, interval=interval)
 
@@ -141,3 +160,12 @@ class Scheduler:
         facts = record.facts
         location = (facts.facts.location or "") if facts else ""
         return self._waits.wait_for(record.target.scale_set.subscription_id, location)
+
+
+def _spread(record: Record, phase: float) -> float:
+    """Seconds that a set waits beyond a hold's end.
+
+    The sets of a hold start again spread over a minute, the length of Azure's windows: all at
+    once they would meet the next hold together.
+    """
+    return phase * min(record.target.interval, HOLD_SPREAD)

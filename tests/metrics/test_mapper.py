@@ -87,6 +87,9 @@ def test_without_a_known_power_state_an_instance_is_unknown_and_still_counts(vie
         ([], None, "unknown"),
         ([], "Pondering", "unknown"),
         (["ProvisioningState/pondering"], "Succeeded", "unknown"),
+        (["ProvisioningState/"], "Succeeded", "succeeded"),
+        (["ProvisioningState"], "Failed", "failed"),
+        (["ProvisioningState/"], 0, "unknown"),
     ],
 )
 def test_the_provisioning_state_comes_from_the_statuses_else_from_the_properties(
@@ -143,6 +146,14 @@ def test_beyond_a_hundred_failure_codes_a_set_shows_other_and_known_codes_stay()
     )
     assert first.count('code="other"') == 2
     assert sorted(first.splitlines()) == sorted(again.splitlines())
+
+
+def test_a_new_failure_code_takes_the_place_of_one_that_is_gone() -> None:
+    memory = TargetMemory()
+    for number in range(150):
+        view = {"statuses": [status(f"ProvisioningState/failed/Code{number}")]}
+        text = text_of(map_instances(instance(view), memory=memory))
+        assert f'code="code{number}"' in text
 
 
 def test_of_several_statuses_of_one_kind_the_worst_then_the_newest_then_the_first_counts() -> None:

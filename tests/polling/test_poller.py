@@ -192,6 +192,36 @@ async def test_failing_and_recovered_are_said_once_each(
     assert said[1]["failed_polls"] == 3
 
 
+async def test_two_reasons_in_turn_are_said_once_each(
+    poller: Poller,
+    source: FakeSource,
+    new_record: NewRecord,
+    logs: list[MutableMapping[str, Any]],
+) -> None:
+    record = new_record()
+    for error in (TimedOut("late"), BrokenAnswer("cut"), ZeroDivisionError("a bug")) * 3:
+        source.pages["web"] = [error]
+        await poller.poll(record)
+    said = [entry.get("reason", entry["event"]) for entry in logs if entry["log_level"] != "debug"]
+    assert said == ["timeout", "broken_answer", "poll broke", "internal"]
+
+
+async def test_failing_facts_are_said_once_and_so_is_their_recovery(
+    poller: Poller,
+    source: FakeSource,
+    new_record: NewRecord,
+    logs: list[MutableMapping[str, Any]],
+) -> None:
+    record = new_record()
+    source.facts["web"] = TimedOut("late")
+    await poller.poll_facts(record)
+    await poller.poll_facts(record)
+    del source.facts["web"]
+    await poller.poll_facts(record)
+    await poller.poll_facts(record)
+    assert [entry["event"] for entry in logs] == ["facts failing", "facts recovered"]
+
+
 async def test_facts_come_by_their_own_call_and_their_failure_leaves_them(
     poller: Poller, source: FakeSource, new_record: NewRecord, clock: FakeClock
 ) -> None:

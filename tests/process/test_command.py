@@ -34,6 +34,11 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["--web.listen-address=nowhere"], "expected host:port"),
         (["--web.listen-address=:70000"], "expected a port"),
         (["--web.telemetry-path=metrics"], "expected a path such as /metrics"),
+        (["--web.telemetry-path=/-/ready"], "no other endpoint's"),
+        (["--web.telemetry-path=/healthz"], "no other endpoint's"),
+        (["--web.telemetry-path=/api/v1"], "no other endpoint's"),
+        (["--web.telemetry-path=/%6detrics"], "expected a path"),
+        (["--web.telemetry-path=//x"], "expected a path"),
         (["--log.level=loud"], "invalid choice: 'loud'"),
     ],
 )
@@ -83,6 +88,20 @@ def test_a_port_in_use_is_exit_code_2_and_a_clear_message(tmp_path: Path) -> Non
     assert f"cannot listen on 127.0.0.1:{port}" in ended.stderr
     assert "--web.listen-address" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("host", ["a" * 70, "host.invalid"])
+def test_a_host_that_is_none_is_exit_code_2_and_a_clear_message(tmp_path: Path, host: str) -> None:
+    ended = run("--demo", f"--web.listen-address={host}:0", folder=tmp_path)
+    assert ended.returncode == 2
+    assert f"cannot listen on {host}:0" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_the_check_comes_before_the_demo(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(GOOD)
+    ended = run("--demo", "--config.check", folder=tmp_path)
+    assert (ended.returncode, ended.stdout) == (0, "config.yaml: good, 1 scale sets\n")
 
 
 def test_once_prints_the_page_and_the_reasons_of_failures(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -23,6 +24,16 @@ subscription_id: {SUBSCRIPTION}
 scale_sets:
   - {{name: web, resource_group: rg-web, size: 3}}
   - {{name: slow, resource_group: rg-web, size: 3}}
+"""
+SLOW_RESOLVER = """\
+import os, socket, threading
+resolve = socket.getaddrinfo
+def slowly(host, *rest, **more):
+    if host == "slow.example":
+        open(os.environ["MARK"], "w").close()
+        threading.Event().wait(60)
+    return resolve(host, *rest, **more)
+socket.getaddrinfo = slowly
 """
 STALLED = FLEET + "faults: [{kind: stalled, scale_set: slow}]\n"
 
@@ -51,7 +62,8 @@ def simulated_azure(folder: Path, fleet: str) -> Iterator[str]:
 
 def configuration(folder: Path, url: str, *names: str) -> str:
     sets = "".join(
-        f"  - {{subscription_id: {SUBSCRIPTION}, resource_group: rg-web, name: {name}}}\n"
+        f"  - {{subscription_id: {SUBSCRIPTION}, resource_group: rg-web, name: {name},"
+        ' labels: {city: "Zürich"}}\n'
         for name in names
     )
     (folder / "config.yaml").write_text(
@@ -86,10 +98,42 @@ def test_one_hanging_set_delays_neither_the_other_nor_the_end(tmp_path: Path) ->
 
 def test_once_exits_0_when_every_set_was_polled(tmp_path: Path) -> None:
     with simulated_azure(tmp_path, FLEET) as url:
-        ended = run(configuration(tmp_path, url, "web", "slow"), "--once")
-    assert ended.returncode == 0
+        flag = configuration(tmp_path, url, "web", "slow")
+        ended = run(flag, "--once", environment={"PYTHONIOENCODING": "ascii"})
+    assert ended.returncode == 0, ended.stderr
+    assert 'city="Zürich"' in ended.stdout
     instances = [v for (n, _), v in samples(ended.stdout).items() if n == "azure_vmss_instances"]
     assert instances == [3, 3]
+
+
+def test_a_reload_that_is_not_supported_yet_does_no_harm(tmp_path: Path) -> None:
+    with (
+        simulated_azure(tmp_path, FLEET) as url,
+        running(configuration(tmp_path, url, "web")) as exporter,
+    ):
+        exporter.process.send_signal(signal.SIGHUP)
+        exporter.wait_for_log("reload is not supported yet")
+        assert exporter.stop() == 0
+
+
+def test_a_name_look_up_that_hangs_does_not_delay_the_end(tmp_path: Path) -> None:
+    # The exporter runs with a resolver that takes a minute, as with dead name servers.
+    (tmp_path / "sitecustomize.py").write_text(SLOW_RESOLVER)
+    (tmp_path / "token").write_text(TOKEN)
+    flag = configuration(tmp_path, "https://slow.example", "web")
+    with running(
+        flag, environment={"PYTHONPATH": f"{tmp_path}:{ROOT}", "MARK": str(tmp_path / "asked")}
+    ) as exporter:
+        assert eventually(lambda: (tmp_path / "asked").exists() or None, seconds=10)
+        assert exporter.stop() == 0
+
+
+def test_once_names_missing_facts_and_still_succeeds(tmp_path: Path) -> None:
+    forbidden = FLEET + "faults: [{kind: status, status: 403, operation: scale_set}]\n"
+    with simulated_azure(tmp_path, forbidden) as url:
+        ended = run(configuration(tmp_path, url, "web"), "--once", "--log.level=error")
+    assert ended.returncode == 0
+    assert "Microsoft.Compute/virtualMachineScaleSets/read" in ended.stderr
 
 
 def test_once_names_what_does_not_exist(tmp_path: Path) -> None:

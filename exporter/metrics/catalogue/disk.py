@@ -12,7 +12,7 @@ _DISK = "properties.instanceView.disks[]"
 
 def _states(reading: InstanceReading) -> Iterable[Row]:
     return [
-        ((disk.disk, disk.status.state), 1) for disk in reading.disks if disk.status is not None
+        ((disk.disk, disk.status.shown), 1) for disk in reading.disks if disk.status is not None
     ]
 
 
@@ -34,7 +34,7 @@ def _timestamps(reading: InstanceReading) -> Iterable[Row]:
 
 def _encryption_states(reading: InstanceReading) -> Iterable[Row]:
     return [
-        ((disk.disk, disk.encryption.state), 1)
+        ((disk.disk, disk.encryption.shown), 1)
         for disk in reading.disks
         if disk.encryption is not None
     ]

@@ -24,7 +24,7 @@ def _levels(reading: InstanceReading) -> Iterable[Row]:
 
 def _states(reading: InstanceReading) -> Iterable[Row]:
     return [
-        ((entry.extension, entry.status.state), 1)
+        ((entry.extension, entry.status.shown), 1)
         for entry in reading.extensions
         if entry.status is not None
     ]

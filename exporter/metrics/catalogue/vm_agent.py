@@ -22,7 +22,7 @@ def _level(reading: InstanceReading) -> Iterable[Row]:
 
 def _state(reading: InstanceReading) -> Iterable[Row]:
     status = reading.agent_status
-    return () if status is None else (((status.state,), 1),)
+    return () if status is None else (((status.shown,), 1),)
 
 
 def _timestamp(reading: InstanceReading) -> Iterable[Row]:
@@ -44,7 +44,7 @@ def _handler_levels(reading: InstanceReading) -> Iterable[Row]:
 
 def _handler_states(reading: InstanceReading) -> Iterable[Row]:
     return [
-        ((handler.handler, handler.status.state), 1)
+        ((handler.handler, handler.status.shown), 1)
         for handler in reading.handlers
         if handler.status is not None
     ]
