@@ -25,6 +25,7 @@ _ESCAPE = re.compile(
     rb"|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
     rb"|\\."
 )
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 class _Page(Struct, rename="camel"):
@@ -62,6 +63,7 @@ class _ScaleSet(Struct):
 _PAGE = msgspec.json.Decoder(_Page)
 _ENVELOPE = msgspec.json.Decoder(dict[str, Raw])
 _ITEMS = msgspec.json.Decoder(list[Raw])
+_INSTANCE = msgspec.json.Decoder(Instance)
 _LINK = msgspec.json.Decoder(str | None)
 _SCALE_SET = msgspec.json.Decoder(_ScaleSet)
 
@@ -196,7 +198,7 @@ def _slowly(body: bytes, problems: list[Problem]) -> tuple[list[Instance], str |
     instances: list[Instance] = []
     for item in items:
         problems_of_item: list[Problem] = []
-        instance = salvage(item, Instance, problems_of_item)
+        instance = _instance(item, problems_of_item)
         if instance is None:
             problems.append(Problem(path="", reason="no object"))
         else:
@@ -204,6 +206,14 @@ def _slowly(body: bytes, problems: list[Problem]) -> tuple[list[Instance], str |
             if _identify(instance):
                 problems += problems_of_item
     return instances, next_link, len(items) - len(instances)
+
+
+def _instance(item: Raw, problems: list[Problem]) -> Instance | None:
+    """One item: by the typed decoder where it can, for the odd ones are few."""
+    try:
+        return _INSTANCE.decode(item)
+    except (msgspec.DecodeError, UnicodeError):
+        return salvage(item, Instance, problems)
 
 
 def _identify(instance: Instance) -> bool:
@@ -231,6 +241,8 @@ def _mended(body: bytes) -> bytes:
     A message cut in the middle of an emoji has one, which JSON allows, and msgspec refuses the
     whole page for it.
     """
+    if not _SURROGATE.search(body):
+        return body
     return _ESCAPE.sub(lambda found: rb"\ufffd" if found[2] else found[0], body)
 
 
