@@ -20,6 +20,7 @@ from exporter.azure.client import AzureClient, new_session
 from exporter.azure.tokens import TokenSource
 from exporter.clock import Clock, SystemClock
 from exporter.configuration import Configuration
+from exporter.metrics.block import plain_chunks
 from exporter.metrics.family import FamilyFilter
 from exporter.metrics.mapper import Mapper
 from exporter.polling.lanes import Lanes
@@ -27,7 +28,7 @@ from exporter.polling.poller import Poller, Retention
 from exporter.polling.scheduler import Scheduler
 from exporter.telemetry import Telemetry
 from exporter.web.addresses import ListenAddress, url_of
-from exporter.web.application import Site, make_application
+from exporter.web.application import CHUNK, Site, make_application
 from exporter.web.exposition import Exposition
 from exporter.web.formats import TEXT
 
@@ -184,7 +185,9 @@ async def run_once(
     async with build(configuration, text, options, clock=SystemClock(), tokens=tokens) as exporter:
         await exporter.scheduler.poll_once()
         # The format is UTF-8, whatever the terminal's encoding.
-        sys.stdout.buffer.write(exporter.exposition.page(TEXT))
+        page = await exporter.exposition.page(TEXT)
+        for chunk in plain_chunks(page, CHUNK):
+            sys.stdout.buffer.write(chunk)
         sys.stdout.flush()
         for record in exporter.scheduler.records:
             if record.facts_message:

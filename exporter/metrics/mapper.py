@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import Literal
 
+from exporter.metrics.block import Block, join, press
 from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.catalogue.scale_set import tags_family
 from exporter.metrics.family import (
@@ -37,8 +38,11 @@ from exporter.model.scale_set import ScaleSetFacts, Target
 FAILURE_CODES = 100
 """Different failure codes that a set may show; any further one is `other`."""
 
-Lines = dict[str, bytes]
-"""The sample lines of each family that has any, by the family's name."""
+PRESSED_AT_A_TIME = 100
+"""Instances whose lines are compressed together: enough for a good ratio, and little to hold."""
+
+Lines = dict[str, Block]
+"""The sample lines of each family that has any, by the family's name, compressed."""
 
 
 @dataclass(slots=True)
@@ -60,8 +64,7 @@ class MappedInstances:
     """One successful walk, mapped.
 
     Attributes:
-        lines: the sample lines per family.
-        series: the number of sample lines.
+        lines: the sample lines per family, compressed.
         instances: the number of instances.
         details: the instances with all statuses, a JSON array as one zlib stream.
         mapping_errors: fields left out, counted per family.
@@ -69,7 +72,6 @@ class MappedInstances:
     """
 
     lines: Lines
-    series: int
     instances: int
     details: bytes
     mapping_errors: dict[str, int]
@@ -124,7 +126,7 @@ class Mapper:
         """Write the families about the scale set itself."""
         prefix = _identity(target)
         return {
-            family.name: lines.encode(errors="replace")
+            family.name: _pressed(lines)
             for family in self.families
             if isinstance(family, FactsFamily)
             and (lines := _write(family, prefix, family.rows(facts)))
@@ -134,7 +136,7 @@ class Mapper:
         """Write the families about how the target's polls stand."""
         prefix = _identity(target)
         return {
-            family.name: lines.encode(errors="replace")
+            family.name: _pressed(lines)
             for family in self.families
             if isinstance(family, PollFamily)
             and (lines := _write(family, prefix, family.rows(poll)))
@@ -152,6 +154,8 @@ class Mapping:
         self._seen: dict[str, str] = {}
         self._codes: set[str] = set()
         self._lines: dict[str, list[str]] = {}
+        self._lines_of = 0
+        self._blocks: dict[str, list[Block]] = {}
         self._counts: dict[str, Counter[Labels]] = {
             family.name: Counter() for family in mapper.count_families
         }
@@ -173,19 +177,22 @@ class Mapping:
                 continue
             self._seen[key] = self._memory.spellings.get(key, azure_id)
             self._map(instance, self._seen[key])
+            self._lines_of += 1
+            if self._lines_of >= PRESSED_AT_A_TIME:
+                self._press()
 
     def finish(self) -> MappedInstances:
         """End the walk; the memory now holds what this walk has seen."""
         self._memory.spellings = self._seen
         self._memory.failure_codes = self._codes
-        lines = {name: "".join(parts) for name, parts in self._lines.items()}
+        self._press()
+        lines = {name: join(blocks) for name, blocks in self._blocks.items()}
         for family in self._mapper.count_families:
             rows = self._count_rows(family)
             if text := _write(family, self._prefix, rows):
-                lines[family.name] = text
+                lines[family.name] = _pressed(text)
         return MappedInstances(
-            lines={name: text.encode(errors="replace") for name, text in lines.items()},
-            series=sum(text.count("\n") for text in lines.values()),
+            lines=lines,
             instances=len(self._seen),
             details=self._details.finish(),
             mapping_errors=dict(self._errors),
@@ -217,6 +224,13 @@ class Mapping:
         for count in self._mapper.count_families:
             self._counts[count.name].update(count.keys(reading))
         self._details.add(reading)
+
+    def _press(self) -> None:
+        for name, parts in self._lines.items():
+            if parts:
+                self._blocks.setdefault(name, []).append(_pressed("".join(parts)))
+                parts.clear()
+        self._lines_of = 0
 
     def _count_rows(self, family: CountFamily) -> list[Row]:
         counts = self._counts[family.name]
@@ -277,6 +291,10 @@ def _write(family: Family, prefix: str, rows: Iterable[Row]) -> str:
         own = "," + label_pairs(family.labels, labels) if labels else ""
         lines.append(f"{begin}{own}}} {number(value)}\n")
     return "".join(lines)
+
+
+def _pressed(lines: str) -> Block:
+    return press(lines.encode(errors="replace"))
 
 
 def _state_set_tails(family: StateSetFamily, *, active: bool) -> dict[str, list[str]]:

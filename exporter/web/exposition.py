@@ -1,22 +1,29 @@
-"""The page of `/metrics`: the finished lines of every snapshot, and the exporter's own families."""
+"""The page of `/metrics`: finished blocks of every snapshot, and the exporter's own families."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Iterable, Sequence
 
 from prometheus_client import Metric
 from prometheus_client.registry import Collector
 
 from exporter.clock import Clock
+from exporter.metrics.block import Block, join, press
 from exporter.metrics.family import Family, FamilyFilter
 from exporter.metrics.text import header
 from exporter.polling.record import Record
 from exporter.telemetry import Telemetry
 from exporter.web.formats import Format
 
+_HEADER_LINES = 2
+
 
 class Exposition:
     """Puts the page together from what the polls have left ready.
+
+    Nothing about Azure is compressed again: the blocks of the snapshots are put one after the
+    other. Only the exporter's own families are written and compressed for each page.
 
     Args:
         records: the targets.
@@ -37,44 +44,39 @@ class Exposition:
     ) -> None:
         self._records = records
         self._headers = {
-            family.name: header(family.name, family.kind, family.help).encode()
+            family.name: press(header(family.name, family.kind, family.help).encode())
             for family in families
         }
         self._allowed = allowed
         self._telemetry = telemetry
         self._clock = clock
 
-    def page(self, page_format: Format, names: Collection[str] = ()) -> bytes:
-        """The whole page, uncompressed.
+    async def page(self, page_format: Format, names: Collection[str] = ()) -> Block:
+        """The whole page. What is served of one scale set is of one snapshot, whatever is swapped.
 
         Args:
             page_format: text 0.0.4 or OpenMetrics.
             names: the `name[]` of the request; empty for all. A counter is named with its
                 `_total`, a histogram without `_bucket`.
         """
-        azure = self._azure(names)
-        if not names:
-            self._telemetry.gauge("series").set(azure.count(b"\n") - 2 * azure.count(b"# HELP "))
-            self._telemetry.gauge("exposition_bytes").set(len(azure))
-        own = page_format.own_families(_OwnFamilies(self._telemetry.registry, names, self._allowed))
-        return azure + own + page_format.end
-
-    def _azure(self, names: Collection[str]) -> bytes:
         monotonic = self._clock.monotonic()
-        parts: dict[str, list[bytes]] = {
-            name: [] for name in self._headers if not names or name in names
-        }
-        for record in self._records:
-            for lines in record.lines(monotonic):
-                for name, text in lines.items():
-                    if name in parts:
-                        parts[name].append(text)
-        page: list[bytes] = []
-        for name, texts in parts.items():
-            if texts:
-                page.append(self._headers[name])
-                page.extend(texts)
-        return b"".join(page)
+        # Taken at once: a swap while the page is put together changes nothing in it.
+        served = [lines for record in self._records for lines in record.lines(monotonic)]
+        parts: list[Block] = []
+        for name in self._headers:
+            if names and name not in names:
+                continue
+            if blocks := [lines[name] for lines in served if name in lines]:
+                parts += (self._headers[name], join(blocks))
+            # A family of thousands of sets takes some milliseconds; others get their turn.
+            await asyncio.sleep(0)
+        azure = join(parts)
+        if not names:
+            headers = _HEADER_LINES * (len(parts) // 2)
+            self._telemetry.gauge("series").set(azure.lines - headers)
+            self._telemetry.gauge("exposition_bytes").set(azure.length)
+        own = page_format.own_families(_OwnFamilies(self._telemetry.registry, names, self._allowed))
+        return join((azure, press(own + page_format.end)))
 
 
 class _OwnFamilies(Collector):

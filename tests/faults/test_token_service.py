@@ -38,8 +38,8 @@ async def test_the_exporter_waits_for_the_token_service_and_then_polls(
         )
         down = azure.faults.append(Fault(kind="status", status=400, operation="token"))
         await pipeline.poll()
-        assert pipeline.value("azure_vmss_up") == 0
-        assert pipeline.value("azure_vmss_poll_failure", reason="authentication") == 1
+        assert await pipeline.value("azure_vmss_up") == 0
+        assert await pipeline.value("azure_vmss_poll_failure", reason="authentication") == 1
         asked = down.happened
         await pipeline.poll("flex")
         assert down.happened == asked, "a dead token service is not asked by every set"
@@ -47,6 +47,6 @@ async def test_the_exporter_waits_for_the_token_service_and_then_polls(
         azure.faults.clear()
         await clock.advance(60)
         await pipeline.poll()
-        assert pipeline.value("azure_vmss_up", scale_set="web") == 1
-        assert pipeline.value("azure_vmss_instances", scale_set="web") == 50
+        assert await pipeline.value("azure_vmss_up", scale_set="web") == 1
+        assert await pipeline.value("azure_vmss_instances", scale_set="web") == 50
     await tokens.close()

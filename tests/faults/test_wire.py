@@ -54,23 +54,23 @@ async def test_a_failed_walk_changes_nothing_served_but_up_and_a_good_one_heals_
     azure: SimulatedAzure, pipeline: Pipeline, fault: dict[str, Any], reason: str, page: int
 ) -> None:
     await pipeline.poll()
-    assert pipeline.value("azure_vmss_up") == 1
-    assert pipeline.value("azure_vmss_instances") == 50
-    fetched = pipeline.value("azure_vmss_last_success_timestamp_seconds")
+    assert await pipeline.value("azure_vmss_up") == 1
+    assert await pipeline.value("azure_vmss_instances") == 50
+    fetched = await pipeline.value("azure_vmss_last_success_timestamp_seconds")
 
     azure.faults.append(Fault(**fault, page=page, operation="instances"))
     await pipeline.poll()
-    assert pipeline.value("azure_vmss_up") == 0
-    assert pipeline.value("azure_vmss_poll_failure", reason=reason) == 1
-    assert pipeline.value("azure_vmss_instances") == 50
-    assert pipeline.value("azure_vmss_last_success_timestamp_seconds") == fetched
-    assert pipeline.value("azure_vmss_exporter_poll_failures_total", reason=reason) == 1
+    assert await pipeline.value("azure_vmss_up") == 0
+    assert await pipeline.value("azure_vmss_poll_failure", reason=reason) == 1
+    assert await pipeline.value("azure_vmss_instances") == 50
+    assert await pipeline.value("azure_vmss_last_success_timestamp_seconds") == fetched
+    assert await pipeline.value("azure_vmss_exporter_poll_failures_total", reason=reason) == 1
     assert reason in REASONS
 
     azure.faults.clear()
     await pipeline.poll()
-    assert pipeline.value("azure_vmss_up") == 1
-    assert pipeline.value("azure_vmss_poll_failure") is None
+    assert await pipeline.value("azure_vmss_up") == 1
+    assert await pipeline.value("azure_vmss_poll_failure") is None
 
 
 @pytest.mark.parametrize(
@@ -96,9 +96,9 @@ async def test_an_odd_answer_loses_no_other_instance(
 ) -> None:
     azure.faults.append(Fault(**fault, operation="instances"))
     await pipeline.poll()
-    assert pipeline.value("azure_vmss_up") == 1, pipeline.record().poll.message
-    assert pipeline.value("azure_vmss_instances") == instances
-    counted = pipeline.value(
+    assert await pipeline.value("azure_vmss_up") == 1, pipeline.record().poll.message
+    assert await pipeline.value("azure_vmss_instances") == instances
+    counted = await pipeline.value(
         "azure_vmss_exporter_mapping_errors_total", family="azure_vmss_instances"
     )
     assert counted == lost
@@ -124,8 +124,8 @@ async def test_throttled_no_call_goes_out_before_azure_allows(
     error = await pipeline.poll()
     assert isinstance(error, Throttled)
     assert error.sent
-    assert pipeline.value("azure_vmss_poll_failure", reason="throttled") == 1
-    assert pipeline.value("azure_vmss_exporter_azure_throttled_total") == 1
+    assert await pipeline.value("azure_vmss_poll_failure", reason="throttled") == 1
+    assert await pipeline.value("azure_vmss_exporter_azure_throttled_total") == 1
     received = len(azure.requests)
     wait = pipeline.client.wait_for(pipeline.record().target.scale_set.subscription_id, "")
     assert wait > 0
@@ -139,7 +139,7 @@ async def test_throttled_no_call_goes_out_before_azure_allows(
     clock.steady += 0.5
     await pipeline.poll()
     assert len(azure.requests) > received
-    assert pipeline.value("azure_vmss_up") == 1
+    assert await pipeline.value("azure_vmss_up") == 1
 
 
 async def test_a_poll_put_off_leaves_up_as_it_is(azure: SimulatedAzure, pipeline: Pipeline) -> None:
@@ -150,8 +150,8 @@ async def test_a_poll_put_off_leaves_up_as_it_is(azure: SimulatedAzure, pipeline
     )
     await pipeline.poll("flex")
     await pipeline.poll()
-    assert pipeline.value("azure_vmss_up", scale_set="web") == 1
-    assert pipeline.value("azure_vmss_poll_failure", scale_set="web") is None
+    assert await pipeline.value("azure_vmss_up", scale_set="web") == 1
+    assert await pipeline.value("azure_vmss_poll_failure", scale_set="web") is None
 
 
 async def test_a_next_link_to_another_host_gets_no_token(
@@ -171,14 +171,14 @@ async def test_a_next_link_to_another_host_gets_no_token(
             azure.faults.clear()
             azure.faults.append(Fault.model_validate({"kind": kind, "url": url}))
             await pipeline.poll()
-            assert pipeline.value("azure_vmss_poll_failure", reason="broken_answer") == 1
+            assert await pipeline.value("azure_vmss_poll_failure", reason="broken_answer") == 1
     assert heard == []
 
 
 async def test_a_flexible_set_is_told_by_azures_400(pipeline: Pipeline) -> None:
     await pipeline.poll("flex")
-    assert pipeline.value("azure_vmss_up") == 0
-    assert pipeline.value("azure_vmss_poll_failure", reason="flexible") == 1
+    assert await pipeline.value("azure_vmss_up") == 0
+    assert await pipeline.value("azure_vmss_poll_failure", reason="flexible") == 1
 
 
 async def test_what_does_not_exist_is_named(pipeline: Pipeline) -> None:
@@ -208,5 +208,5 @@ async def test_no_token_shows_anywhere(
             await pipeline.poll()
     assert TOKEN not in repr(captured)
     assert TOKEN not in caplog.text
-    assert TOKEN not in pipeline.page()
+    assert TOKEN not in await pipeline.page()
     assert TOKEN not in (pipeline.record().poll.message or "")

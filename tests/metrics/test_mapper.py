@@ -488,7 +488,7 @@ def test_a_changed_letter_case_of_an_id_makes_no_new_series() -> None:
 def test_extra_labels_are_on_every_series_of_the_set() -> None:
     target = Target(WEB, 60.0, (("team", "web"),))
     mapped = map_instances(instance({}), target=target)
-    lines = b"".join(mapped.lines.values()).decode().splitlines()
+    lines = b"".join(block.text for block in mapped.lines.values()).decode().splitlines()
     assert all(',scale_set="web",team="web"' in line for line in lines)
 
 
@@ -530,7 +530,7 @@ def test_the_facts_of_a_set_are_served_and_absent_ones_are_empty() -> None:
         tags={"Team": "web"},
     )
     mapper = Mapper(tags=("team", "cost-center"))
-    text = b"".join(mapper.facts(WEB_TARGET, facts).values()).decode()
+    text = b"".join(b.text for b in mapper.facts(WEB_TARGET, facts).values()).decode()
     assert text.replace(
         'subscription_id="00000000-0000-0000-0000-000000000000",resource_group="rg-web",'
         'scale_set="web"',
@@ -542,7 +542,9 @@ def test_the_facts_of_a_set_are_served_and_absent_ones_are_empty() -> None:
         "azure_vmss_capacity{SET} 3\n"
         'azure_vmss_tags_info{SET,tag_team="web",tag_cost_center=""} 1\n'
     )
-    bare = b"".join(Mapper().facts(WEB_TARGET, ScaleSetFacts()).values()).decode()
+    bare = b"".join(
+        block.text for block in Mapper().facts(WEB_TARGET, ScaleSetFacts()).values()
+    ).decode()
     assert "azure_vmss_capacity" not in bare
     assert 'orchestration_mode="uniform",upgrade_policy="",priority=""' in bare
 

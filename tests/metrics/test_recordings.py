@@ -15,7 +15,7 @@ import pytest
 from exporter.azure.decode import decode_instance_page
 from exporter.metrics.family import FamilyFilter
 from exporter.metrics.mapper import MappedInstances, Mapper
-from support.answers import RECORDINGS, WEB_TARGET, map_instances, recording, samples
+from support.answers import RECORDINGS, WEB_TARGET, lines_of, map_instances, recording, samples
 
 POWER = {
     "creating",
@@ -87,7 +87,7 @@ Answer = tuple[list[dict[str, Any]], MappedInstances]
 
 
 def text(mapped: MappedInstances, family: str) -> dict[frozenset[tuple[str, str]], float]:
-    found = samples(f"# TYPE {family} gauge\n" + mapped.lines.get(family, b"").decode())
+    found = samples(f"# TYPE {family} gauge\n" + lines_of(mapped, family))
     drop = {"subscription_id", "resource_group", "scale_set"}
     return {
         frozenset(pair for pair in labels if pair[0] not in drop): value

@@ -23,7 +23,7 @@ NewRecord = Callable[..., Record]
 
 def served(record: Record, clock: FakeClock) -> str:
     text = b"".join(
-        text for lines in record.lines(clock.monotonic()) for text in lines.values()
+        block.text for lines in record.lines(clock.monotonic()) for block in lines.values()
     ).decode()
     identity = f'subscription_id="{SUBSCRIPTION}",resource_group="rg-web",scale_set="web"'
     return text.replace("{" + identity + "}", "").replace(identity + ",", "")

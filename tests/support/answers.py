@@ -51,9 +51,15 @@ def map_instances(
 def text_of(mapped: MappedInstances, *families: str) -> str:
     """The sample lines of the named families, or of all, without the set's identity labels."""
     names = families or tuple(mapped.lines)
-    text = "".join(mapped.lines.get(name, b"").decode() for name in names)
+    text = "".join(lines_of(mapped, name) for name in names)
     text = re.sub(r'subscription_id="[^"]*",resource_group="[^"]*",scale_set="[^"]*",?', "", text)
     return re.sub(r"{}", "", text)
+
+
+def lines_of(mapped: MappedInstances, family: str) -> str:
+    """The sample lines of one family; empty where it has none."""
+    block = mapped.lines.get(family)
+    return block.text.decode() if block else ""
 
 
 def samples(page: str) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:

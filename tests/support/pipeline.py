@@ -60,7 +60,7 @@ class Pipeline:
         """Poll a set once."""
         return await self.poller.poll(self.record(name, resource_group))
 
-    def page(self, *names: str) -> str:
+    async def page(self, *names: str) -> str:
         """The page in text 0.0.4, whole or of the named families."""
         exposition = Exposition(
             records=self.records,
@@ -69,13 +69,15 @@ class Pipeline:
             telemetry=self.telemetry,
             clock=self.clock,
         )
-        return exposition.page(TEXT, names).decode()
+        return (await exposition.page(TEXT, names)).text.decode()
 
-    def value(self, name: str, **labels: str) -> float | None:
+    async def value(self, name: str, **labels: str) -> float | None:
         """A sample of the page, by its name and some of its labels; None where there is none."""
         wanted = set(labels.items())
         found = [
-            v for (n, have), v in samples(self.page(name)).items() if n == name and wanted <= have
+            v
+            for (n, have), v in samples(await self.page(name)).items()
+            if n == name and wanted <= have
         ]
         assert len(found) <= 1, f"{name} {labels}: {found}"
         return found[0] if found else None

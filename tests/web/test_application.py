@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import zlib
@@ -13,6 +14,7 @@ from aiohttp.test_utils import TestClient
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 
 from exporter.azure.errors import TimedOut
+from exporter.web.formats import TEXT
 from support.answers import SUBSCRIPTION, instance, samples
 from support.site import WebCase
 from support.source import page
@@ -201,3 +203,22 @@ async def test_nothing_can_be_written(client: Client, method: str) -> None:
 
 async def test_head_is_answered(client: Client) -> None:
     assert (await client.head("/metrics")).status == 200
+
+
+async def test_a_swap_during_a_scrape_mixes_no_two_snapshots_of_a_set(
+    case: WebCase,
+) -> None:
+    case.source.pages["web"] = [page(instance(VIEW, instance_id="1"))]
+    await case.poll()
+    making = asyncio.create_task(case.exposition.page(TEXT))
+    await asyncio.sleep(0)
+    case.source.pages["web"] = [page(*(instance({}, instance_id=str(n)) for n in range(2, 9)))]
+    await case.poller.poll(case.records[0])
+    found = samples((await making).text.decode())
+    counts = {
+        value
+        for (name, labels), value in found.items()
+        if name == "azure_vmss_instances" and ("scale_set", "web") in labels
+    }
+    ids = {dict(labels)["instance_id"] for name, labels in found if "instance_id" in dict(labels)}
+    assert (counts, ids) == ({1.0}, {"1"})
