@@ -6,11 +6,11 @@ reads them before something fails.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
+from isal import isal_zlib
 
 from exporter.metrics.reading import InstanceReading
 from exporter.model.instance_view import Status
@@ -30,7 +30,7 @@ class InstanceArray:
 
     def __init__(self, *, messages: bool = True) -> None:
         self._messages = messages
-        self._compressor = zlib.compressobj(level=1)
+        self._compressor = isal_zlib.compressobj(1)
         self._chunks: list[bytes] = []
         self._separator = b"["
 
