@@ -117,6 +117,7 @@ async def build(
             telemetry=telemetry,
             clock=clock,
             retention=Retention(keep_for=polling.keep_for, deadline=polling.deadline),
+            max_series=configuration.metrics.max_series,
         )
         records = tuple(poller.new_record(target) for target in configuration.targets())
         scheduler = Scheduler(

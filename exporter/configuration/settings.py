@@ -11,7 +11,7 @@ from exporter.configuration.fields import Boolean, Duration, Interval, Section, 
 from exporter.configuration.scale_sets import Discovery, ScaleSet
 from exporter.model.scale_set import Target
 
-_INERT = (("polling", "state_dir"), ("polling", "budget_share"), ("metrics", "max_series"))
+_INERT = (("polling", "state_dir"), ("polling", "budget_share"))
 
 
 class Polling(Section):
@@ -92,8 +92,5 @@ class Configuration(Section):
 
     def inert_settings(self) -> tuple[str, ...]:
         """The settings that the file gives and that have no effect in this version."""
-        given = {
-            "polling": self.polling.model_fields_set,
-            "metrics": self.metrics.model_fields_set,
-        }
+        given = {"polling": self.polling.model_fields_set}
         return tuple(f"{section}.{name}" for section, name in _INERT if name in given[section])

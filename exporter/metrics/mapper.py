@@ -64,7 +64,10 @@ class MappedInstances:
     """One successful walk, mapped.
 
     Attributes:
-        lines: the sample lines per family, compressed.
+        lines: the sample lines of the counts, per family, compressed.
+        instance_lines: those of the instances.
+        series: the number of both.
+        instance_series: the number of the latter.
         instances: the number of instances.
         details: the instances with all statuses, a JSON array as one zlib stream.
         mapping_errors: fields left out, counted per family.
@@ -72,10 +75,18 @@ class MappedInstances:
     """
 
     lines: Lines
+    instance_lines: Lines
+    series: int
+    instance_series: int
     instances: int
     details: bytes
     mapping_errors: dict[str, int]
     unknown_codes: int
+
+    @property
+    def all_lines(self) -> Lines:
+        """The lines of all families."""
+        return {**self.instance_lines, **self.lines}
 
 
 class Mapper:
@@ -186,13 +197,18 @@ class Mapping:
         self._memory.spellings = self._seen
         self._memory.failure_codes = self._codes
         self._press()
-        lines = {name: join(blocks) for name, blocks in self._blocks.items()}
+        lines: Lines = {}
         for family in self._mapper.count_families:
             rows = self._count_rows(family)
             if text := _write(family, self._prefix, rows):
                 lines[family.name] = _pressed(text)
+        instance_lines = {name: join(blocks) for name, blocks in self._blocks.items()}
+        instance_series = sum(block.lines for block in instance_lines.values())
         return MappedInstances(
             lines=lines,
+            instance_lines=instance_lines,
+            series=instance_series + sum(block.lines for block in lines.values()),
+            instance_series=instance_series,
             instances=len(self._seen),
             details=self._details.finish(),
             mapping_errors=dict(self._errors),

@@ -17,6 +17,7 @@ class PollState:
         message: what failed and what to do, for people; shown in logs and the JSON only.
         last_success: Unix time at which the served data was fetched.
         duration: seconds that the last poll took.
+        suppressed: whether the series guard keeps the set's instance families back.
         model_last_success: Unix time at which the set's facts were fetched.
     """
 
@@ -27,4 +28,5 @@ class PollState:
     message: str | None = None
     last_success: float | None = None
     duration: float | None = None
+    suppressed: bool = False
     model_last_success: float | None = None

@@ -24,6 +24,7 @@ from exporter.metrics.mapper import MappedInstances, Mapper, family_of
 from exporter.model.instance_view import InstancePage, Problem
 from exporter.model.poll import PollState
 from exporter.model.scale_set import ScaleSetFacts, ScaleSetId, Target
+from exporter.polling.guard import suppressed_records
 from exporter.polling.record import FactsSnapshot, Record, Snapshot
 from exporter.telemetry import Telemetry
 
@@ -76,6 +77,7 @@ class Poller:
         telemetry: the exporter's own metrics.
         clock: the time.
         retention: how long answers are kept.
+        max_series: the limit on the series about Azure; 0 for none.
     """
 
     def __init__(
@@ -86,12 +88,16 @@ class Poller:
         telemetry: Telemetry,
         clock: Clock,
         retention: Retention,
+        max_series: int = 0,
     ) -> None:
         self._source = source
         self._mapper = mapper
         self._telemetry = telemetry
         self._clock = clock
         self._retention = retention
+        self._max_series = max_series
+        self._records: list[Record] = []
+        self._suppressed: frozenset[Record] = frozenset()
         # Counters start at 0 for every label set that can be known, or increase() misses the
         # first failure.
         for result in ("success", "failure"):
@@ -105,7 +111,9 @@ class Poller:
     def new_record(self, target: Target) -> Record:
         """The record of a target that was never polled: `azure_vmss_up` is 0."""
         poll = PollState(interval=target.interval)
-        return Record(target=target, poll=poll, poll_lines=self._mapper.poll(target, poll))
+        record = Record(target=target, poll=poll, poll_lines=self._mapper.poll(target, poll))
+        self._records.append(record)
+        return record
 
     async def poll(self, record: Record) -> AzureError | None:
         """Poll the instances of one target and swap its snapshot.
@@ -196,6 +204,7 @@ class Poller:
                 duration=duration,
             ),
         )
+        self._guard()
         self._count("success", duration)
         for family, count in mapped.mapping_errors.items():
             self._telemetry.counter("mapping_errors_total", family=family).inc(count)
@@ -258,7 +267,25 @@ class Poller:
         if record.missing:
             record.snapshot = None
             record.facts = None
+            self._guard()
         record.missing = True
+
+    def _guard(self) -> None:
+        """Keep the page within its limit, and say which sets give way."""
+        kept_back = frozenset(suppressed_records(self._records, self._max_series))
+        for record in self._suppressed - kept_back:
+            self._suppress(record, suppressed=False)
+        for record in kept_back - self._suppressed:
+            self._suppress(record, suppressed=True)
+        self._suppressed = kept_back
+
+    def _suppress(self, record: Record, *, suppressed: bool) -> None:
+        _log.warning(
+            "instance series suppressed" if suppressed else "instance series back",
+            scale_set=str(record.target.scale_set),
+            max_series=self._max_series,
+        )
+        self._put(record, replace(record.poll, suppressed=suppressed))
 
     def _count(self, result: str, duration: float) -> None:
         self._telemetry.counter("polls_total", result=result).inc()

@@ -27,7 +27,7 @@ class FactsSnapshot:
     served_until: float
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Record:
     """A target and all that is known of it. Its parts are replaced whole, never changed.
 
@@ -76,3 +76,5 @@ class Record:
             yield facts.lines
         if snapshot := self.live_snapshot(monotonic):
             yield snapshot.mapped.lines
+            if not self.poll.suppressed:
+                yield snapshot.mapped.instance_lines

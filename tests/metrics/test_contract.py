@@ -6,10 +6,11 @@ from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.catalogue.scale_set import tags_family
 from exporter.telemetry import OWN_METRICS
 
-# What waits for its own part of the work: the series guard and the transition counters.
+# What waits for its own part of the work: the transition counters.
 CONTRACT = """
 azure_vmss_up
 azure_vmss_poll_failure reason
+azure_vmss_instance_series_suppressed
 azure_vmss_last_success_timestamp_seconds
 azure_vmss_poll_interval_seconds
 azure_vmss_poll_duration_seconds

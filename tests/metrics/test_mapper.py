@@ -128,7 +128,7 @@ def test_a_failure_is_served_by_its_code(code: str, fallback: Any, served: str) 
 
 def test_no_failure_series_without_a_failure() -> None:
     mapped = map_instances(instance({"statuses": [status("ProvisioningState/succeeded")]}))
-    assert "azure_vmss_instance_provisioning_failure" not in mapped.lines
+    assert "azure_vmss_instance_provisioning_failure" not in mapped.all_lines
 
 
 def test_beyond_a_hundred_failure_codes_a_set_shows_other_and_known_codes_stay() -> None:
@@ -178,7 +178,7 @@ def test_of_several_statuses_of_one_kind_the_worst_then_the_newest_then_the_firs
 
 def test_an_agent_without_a_status_has_its_info_only() -> None:
     mapped = map_instances(instance({"vmAgent": {"vmAgentVersion": "2.7.1"}}))
-    agent = {name for name in mapped.lines if "vm_agent" in name}
+    agent = {name for name in mapped.all_lines if "vm_agent" in name}
     assert agent == {"azure_vmss_vm_agent_info", "azure_vmss_instances_by_vm_agent_version"}
 
 
@@ -245,7 +245,7 @@ def test_text_that_is_no_time_gives_no_series(text: str) -> None:
     mapped = map_instances(
         instance({"statuses": [status("ProvisioningState/succeeded", time=text)]})
     )
-    assert "azure_vmss_instance_status_timestamp_seconds" not in mapped.lines
+    assert "azure_vmss_instance_status_timestamp_seconds" not in mapped.all_lines
 
 
 def test_disks_tell_provisioning_and_encryption_apart() -> None:
@@ -266,7 +266,7 @@ def test_disks_tell_provisioning_and_encryption_apart() -> None:
             }
         )
     )
-    disks = tuple(name for name in mapped.lines if "disk" in name)
+    disks = tuple(name for name in mapped.all_lines if "disk" in name)
     assert text_of(mapped, *sorted(disks)) == (
         'azure_vmss_disk_encryption_state{instance_id="0",disk="os",state="notencrypted"} 1\n'
         'azure_vmss_disk_instances{level="info"} 0\n'
@@ -295,7 +295,7 @@ def test_extensions_of_one_name_are_one_extension_with_the_worst_status() -> Non
             }
         )
     )
-    extensions = sorted(name for name in mapped.lines if "extension" in name)
+    extensions = sorted(name for name in mapped.all_lines if "extension" in name)
     assert text_of(mapped, *extensions) == (
         'azure_vmss_extension_info{instance_id="0",extension="script",handler="T",version=""} 1\n'
         'azure_vmss_extension_info{instance_id="0",extension="named-only",handler="",version=""} 1\n'
@@ -329,7 +329,7 @@ def test_substatuses_are_cut_bounded_and_never_repeated() -> None:
 def test_a_handler_that_is_not_ready_shows_its_state_and_code() -> None:
     handlers = [{"type": "H", "status": status("ProvisioningState/NotReady/21")}, {"type": "I"}]
     mapped = map_instances(instance({"vmAgent": {"extensionHandlers": handlers}}))
-    names = sorted(name for name in mapped.lines if "handler" in name)
+    names = sorted(name for name in mapped.all_lines if "handler" in name)
     assert text_of(mapped, *names) == (
         'azure_vmss_extension_handler_info{instance_id="0",handler="H",version=""} 1\n'
         'azure_vmss_extension_handler_info{instance_id="0",handler="I",version=""} 1\n'
@@ -342,7 +342,7 @@ def test_a_handler_that_is_not_ready_shows_its_state_and_code() -> None:
 def test_health_is_counted_only_where_it_is_on() -> None:
     healthy = instance({"vmHealth": {"status": status("HealthState/healthy")}}, instance_id="1")
     without = instance({}, instance_id="2")
-    assert "azure_vmss_instances_by_health_state" not in map_instances(without).lines
+    assert "azure_vmss_instances_by_health_state" not in map_instances(without).all_lines
     mapped = map_instances(healthy, without, mapper=Mapper(state_sets="active"))
     assert text_of(
         mapped, "azure_vmss_instance_health_state", "azure_vmss_instances_by_health_state"
@@ -371,7 +371,7 @@ def test_both_names_of_the_update_domain_map(view: dict[str, Any]) -> None:
 
 def test_an_instance_without_a_domain_has_no_placement_and_counts_under_empty_ones() -> None:
     mapped = map_instances(instance({}))
-    assert "azure_vmss_instance_placement_info" not in mapped.lines
+    assert "azure_vmss_instance_placement_info" not in mapped.all_lines
     assert text_of(mapped, "azure_vmss_instances_by_fault_domain") == (
         'azure_vmss_instances_by_fault_domain{availability_zone="",fault_domain=""} 1\n'
     )
@@ -386,7 +386,9 @@ def test_latest_model_and_protection_are_served_only_with_detail_full() -> None:
         },
     )
     selected = map_instances(item)
-    assert not [name for name in selected.lines if "latest_model" in name or "protection" in name]
+    assert not [
+        name for name in selected.all_lines if "latest_model" in name or "protection" in name
+    ]
     full = map_instances(item, mapper=Mapper(full=True))
     assert text_of(
         full,
@@ -411,7 +413,7 @@ def test_maintenance_shows_its_windows() -> None:
         "lastOperationResultCode": "RetryLater",
     }
     mapped = map_instances(instance({"maintenanceRedeployStatus": maintenance}))
-    names = sorted(name for name in mapped.lines if "maintenance" in name)
+    names = sorted(name for name in mapped.all_lines if "maintenance" in name)
     window = "azure_vmss_instance_maintenance_window"
     assert text_of(mapped, *names) == (
         "azure_vmss_instance_maintenance_info"
@@ -481,28 +483,28 @@ def test_a_changed_letter_case_of_an_id_makes_no_new_series() -> None:
     memory = TargetMemory()
     map_instances(instance({}, instance_id="web_0A"), memory=memory)
     mapped = map_instances(instance({}, instance_id="WEB_0a"), memory=memory)
-    assert 'instance_id="web_0A"' in text_of(mapped, "azure_vmss_vm_info", *mapped.lines)
+    assert 'instance_id="web_0A"' in text_of(mapped, "azure_vmss_vm_info", *mapped.all_lines)
     assert "WEB_0a" not in text_of(mapped)
 
 
 def test_extra_labels_are_on_every_series_of_the_set() -> None:
     target = Target(WEB, 60.0, (("team", "web"),))
     mapped = map_instances(instance({}), target=target)
-    lines = b"".join(block.text for block in mapped.lines.values()).decode().splitlines()
+    lines = b"".join(block.text for block in mapped.all_lines.values()).decode().splitlines()
     assert all(',scale_set="web",team="web"' in line for line in lines)
 
 
 def test_denied_families_are_gone_and_opt_in_ones_come_when_named() -> None:
     view = {"rdpThumbPrint": "AB", "statuses": [status("PowerState/running")]}
     plain = map_instances(instance(view), mapper=Mapper())
-    assert "azure_vmss_instance_rdp_certificate_info" not in plain.lines
+    assert "azure_vmss_instance_rdp_certificate_info" not in plain.all_lines
     families = FamilyFilter(
         deny=("azure_vmss_instance_*state*",), opt_in=("azure_vmss_instance_rdp_*",)
     )
     chosen = map_instances(instance(view), mapper=Mapper(families=families))
-    assert "azure_vmss_instance_rdp_certificate_info" in chosen.lines
-    assert "azure_vmss_instance_power_state" not in chosen.lines
-    assert "azure_vmss_instances_by_power_state" in chosen.lines
+    assert "azure_vmss_instance_rdp_certificate_info" in chosen.all_lines
+    assert "azure_vmss_instance_power_state" not in chosen.all_lines
+    assert "azure_vmss_instances_by_power_state" in chosen.all_lines
 
 
 def test_fields_left_out_count_under_the_family_they_feed() -> None:

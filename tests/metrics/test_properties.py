@@ -124,10 +124,10 @@ def test_any_answer_maps_to_text_that_parses_back_without_duplicates(answer: Any
     page = "".join(
         header(family.name, family.kind, family.help) + lines_of(mapped, family.name)
         for family in CATALOGUE
-        if family.name in mapped.lines
+        if family.name in mapped.all_lines
     )
     found = samples(page)
-    assert len(found) == sum(block.lines for block in mapped.lines.values())
+    assert len(found) == sum(block.lines for block in mapped.all_lines.values())
     assert sample_lines(page) == [line for line in page.split("\n") if line and line[0] != "#"]
     instances = mapped.instances
     assert {v for (name, _), v in found.items() if name == "azure_vmss_instances"} == {instances}

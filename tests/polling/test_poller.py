@@ -36,7 +36,11 @@ def own(telemetry: Telemetry, name: str, **labels: str) -> float | None:
 async def test_before_the_first_poll_up_is_0_and_nothing_is_invented(
     new_record: NewRecord, clock: FakeClock
 ) -> None:
-    assert served(new_record(), clock) == ("azure_vmss_up 0\nazure_vmss_poll_interval_seconds 60\n")
+    assert served(new_record(), clock) == (
+        "azure_vmss_up 0\n"
+        "azure_vmss_instance_series_suppressed 0\n"
+        "azure_vmss_poll_interval_seconds 60\n"
+    )
 
 
 async def test_a_success_serves_the_instances_and_when_they_were_fetched(

@@ -50,7 +50,7 @@ def map_instances(
 
 def text_of(mapped: MappedInstances, *families: str) -> str:
     """The sample lines of the named families, or of all, without the set's identity labels."""
-    names = families or tuple(mapped.lines)
+    names = families or tuple(mapped.all_lines)
     text = "".join(lines_of(mapped, name) for name in names)
     text = re.sub(r'subscription_id="[^"]*",resource_group="[^"]*",scale_set="[^"]*",?', "", text)
     return re.sub(r"{}", "", text)
@@ -58,7 +58,7 @@ def text_of(mapped: MappedInstances, *families: str) -> str:
 
 def lines_of(mapped: MappedInstances, family: str) -> str:
     """The sample lines of one family; empty where it has none."""
-    block = mapped.lines.get(family)
+    block = mapped.all_lines.get(family)
     return block.text.decode() if block else ""
 
 

@@ -44,6 +44,14 @@ POLL_FAMILIES: tuple[Family, ...] = (
         rows=_failure,
     ),
     PollFamily(
+        name="azure_vmss_instance_series_suppressed",
+        help="1 while the series guard keeps the instance families of the set back, else 0.",
+        source=(),
+        absent_when="Never.",
+        derivation="Above metrics.max_series the largest sets give way; their counts stay.",
+        rows=lambda poll: (((), 1 if poll.suppressed else 0),),
+    ),
+    PollFamily(
         name="azure_vmss_last_success_timestamp_seconds",
         help="When the served data was fetched.",
         source=(),
