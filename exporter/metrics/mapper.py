@@ -266,20 +266,26 @@ class Mapping:
         return code
 
 
-def family_of(path: str) -> str:
+def family_of(path: str, *, of_scale_set: bool = False) -> str:
     """The first family that a field of Azure's answer feeds.
 
     Args:
         path: the field's path from the item on, as `Problem.path` has it; a path above or
             below a declared source belongs to that source's family.
+        of_scale_set: whether the answer is that of the set itself, not an instance of the list.
     """
-    declared = [(source, family.name) for family in CATALOGUE for source in family.source]
+    declared = [
+        (source, family.name)
+        for family in CATALOGUE
+        for source in family.source
+        if isinstance(family, FactsFamily) == of_scale_set
+    ]
     above = [pair for pair in declared if pair[0] and _is_below(path, pair[0])]
     if above:
         # The nearest one tells most; of equals the first in the catalogue.
         return max(above, key=lambda pair: len(pair[0]))[1]
     below = [name for source, name in declared if source == path or _is_below(source, path)]
-    return below[0] if below else "azure_vmss_instances"
+    return below[0] if below else ("azure_vmss_info" if of_scale_set else "azure_vmss_instances")
 
 
 def _is_below(path: str, ancestor: str) -> bool:

@@ -37,6 +37,8 @@ FACTS_INTERVAL = 300.0
 INTERNAL = "internal"
 """The reason of a failure that is the exporter's own fault."""
 
+FAULT = "a fault of the exporter; see its log"
+
 _log = structlog.get_logger(__name__)
 
 
@@ -139,7 +141,7 @@ class Poller:
             # polls. The traceback is logged and the last good snapshot stays.
             if INTERNAL not in record.reasons_said:
                 _log.exception("poll broke", scale_set=str(record.target.scale_set))
-            self._failed(record, INTERNAL, "a fault of the exporter; see its log", begun)
+            self._failed(record, INTERNAL, FAULT, begun)
         else:
             self._succeeded(record, mapped, begun)
         return error
@@ -152,13 +154,20 @@ class Poller:
                 scale_set, location=_location(record)
             )
         except AzureError as error:
-            self._facts_failed(record, error)
+            if not (isinstance(error, Throttled) and not error.sent):
+                self._facts_failed(record, error.reason, str(error))
             return error
+        except Exception:  # noqa: BLE001 - as in poll: a fault in one set's facts ends no other
+            if record.facts_reason != INTERNAL:
+                _log.exception("facts broke", scale_set=str(scale_set))
+            self._facts_failed(record, INTERNAL, FAULT)
+            return None
         if record.facts_reason is not None:
             record.facts_reason = record.facts_message = None
             _log.info("facts recovered", scale_set=str(scale_set))
         for problem in problems:
-            self._telemetry.counter("mapping_errors_total", family=family_of(problem.path)).inc()
+            family = family_of(problem.path, of_scale_set=True)
+            self._telemetry.counter("mapping_errors_total", family=family).inc()
         kept = self._retention.seconds(FACTS_INTERVAL)
         record.facts = FactsSnapshot(
             facts=facts,
@@ -250,17 +259,15 @@ class Poller:
         self._count("failure", duration)
         self._telemetry.counter("poll_failures_total", reason=reason).inc()
 
-    def _facts_failed(self, record: Record, error: AzureError) -> None:
-        if isinstance(error, Throttled) and not error.sent:
-            return
-        if error.reason != record.facts_reason:
+    def _facts_failed(self, record: Record, reason: str, message: str) -> None:
+        if reason != record.facts_reason:
             _log.warning(
                 "facts failing",
                 scale_set=str(record.target.scale_set),
-                reason=error.reason,
-                error=str(error),
+                reason=reason,
+                error=message,
             )
-        record.facts_reason, record.facts_message = error.reason, str(error)
+        record.facts_reason, record.facts_message = reason, message
 
     def _gone(self, record: Record) -> None:
         """Believe a 404 when it comes the second time: Azure loses sets for moments."""

@@ -517,6 +517,10 @@ def test_fields_left_out_count_under_the_family_they_feed() -> None:
     assert family_of("properties.instanceView.extensions") == "azure_vmss_extension_info"
     assert family_of("properties.instanceView.vmAgent.novelty") == "azure_vmss_vm_agent_info"
     assert family_of("novelty") == "azure_vmss_instances"
+    assert family_of("sku.name") == "azure_vmss_instance_info"
+    assert family_of("sku.capacity", of_scale_set=True) == "azure_vmss_capacity"
+    assert family_of("sku.name", of_scale_set=True) == "azure_vmss_info"
+    assert family_of("novelty", of_scale_set=True) == "azure_vmss_info"
 
 
 def test_the_facts_of_a_set_are_served_and_absent_ones_are_empty() -> None:

@@ -226,6 +226,16 @@ async def test_failing_facts_are_said_once_and_so_is_their_recovery(
     assert [entry["event"] for entry in logs] == ["facts failing", "facts recovered"]
 
 
+async def test_a_fault_in_the_facts_ends_nothing(
+    poller: Poller, source: FakeSource, new_record: NewRecord, clock: FakeClock
+) -> None:
+    record = new_record()
+    source.facts["web"] = ZeroDivisionError("a bug")
+    assert await poller.poll_facts(record) is None
+    await poller.poll(record)
+    assert "azure_vmss_up 1\n" in served(record, clock)
+
+
 async def test_facts_come_by_their_own_call_and_their_failure_leaves_them(
     poller: Poller, source: FakeSource, new_record: NewRecord, clock: FakeClock
 ) -> None:
