@@ -191,7 +191,7 @@ async def run_once(
             sys.stdout.buffer.write(chunk)
         sys.stdout.flush()
         for record in exporter.scheduler.records:
-            if record.facts_message:
+            if record.poll.up and record.facts_message:
                 _say(f"{record.target.scale_set}: facts: {record.facts_message}")
         failed = [record for record in exporter.scheduler.records if not record.poll.up]
         for record in failed:

@@ -22,7 +22,7 @@ def configure(
 ) -> None:
     """Send every log, the libraries' too, through one formatter.
 
-    Libraries speak from `warn` on only: azure-identity tells details of its requests at `info`.
+    Libraries speak from `warn` on only, azure-identity from `error` on.
 
     Args:
         level: a key of `LEVELS`.
@@ -52,6 +52,8 @@ def configure(
     root.handlers[:] = [handler]
     root.setLevel(max(LEVELS[level], logging.WARNING))
     logging.getLogger("exporter").setLevel(LEVELS[level])
+    # azure-identity warns in many lines at each try; what it says is in the failure's own line.
+    logging.getLogger("azure").setLevel(logging.WARNING if level == "debug" else logging.ERROR)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

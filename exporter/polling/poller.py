@@ -163,8 +163,8 @@ class Poller:
             self._facts_failed(record, INTERNAL, FAULT)
             return None
         if record.facts_reason is not None:
-            record.facts_reason = record.facts_message = None
             _log.info("facts recovered", scale_set=str(scale_set))
+        record.facts_reason = record.facts_message = None
         for problem in problems:
             family = family_of(problem.path, of_scale_set=True)
             self._telemetry.counter("mapping_errors_total", family=family).inc()
@@ -260,14 +260,16 @@ class Poller:
         self._telemetry.counter("poll_failures_total", reason=reason).inc()
 
     def _facts_failed(self, record: Record, reason: str, message: str) -> None:
-        if reason != record.facts_reason:
+        record.facts_message = message
+        # While the polls fail too, they say so: one trouble is one line.
+        if record.poll.up and reason != record.facts_reason:
+            record.facts_reason = reason
             _log.warning(
                 "facts failing",
                 scale_set=str(record.target.scale_set),
                 reason=reason,
                 error=message,
             )
-        record.facts_reason, record.facts_message = reason, message
 
     def _gone(self, record: Record) -> None:
         """Believe a 404 when it comes the second time: Azure loses sets for moments."""

@@ -42,8 +42,8 @@ class Record:
         failing_since: monotonic time of the first failure in a row.
         failures: the number of failures in a row.
         reasons_said: the reasons that were logged since then.
-        facts_reason: why the last GET of the facts failed; None after a success.
-        facts_message: the same for people.
+        facts_reason: the reason that was logged for failing facts; None after a success.
+        facts_message: why the last GET of the facts failed, for people.
     """
 
     target: Target
