@@ -11,6 +11,7 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 import structlog
 from aiohttp import web
@@ -21,6 +22,7 @@ from exporter.azure.tokens import TokenSource
 from exporter.clock import Clock, SystemClock
 from exporter.configuration import Configuration
 from exporter.metrics.block import plain_chunks
+from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.family import FamilyFilter
 from exporter.metrics.mapper import Mapper
 from exporter.polling.lanes import Lanes
@@ -29,7 +31,7 @@ from exporter.polling.scheduler import Scheduler
 from exporter.telemetry import Telemetry
 from exporter.web.addresses import ListenAddress, url_of
 from exporter.web.application import CHUNK, Site, make_application
-from exporter.web.exposition import Exposition
+from exporter.web.exposition import Exposition, exposed_name
 from exporter.web.formats import TEXT
 
 SHUTDOWN_TIMEOUT = 2.0
@@ -254,6 +256,14 @@ def _tell_of_configuration(
     telemetry.gauge("config_last_reload_success_timestamp_seconds").set(clock.now())
     for setting in configuration.inert_settings():
         _log.warning("setting has no effect yet", setting=setting)
+    known = {family.name for family in CATALOGUE}
+    known.update(exposed_name(metric) for metric in telemetry.registry.collect())
+    for setting in ("deny", "opt_in"):
+        for pattern in getattr(configuration.metrics, setting):
+            if not any(fnmatchcase(name, pattern) for name in known):
+                _log.warning(
+                    "pattern matches no family", setting=f"metrics.{setting}", pattern=pattern
+                )
 
 
 def _end_in_time(code: int) -> None:

@@ -79,6 +79,11 @@ class Exposition:
         return join((azure, press(own + page_format.end)))
 
 
+def exposed_name(metric: Metric) -> str:
+    """The name by which filters know an own family: that of the text format."""
+    return f"{metric.name}_total" if metric.type == "counter" else metric.name
+
+
 class _OwnFamilies(Collector):
     """The families of a registry that a request asks for and the configuration allows."""
 
@@ -89,6 +94,6 @@ class _OwnFamilies(Collector):
 
     def collect(self) -> Iterable[Metric]:
         for metric in self._registry.collect():
-            name = f"{metric.name}_total" if metric.type == "counter" else metric.name
+            name = exposed_name(metric)
             if self._allowed.serves(name) and (not self._names or name in self._names):
                 yield metric

@@ -96,6 +96,21 @@ def test_one_hanging_set_delays_neither_the_other_nor_the_end(tmp_path: Path) ->
             assert any("setting has no effect yet" in line for line in exporter.log)
 
 
+def test_a_filter_that_matches_nothing_is_said(tmp_path: Path) -> None:
+    with simulated_azure(tmp_path, FLEET) as url:
+        flag = configuration(tmp_path, url, "web")
+        with (tmp_path / "config.yaml").open("a") as file:
+            file.write(
+                "metrics: {deny: [azure_vmss_dsk_*, azure_vmss_exporter_polls_total, python_*]}\n"
+            )
+        ended = run(flag, "--once")
+    said = [line for line in ended.stderr.splitlines() if "matches no family" in line]
+    assert len(said) == 1
+    assert "azure_vmss_dsk_*" in said[0]
+    assert "azure_vmss_exporter_polls_total" not in ended.stdout
+    assert "azure_vmss_exporter_targets" in ended.stdout
+
+
 def test_once_exits_0_when_every_set_was_polled(tmp_path: Path) -> None:
     with simulated_azure(tmp_path, FLEET) as url:
         flag = configuration(tmp_path, url, "web", "slow")
