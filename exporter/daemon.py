@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
 import os
 import signal
@@ -171,6 +172,9 @@ async def run(
         build(configuration, text, options, clock=SystemClock(), tokens=tokens) as exporter,
         serving(exporter.site, options.listen) as addresses,
     ):
+        # What is there now stays to the end. Walking over it again and again cost a full garbage
+        # collection 35 ms of the loop's time.
+        gc.freeze()
         targets = len(exporter.scheduler.records)
         _log.info("started", version=options.version, scale_sets=targets)
         for address in addresses:
