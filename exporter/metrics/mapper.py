@@ -7,10 +7,9 @@ away, so nothing that is served ever changes by half.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from math import isfinite
 from typing import Literal
 
 from exporter.metrics.block import Block, join, press
@@ -30,7 +29,7 @@ from exporter.metrics.family import (
 )
 from exporter.metrics.instance_json import InstanceArray
 from exporter.metrics.reading import read_instance
-from exporter.metrics.text import escape, label_pairs, number
+from exporter.metrics.text import SampleWriter, escape, label_pairs
 from exporter.model.instance_view import Instance, Problem
 from exporter.model.poll import PollState
 from exporter.model.scale_set import ScaleSetFacts, Target
@@ -124,6 +123,7 @@ class Mapper:
         self.instance_families = [f for f in self.families if isinstance(f, InstanceFamily)]
         self.state_set_families = [f for f in self.families if isinstance(f, StateSetFamily)]
         self.count_families = [f for f in self.families if isinstance(f, CountFamily)]
+        self.writers = {f.name: SampleWriter(f.name, f.labels) for f in self.families}
         self.state_set_tails = {
             family.name: _state_set_tails(family, active=state_sets == "active")
             for family in self.state_set_families
@@ -140,7 +140,7 @@ class Mapper:
             family.name: _pressed(lines)
             for family in self.families
             if isinstance(family, FactsFamily)
-            and (lines := _write(family, prefix, family.rows(facts)))
+            and (lines := self.writers[family.name].write(prefix, family.rows(facts)))
         }
 
     def poll(self, target: Target, poll: PollState) -> Lines:
@@ -150,7 +150,7 @@ class Mapper:
             family.name: _pressed(lines)
             for family in self.families
             if isinstance(family, PollFamily)
-            and (lines := _write(family, prefix, family.rows(poll)))
+            and (lines := self.writers[family.name].write(prefix, family.rows(poll)))
         }
 
 
@@ -164,7 +164,7 @@ class Mapping:
         self._prefix = _identity(target)
         self._seen: dict[str, str] = {}
         self._codes: set[str] = set()
-        self._lines: dict[str, list[str]] = {}
+        self._lines: dict[str, list[str]] = defaultdict(list)
         self._lines_of = 0
         self._blocks: dict[str, list[Block]] = {}
         self._counts: dict[str, Counter[Labels]] = {
@@ -200,7 +200,7 @@ class Mapping:
         lines: Lines = {}
         for family in self._mapper.count_families:
             rows = self._count_rows(family)
-            if text := _write(family, self._prefix, rows):
+            if text := self._mapper.writers[family.name].write(self._prefix, rows):
                 lines[family.name] = _pressed(text)
         instance_lines = {name: join(blocks) for name, blocks in self._blocks.items()}
         instance_series = sum(block.lines for block in instance_lines.values())
@@ -226,15 +226,15 @@ class Mapping:
             reading.failure_code = self._bounded(reading.failure_code)
         self._unknown_codes += reading.unknown_codes
         prefix = f'{self._prefix},instance_id="{escape(instance_id)}"'
+        lines, writers = self._lines, self._mapper.writers
         for family in self._mapper.instance_families:
             if rows := family.rows(reading):
-                text = _write(family, prefix, rows)
-                self._lines.setdefault(family.name, []).append(text)
+                lines[family.name].append(writers[family.name].write(prefix, rows))
         for state_set in self._mapper.state_set_families:
             state = state_set.state(reading)
             if state is not None:
                 begin = state_set.name + "{" + prefix
-                self._lines.setdefault(state_set.name, []).extend(
+                lines[state_set.name].extend(
                     begin + tail for tail in self._mapper.state_set_tails[state_set.name][state]
                 )
         for count in self._mapper.count_families:
@@ -302,17 +302,6 @@ def _identity(target: Target) -> str:
         *(value for _, value in target.labels),
     )
     return label_pairs(names, values)
-
-
-def _write(family: Family, prefix: str, rows: Iterable[Row]) -> str:
-    begin = family.name + "{" + prefix
-    lines = []
-    for labels, value in rows:
-        if not isfinite(value):
-            continue
-        own = "," + label_pairs(family.labels, labels) if labels else ""
-        lines.append(f"{begin}{own}}} {number(value)}\n")
-    return "".join(lines)
 
 
 def _pressed(lines: str) -> Block:

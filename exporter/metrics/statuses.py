@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import NamedTuple
 
 from exporter.model.instance_view import Status
@@ -18,6 +19,7 @@ LEVELS = ("info", "warning", "error")
 """Azure's levels by rank: 0 Info, 1 Warning, 2 Error."""
 
 _RANKS = {level: rank for rank, level in enumerate(LEVELS)}
+_SPELLED_RANKS = {"Info": 0, "Warning": 1, "Error": 2}
 _NUMBER = re.compile(r"[+-]?[0-9]{1,15}")
 
 
@@ -54,6 +56,7 @@ class ReadStatus(NamedTuple):
         return int(self.rest) if _NUMBER.fullmatch(self.rest) else None
 
 
+@lru_cache(maxsize=2048)
 def split_code(code: str | None) -> Code:
     """Take a code apart: `ProvisioningState/failed/X` is (provisioningstate, failed, x)."""
     kind, _, tail = (code or "").strip().lower().partition("/")
@@ -63,7 +66,11 @@ def split_code(code: str | None) -> Code:
 
 def level_of(status: Status) -> int | None:
     """The level as a number, so that `max by` and `>= 2` work."""
-    return _RANKS.get(status.level.lower()) if status.level is not None else None
+    level = status.level
+    if level is None:
+        return None
+    rank = _SPELLED_RANKS.get(level)
+    return _RANKS.get(level.lower()) if rank is None else rank
 
 
 def timestamp_of(text: str | None) -> float | None:
