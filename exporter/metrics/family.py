@@ -7,7 +7,7 @@ made from these declarations.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -79,9 +79,16 @@ class Family:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceFamily(Family):
-    """A family with samples per instance."""
+    """A family with samples per instance.
+
+    Attributes:
+        rows: the samples of an instance.
+        same_for: what of the reading the rows follow from, if many instances have the same:
+            their lines are then made once per value of it, not once per instance.
+    """
 
     rows: Callable[[InstanceReading], Iterable[Row]]
+    same_for: Callable[[InstanceReading], Hashable] | None = None
     identity: tuple[str, ...] = field(default=INSTANCE_LABELS, init=False)
 
 

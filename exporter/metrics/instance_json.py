@@ -6,19 +6,44 @@ reads them before something fails.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Sequence
 
 import msgspec
 from isal import isal_zlib
 
 from exporter.metrics.reading import InstanceReading
-from exporter.model.instance_view import Status
+from exporter.model.instance_view import InstanceView, Status
 
 MESSAGE_BYTES = 1024
 """Azure's messages are cut at this size: extensions put whole logs into them."""
 
+_Part = tuple[str, str | None, Sequence[Status | None] | None]
 _encoder = msgspec.json.Encoder()
+
+
+class _Status(msgspec.Struct, omit_defaults=True, gc=False):
+    part: str
+    name: str | None = None
+    code: str | None = None
+    level: str | None = None
+    time: str | None = None
+    display_status: str | None = None
+    message: str | None = None
+
+
+class _Instance(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
+    instance_id: str
+    instance_name: str
+    computer_name: str | None = None
+    power_state: str
+    provisioning_state: str
+    health_state: str | None = None
+    fault_domain: str | None = None
+    update_domain: str | None = None
+    availability_zone: str | None = None
+    vm_id: str | None = None
+    vm_agent_version: str | None = None
+    statuses: list[_Status]
 
 
 class InstanceArray:
@@ -34,11 +59,13 @@ class InstanceArray:
         self._chunks: list[bytes] = []
         self._separator = b"["
 
-    def add(self, reading: InstanceReading) -> None:
-        """Append one instance."""
-        text = self._separator + _encoder.encode(_describe(reading, messages=self._messages))
-        self._separator = b","
-        self._chunks.append(self._compressor.compress(text))
+    def add(self, readings: Sequence[InstanceReading]) -> None:
+        """Append some instances."""
+        if readings:
+            described = [_describe(reading, messages=self._messages) for reading in readings]
+            text = self._separator + _encoder.encode(described)[1:-1]
+            self._separator = b","
+            self._chunks.append(self._compressor.compress(text))
 
     def finish(self) -> bytes:
         """End the array; the result is one zlib stream."""
@@ -47,64 +74,55 @@ class InstanceArray:
         return b"".join(self._chunks)
 
 
-def _describe(reading: InstanceReading, *, messages: bool) -> dict[str, Any]:
-    view = reading.view
-    facts = {
-        "instance_id": reading.instance_id,
-        "instance_name": reading.name,
-        "computer_name": view.computer_name,
-        "power_state": reading.power_state,
-        "provisioning_state": reading.provisioning_state,
-        "health_state": reading.health_state,
-        "fault_domain": reading.fault_domain,
-        "update_domain": reading.update_domain,
-        "availability_zone": reading.zone,
-        "vm_id": reading.properties.vm_id,
-        "vm_agent_version": reading.agent_version,
-    }
-    described: dict[str, Any] = {key: value for key, value in facts.items() if value is not None}
-    described["statuses"] = list(_statuses(reading))
-    if not messages:
-        for status in described["statuses"]:
-            status.pop("message", None)
-    return described
+def _describe(reading: InstanceReading, *, messages: bool) -> _Instance:
+    return _Instance(
+        instance_id=reading.instance_id,
+        instance_name=reading.name,
+        computer_name=reading.view.computer_name,
+        power_state=reading.power_state,
+        provisioning_state=reading.provisioning_state,
+        health_state=reading.health_state,
+        fault_domain=reading.placement.fault_domain,
+        update_domain=reading.placement.update_domain,
+        availability_zone=reading.placement.zone,
+        vm_id=reading.properties.vm_id,
+        vm_agent_version=reading.agent.version if reading.agent else None,
+        statuses=[
+            _Status(
+                part,
+                name,
+                status.code,
+                status.level,
+                status.time,
+                status.display_status,
+                _cut(status.message) if messages else None,
+            )
+            for part, name, statuses in _parts(reading.view)
+            for status in statuses or ()
+            if status is not None
+        ],
+    )
 
 
-def _statuses(reading: InstanceReading) -> Iterator[dict[str, Any]]:
-    view = reading.view
-    yield from _named("instance", None, view.statuses)
+def _parts(view: InstanceView) -> list[_Part]:
+    """The parts of the view that have statuses: what they are, their name, the statuses."""
+    parts: list[_Part] = [("instance", None, view.statuses)]
     if view.vm_health is not None:
-        yield from _named("vm_health", None, [view.vm_health.status])
+        parts.append(("vm_health", None, (view.vm_health.status,)))
     if view.vm_agent is not None:
-        yield from _named("vm_agent", None, view.vm_agent.statuses)
-        for handler in view.vm_agent.extension_handlers or ():
-            if handler is not None:
-                yield from _named("extension_handler", handler.type, [handler.status])
+        parts.append(("vm_agent", None, view.vm_agent.statuses))
+        parts += [
+            ("extension_handler", handler.type, (handler.status,))
+            for handler in view.vm_agent.extension_handlers or ()
+            if handler is not None
+        ]
     for extension in view.extensions or ():
         if extension is not None:
-            yield from _named("extension", extension.name, extension.statuses)
-            yield from _named("extension_substatus", extension.name, extension.substatuses)
-    for disk in view.disks or ():
-        if disk is not None:
-            yield from _named("disk", disk.name, disk.statuses)
-
-
-def _named(
-    part: str, name: str | None, statuses: Iterable[Status | None] | None
-) -> Iterator[dict[str, Any]]:
-    for status in statuses or ():
-        if status is None:
-            continue
-        fields = {
-            "part": part,
-            "name": name,
-            "code": status.code,
-            "level": status.level,
-            "time": status.time,
-            "display_status": status.display_status,
-            "message": _cut(status.message),
-        }
-        yield {key: value for key, value in fields.items() if value is not None}
+            parts.append(("extension", extension.name, extension.statuses))
+            if extension.substatuses:
+                parts.append(("extension_substatus", extension.name, extension.substatuses))
+    parts += [("disk", disk.name, disk.statuses) for disk in view.disks or () if disk is not None]
+    return parts
 
 
 def _cut(message: str | None) -> str | None:

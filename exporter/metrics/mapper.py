@@ -7,7 +7,7 @@ away, so nothing that is served ever changes by half.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
@@ -21,14 +21,13 @@ from exporter.metrics.family import (
     FactsFamily,
     Family,
     FamilyFilter,
-    InstanceFamily,
     Labels,
     PollFamily,
     Row,
-    StateSetFamily,
 )
 from exporter.metrics.instance_json import InstanceArray
 from exporter.metrics.reading import read_instance
+from exporter.metrics.rendering import Identified, Renderer
 from exporter.metrics.text import SampleWriter, escape, label_pairs
 from exporter.model.instance_view import Instance, Problem
 from exporter.model.poll import PollState
@@ -37,8 +36,8 @@ from exporter.model.scale_set import ScaleSetFacts, Target
 FAILURE_CODES = 100
 """Different failure codes that a set may show; any further one is `other`."""
 
-PRESSED_AT_A_TIME = 100
-"""Instances whose lines are compressed together: enough for a good ratio, and little to hold."""
+RENDERED_AT_A_TIME = 100
+"""Instances that are rendered and compressed together: enough for a good ratio, and some 5 ms."""
 
 Lines = dict[str, Block]
 """The sample lines of each family that has any, by the family's name, compressed."""
@@ -120,14 +119,9 @@ class Mapper:
         )
         self.full = full
         self.messages = messages
-        self.instance_families = [f for f in self.families if isinstance(f, InstanceFamily)]
-        self.state_set_families = [f for f in self.families if isinstance(f, StateSetFamily)]
         self.count_families = [f for f in self.families if isinstance(f, CountFamily)]
         self.writers = {f.name: SampleWriter(f.name, f.labels) for f in self.families}
-        self.state_set_tails = {
-            family.name: _state_set_tails(family, active=state_sets == "active")
-            for family in self.state_set_families
-        }
+        self.renderer = Renderer(self.families, self.writers, active=state_sets == "active")
 
     def start(self, target: Target, memory: TargetMemory) -> Mapping:
         """Begin to map one walk over the target's instances."""
@@ -164,8 +158,7 @@ class Mapping:
         self._prefix = _identity(target)
         self._seen: dict[str, str] = {}
         self._codes: set[str] = set()
-        self._lines: dict[str, list[str]] = defaultdict(list)
-        self._lines_of = 0
+        self._read: list[Identified] = []
         self._blocks: dict[str, list[Block]] = {}
         self._counts: dict[str, Counter[Labels]] = {
             family.name: Counter() for family in mapper.count_families
@@ -187,16 +180,15 @@ class Mapping:
             if key in self._seen:
                 continue
             self._seen[key] = self._memory.spellings.get(key, azure_id)
-            self._map(instance, self._seen[key])
-            self._lines_of += 1
-            if self._lines_of >= PRESSED_AT_A_TIME:
-                self._press()
+            self._read.append(self._identified(instance, self._seen[key]))
+            if len(self._read) >= RENDERED_AT_A_TIME:
+                self._render()
 
     def finish(self) -> MappedInstances:
         """End the walk; the memory now holds what this walk has seen."""
         self._memory.spellings = self._seen
         self._memory.failure_codes = self._codes
-        self._press()
+        self._render()
         lines: Lines = {}
         for family in self._mapper.count_families:
             rows = self._count_rows(family)
@@ -215,7 +207,7 @@ class Mapping:
             unknown_codes=self._unknown_codes,
         )
 
-    def _map(self, instance: Instance, instance_id: str) -> None:
+    def _identified(self, instance: Instance, instance_id: str) -> Identified:
         reading = read_instance(
             instance,
             scale_set=self._target.scale_set,
@@ -225,28 +217,17 @@ class Mapping:
         if reading.failure_code is not None:
             reading.failure_code = self._bounded(reading.failure_code)
         self._unknown_codes += reading.unknown_codes
-        prefix = f'{self._prefix},instance_id="{escape(instance_id)}"'
-        lines, writers = self._lines, self._mapper.writers
-        for family in self._mapper.instance_families:
-            if rows := family.rows(reading):
-                lines[family.name].append(writers[family.name].write(prefix, rows))
-        for state_set in self._mapper.state_set_families:
-            state = state_set.state(reading)
-            if state is not None:
-                begin = state_set.name + "{" + prefix
-                lines[state_set.name].extend(
-                    begin + tail for tail in self._mapper.state_set_tails[state_set.name][state]
-                )
-        for count in self._mapper.count_families:
-            self._counts[count.name].update(count.keys(reading))
-        self._details.add(reading)
+        return f'{self._prefix},instance_id="{escape(instance_id)}"', reading
 
-    def _press(self) -> None:
-        for name, parts in self._lines.items():
-            if parts:
-                self._blocks.setdefault(name, []).append(_pressed("".join(parts)))
-                parts.clear()
-        self._lines_of = 0
+    def _render(self) -> None:
+        for name, text in self._mapper.renderer.render(self._read).items():
+            self._blocks.setdefault(name, []).append(_pressed(text))
+        readings = [reading for _, reading in self._read]
+        for family in self._mapper.count_families:
+            keys = family.keys
+            self._counts[family.name].update([key for r in readings for key in keys(r)])
+        self._details.add(readings)
+        self._read.clear()
 
     def _count_rows(self, family: CountFamily) -> list[Row]:
         counts = self._counts[family.name]
@@ -306,15 +287,3 @@ def _identity(target: Target) -> str:
 
 def _pressed(lines: str) -> Block:
     return press(lines.encode(errors="replace"))
-
-
-def _state_set_tails(family: StateSetFamily, *, active: bool) -> dict[str, list[str]]:
-    """What follows the identity in the lines of a state set, for each state that may hold."""
-    return {
-        holding: [
-            f',state="{state}"}} {int(state == holding)}\n'
-            for state in family.states
-            if not active or state == holding
-        ]
-        for holding in family.states
-    }

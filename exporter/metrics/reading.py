@@ -1,20 +1,21 @@
 """One instance as the catalogue reads it: which status counts, which state holds.
 
 A reading is made once per instance and poll; every family of the catalogue is a small function
-of it.
+of it. Its parts are values that can be compared, since most of them are the same in many
+instances, and what is the same is rendered once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+
+from msgspec import Struct
 
 from exporter.metrics.statuses import (
-    LEVELS,
     UNKNOWN,
-    ReadStatus,
-    read_all,
-    read_status,
+    Meaning,
+    present,
+    read,
     worst,
 )
 from exporter.model.instance_view import (
@@ -58,44 +59,64 @@ _STATUS_KINDS = {
     "colocationstatus": "colocation_status",
     "migrationphase": "migration_phase",
 }
+_USUAL_LEVELS = frozenset(("Info", "Warning", "Error", None))
 _NO_VIEW = InstanceView()
 _NO_PROPERTIES = InstanceProperties()
 
 
-@dataclass(slots=True)
-class HandlerReading:
+class StatusReading(Struct, frozen=True, gc=False):
+    """The instance's status of one kind, such as `power_state`."""
+
+    kind: str
+    meaning: Meaning
+
+
+class AgentReading(Struct, frozen=True, gc=False):
+    """The VM agent: an empty version is one that Azure did not send."""
+
+    version: str
+    status: Meaning | None
+
+
+class HandlerReading(Struct, frozen=True, gc=False):
     """An extension handler as the VM agent reports it."""
 
     handler: str
     version: str
-    status: ReadStatus | None
+    status: Meaning | None
 
 
-@dataclass(slots=True)
-class ExtensionReading:
+class ExtensionReading(Struct, frozen=True, gc=False):
     """An extension: entries of the same name are one, with the statuses of all."""
 
     extension: str
     handler: str
     version: str
-    status: ReadStatus | None
-    substatuses: list[tuple[str, str, int]]
+    status: Meaning | None
 
 
-@dataclass(slots=True)
-class DiskReading:
+class DiskReading(Struct, frozen=True, gc=False):
     """A disk: its provisioning and its encryption are two statuses in one list of Azure's."""
 
     disk: str
-    status: ReadStatus | None
-    encryption: ReadStatus | None
+    status: Meaning | None
+    time: str | None
+    encryption: Meaning | None
 
 
-@dataclass(slots=True)
-class InstanceReading:
+class Placement(Struct, frozen=True, gc=False):
+    """`platformFaultDomain` and `platformUpdateDomain`, numbers or text, and the first zone."""
+
+    fault_domain: str | None
+    update_domain: str | None
+    zone: str | None
+
+
+class InstanceReading(Struct, gc=False):
     """What one instance tells. None is always: Azure did not say.
 
-    `unknown_codes` counts the codes and levels that are not known.
+    Times stand beside what they belong to, in the same order: what has no times in it is the same
+    in many instances. `unknown_codes` counts the codes and levels that are not known.
     """
 
     scale_set: ScaleSetId
@@ -104,31 +125,22 @@ class InstanceReading:
     full: bool
     properties: InstanceProperties
     view: InstanceView
-    zone: str | None
+    placement: Placement
     vm_size: str | None
     power_state: str = UNKNOWN
     provisioning_state: str = UNKNOWN
     failure_code: str | None = None
     os_state: str | None = None
     health_state: str | None = None
-    statuses: dict[str, ReadStatus] = field(default_factory=dict)
-    agent_version: str | None = None
-    agent_status: ReadStatus | None = None
-    handlers: list[HandlerReading] = field(default_factory=list)
-    extensions: list[ExtensionReading] = field(default_factory=list)
-    disks: list[DiskReading] = field(default_factory=list)
+    statuses: tuple[StatusReading, ...] = ()
+    status_times: tuple[str | None, ...] = ()
+    agent: AgentReading | None = None
+    agent_time: str | None = None
+    handlers: tuple[HandlerReading, ...] = ()
+    extensions: tuple[ExtensionReading, ...] = ()
+    extension_times: tuple[str | None, ...] = ()
+    disks: tuple[DiskReading, ...] = ()
     unknown_codes: int = 0
-
-    @property
-    def fault_domain(self) -> str | None:
-        """`platformFaultDomain`, which Azure sends as a number or as text."""
-        return _text(self.view.platform_fault_domain)
-
-    @property
-    def update_domain(self) -> str | None:
-        """`platformUpdateDomain`, or `platformUpgradeDomain` in 2016-04-30-preview."""
-        new = self.view.platform_update_domain
-        return _text(self.view.platform_upgrade_domain if new is None else new)
 
     @property
     def rdp_thumbprint(self) -> str | None:
@@ -154,12 +166,12 @@ class InstanceReading:
     @property
     def disk_level(self) -> int | None:
         """The worst level of all disks' provisioning statuses."""
-        levels = [
-            disk.status.level
-            for disk in self.disks
-            if disk.status and disk.status.level is not None
-        ]
-        return max(levels, default=None)
+        found: int | None = None
+        for disk in self.disks:
+            level = disk.status.level if disk.status else None
+            if level is not None and (found is None or level > found):
+                found = level
+        return found
 
 
 def read_instance(
@@ -177,41 +189,64 @@ def read_instance(
     view = properties.instance_view or _NO_VIEW
     profile = properties.hardware_profile
     reading = InstanceReading(
-        scale_set=scale_set,
-        instance_id=instance_id,
-        name=instance.name or f"{scale_set.name}_{instance_id}",
-        full=full,
-        properties=properties,
-        view=view,
-        zone=next((zone for zone in instance.zones or () if zone), None),
-        vm_size=(profile.vm_size if profile else None)
-        or (instance.sku.name if instance.sku else None),
+        scale_set,
+        instance_id,
+        instance.name or f"{scale_set.name}_{instance_id}",
+        full,
+        properties,
+        view,
+        _read_placement(instance, view),
+        (profile.vm_size if profile else None) or (instance.sku.name if instance.sku else None),
     )
     _read_instance_statuses(reading)
     _read_health(reading)
     _read_agent(reading)
-    reading.extensions = _read_extensions(view.extensions)
-    reading.disks = _read_disks(view.disks)
-    reading.unknown_codes += sum(1 for status in _all_statuses(view) if _level_is_new(status))
+    if view.extensions:
+        _read_extensions(reading)
+    if view.disks:
+        reading.disks = _read_disks(view.disks)
+    for status in _all_statuses(view):
+        # Looking at the usual spellings first spares nearly all of them the second look.
+        if status is not None and status.level not in _USUAL_LEVELS and read(status).level_is_new:
+            reading.unknown_codes += 1
     return reading
 
 
+def _read_placement(instance: Instance, view: InstanceView) -> Placement:
+    # 2016-04-30-preview calls the update domain platformUpgradeDomain.
+    update_domain = view.platform_update_domain
+    if update_domain is None:
+        update_domain = view.platform_upgrade_domain
+    return Placement(
+        _text(view.platform_fault_domain),
+        _text(update_domain),
+        next((zone for zone in instance.zones if zone), None) if instance.zones else None,
+    )
+
+
 def _read_instance_statuses(reading: InstanceReading) -> None:
-    kinds: dict[str, list[ReadStatus]] = {}
-    for status in read_all(reading.view.statuses):
-        kinds.setdefault(_STATUS_KINDS.get(status.kind, "other"), []).append(status)
-    for kind, statuses in kinds.items():
-        if chosen := worst(statuses):
-            reading.statuses[kind] = chosen
-    if power := reading.statuses.get("power_state"):
-        reading.power_state = _known(power.state, POWER_STATES, reading)
-    if os_state := reading.statuses.get("os_state"):
-        reading.os_state = os_state.shown
-    _read_provisioning(reading)
+    by_kind: dict[str, list[Status]] = {}
+    for status in reading.view.statuses or ():
+        if status is not None:
+            kind = _STATUS_KINDS.get(read(status).kind, "other")
+            by_kind.setdefault(kind, []).append(status)
+    chosen: dict[str, StatusReading] = {}
+    times: list[str | None] = []
+    for kind, statuses in by_kind.items():
+        status = worst(statuses)
+        chosen[kind] = StatusReading(kind, read(status))
+        times.append(status.time)
+    reading.statuses = tuple(chosen.values())
+    reading.status_times = tuple(times)
+    if power := chosen.get("power_state"):
+        reading.power_state = _known(power.meaning.state, POWER_STATES, reading)
+    if os_state := chosen.get("os_state"):
+        reading.os_state = os_state.meaning.shown
+    provisioning = chosen.get("provisioning_state")
+    _read_provisioning(reading, provisioning.meaning if provisioning else None)
 
 
-def _read_provisioning(reading: InstanceReading) -> None:
-    provisioning = reading.statuses.get("provisioning_state")
+def _read_provisioning(reading: InstanceReading, provisioning: Meaning | None) -> None:
     fallback = reading.properties.provisioning_state
     state = rest = ""
     if provisioning and provisioning.state:
@@ -230,7 +265,7 @@ def _read_provisioning(reading: InstanceReading) -> None:
 def _read_health(reading: InstanceReading) -> None:
     health = reading.view.vm_health
     if health is not None and health.status is not None:
-        reading.health_state = _known(read_status(health.status).state, HEALTH_STATES, reading)
+        reading.health_state = _known(read(health.status).state, HEALTH_STATES, reading)
 
 
 def _read_agent(reading: InstanceReading) -> None:
@@ -238,102 +273,132 @@ def _read_agent(reading: InstanceReading) -> None:
     if agent is None:
         return
     version = (agent.vm_agent_version or "").strip()
-    reading.agent_version = UNKNOWN if version.lower() == UNKNOWN else version
-    reading.agent_status = worst(read_all(agent.statuses))
-    handlers: dict[str, list[ExtensionHandler]] = {}
-    for handler in agent.extension_handlers or ():
+    if version.lower() == UNKNOWN:
+        version = UNKNOWN
+    statuses = present(agent.statuses)
+    if statuses:
+        status = worst(statuses)
+        reading.agent = AgentReading(version, read(status))
+        reading.agent_time = status.time
+    else:
+        reading.agent = AgentReading(version, None)
+    if agent.extension_handlers:
+        reading.handlers = _read_handlers(agent.extension_handlers)
+
+
+def _read_handlers(found: list[ExtensionHandler | None]) -> tuple[HandlerReading, ...]:
+    by_name: dict[str, list[ExtensionHandler]] = {}
+    for handler in found:
         if handler is not None:
-            handlers.setdefault(handler.type or "", []).append(handler)
-    for name, entries in handlers.items():
-        reading.handlers.append(
+            by_name.setdefault(handler.type or "", []).append(handler)
+    readings = []
+    for name, entries in by_name.items():
+        statuses = present([entry.status for entry in entries])
+        readings.append(
             HandlerReading(
-                handler=name,
-                version=_first(entry.type_handler_version for entry in entries),
-                status=worst(read_all([entry.status for entry in entries])),
+                name,
+                entries[0].type_handler_version
+                or _first(entry.type_handler_version for entry in entries),
+                read(worst(statuses)) if statuses else None,
             )
         )
+    return tuple(readings)
 
 
-def _read_extensions(extensions: list[Extension | None] | None) -> list[ExtensionReading]:
+def _read_extensions(reading: InstanceReading) -> None:
     by_name: dict[str, list[Extension]] = {}
-    for extension in extensions or ():
+    for extension in reading.view.extensions or ():
         if extension is not None:
             by_name.setdefault(extension.name or "", []).append(extension)
-    return [
-        ExtensionReading(
-            extension=name,
-            handler=_first(entry.type for entry in entries),
-            version=_first(entry.type_handler_version for entry in entries),
-            status=worst(status for entry in entries for status in read_all(entry.statuses)),
-            substatuses=_read_substatuses(entries),
+    readings: list[ExtensionReading] = []
+    times: list[str | None] = []
+    for name, entries in by_name.items():
+        statuses = [
+            status for entry in entries for status in entry.statuses or () if status is not None
+        ]
+        status = worst(statuses) if statuses else None
+        readings.append(
+            ExtensionReading(
+                name,
+                entries[0].type or _first(entry.type for entry in entries),
+                entries[0].type_handler_version
+                or _first(entry.type_handler_version for entry in entries),
+                read(status) if status else None,
+            )
         )
-        for name, entries in by_name.items()
-    ]
+        times.append(status.time if status else None)
+    reading.extensions, reading.extension_times = tuple(readings), tuple(times)
 
 
 SUBSTATUS_LENGTH = 64
 SUBSTATUSES_PER_EXTENSION = 16
 
 
-def _read_substatuses(entries: list[Extension]) -> list[tuple[str, str, int]]:
-    """Read `ComponentStatus/<free text>/<state>`: its text, state and level.
+def read_substatuses(reading: InstanceReading) -> Iterator[tuple[str, str, str, int]]:
+    """Read `ComponentStatus/<free text>/<state>`: the extension, the text, the state, the level.
 
     The text and the state are the extension's author's: cut at 64 characters, and beyond 16
     pairs per extension both are `other`, so that no author can make series without end.
     """
-    found: dict[tuple[str, str], int] = {}
-    for entry in entries:
-        for status in entry.substatuses or ():
-            if status is None or status.level is None:
-                continue
-            read = read_status(status)
-            if read.level is None:
+    by_name: dict[str, dict[tuple[str, str], int]] = {}
+    for extension in reading.view.extensions or ():
+        if extension is None:
+            continue
+        found = by_name.setdefault(extension.name or "", {})
+        for status in present(extension.substatuses):
+            meaning = read(status)
+            if meaning.level is None:
                 continue
             parts = (status.code or "").split("/")
             text = parts[1] if len(parts) > 2 else ""  # noqa: PLR2004 - kind, text, state
-            state = parts[2].lower() if len(parts) > 2 else read.shown  # noqa: PLR2004 - as above
+            state = parts[2].lower() if len(parts) > 2 else meaning.shown  # noqa: PLR2004 - as above
             pair = (text[:SUBSTATUS_LENGTH], (state or UNKNOWN)[:SUBSTATUS_LENGTH])
             if pair not in found and len(found) >= SUBSTATUSES_PER_EXTENSION:
                 pair = ("other", "other")
-            found[pair] = max(found.get(pair, 0), read.level)
-    return [(text, state, level) for (text, state), level in found.items()]
+            found[pair] = max(found.get(pair, 0), meaning.level)
+    for name, found in by_name.items():
+        for (text, state), level in found.items():
+            yield name, text, state, level
 
 
-def _read_disks(disks: list[Disk | None] | None) -> list[DiskReading]:
-    by_name: dict[str, list[ReadStatus]] = {}
-    for disk in disks or ():
+def _read_disks(found: list[Disk | None]) -> tuple[DiskReading, ...]:
+    by_name: dict[str, list[Status]] = {}
+    for disk in found:
         if disk is not None:
-            by_name.setdefault(disk.name or "", []).extend(read_all(disk.statuses))
-    return [
-        DiskReading(
-            disk=name,
-            status=worst(s for s in statuses if s.kind == "provisioningstate"),
-            encryption=worst(s for s in statuses if s.kind == "encryptionstate"),
+            by_name.setdefault(disk.name or "", []).extend(present(disk.statuses))
+    readings = []
+    for name, statuses in by_name.items():
+        provisioning = [status for status in statuses if read(status).kind == "provisioningstate"]
+        encryption = [status for status in statuses if read(status).kind == "encryptionstate"]
+        status = worst(provisioning) if provisioning else None
+        readings.append(
+            DiskReading(
+                name,
+                read(status) if status else None,
+                status.time if status else None,
+                read(worst(encryption)) if encryption else None,
+            )
         )
-        for name, statuses in by_name.items()
-    ]
+    return tuple(readings)
 
 
 def _all_statuses(view: InstanceView) -> Iterable[Status | None]:
-    yield from view.statuses or ()
+    found: list[Status | None] = list(view.statuses or ())
     if view.vm_health is not None:
-        yield view.vm_health.status
+        found.append(view.vm_health.status)
     if view.vm_agent is not None:
-        yield from view.vm_agent.statuses or ()
+        found += view.vm_agent.statuses or ()
         for handler in view.vm_agent.extension_handlers or ():
             if handler is not None:
-                yield handler.status
+                found.append(handler.status)
     for extension in view.extensions or ():
         if extension is not None:
-            yield from extension.statuses or ()
-            yield from extension.substatuses or ()
+            found += extension.statuses or ()
+            found += extension.substatuses or ()
     for disk in view.disks or ():
         if disk is not None:
-            yield from disk.statuses or ()
-
-
-def _level_is_new(status: Status | None) -> bool:
-    return status is not None and status.level is not None and status.level.lower() not in LEVELS
+            found += disk.statuses or ()
+    return found
 
 
 def _known(state: str, states: tuple[str, ...], reading: InstanceReading) -> str:

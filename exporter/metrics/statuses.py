@@ -7,10 +7,10 @@ certain: parts may be missing, empty or new. Nothing here raises.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import NamedTuple
 
 from exporter.model.instance_view import Status
 
@@ -19,58 +19,57 @@ LEVELS = ("info", "warning", "error")
 """Azure's levels by rank: 0 Info, 1 Warning, 2 Error."""
 
 _RANKS = {level: rank for rank, level in enumerate(LEVELS)}
-_SPELLED_RANKS = {"Info": 0, "Warning": 1, "Error": 2}
 _NUMBER = re.compile(r"[+-]?[0-9]{1,15}")
 
 
-class Code(NamedTuple):
-    """A status code taken apart, in lower case; parts that Azure does not send are empty."""
+@dataclass(frozen=True, eq=False, slots=True)
+class Meaning:
+    """What a status says by its code and level. The same code and level give the same object.
 
-    kind: str
-    state: str
-    rest: str
-
-
-class ReadStatus(NamedTuple):
-    """The status that counts among several of one kind.
-
-    `state` is empty where the code has none, `shown` is then `unknown`. `level` is 0, 1 or 2, and
-    None where Azure sends none or one that is not known; `timestamp` is Unix time in seconds,
-    None where Azure's text is no time.
+    Attributes:
+        kind: the first part of the code, in lower case, as all parts are.
+        state: the second part; empty where the code has none.
+        rest: what follows; empty where nothing does.
+        level: 0, 1 or 2; None where Azure sends none or one that is not known.
+        level_is_new: whether Azure sends a level that is not known.
+        number: the number at the code's end, as -1 in `ProvisioningState/failed/-1`.
     """
 
     kind: str
     state: str
     rest: str
     level: int | None
-    timestamp: float | None
+    level_is_new: bool
+    number: int | None
 
     @property
     def shown(self) -> str:
         """The state as families serve it that take Azure's own word."""
         return self.state or UNKNOWN
 
-    @property
-    def number(self) -> int | None:
-        """The number at the code's end, as -1 in `ProvisioningState/failed/-1`."""
-        return int(self.rest) if _NUMBER.fullmatch(self.rest) else None
 
+@lru_cache(maxsize=4096)
+def meaning_of(code: str | None, level: str | None) -> Meaning:
+    """Take a code apart: `ProvisioningState/failed/X` is (provisioningstate, failed, x).
 
-@lru_cache(maxsize=2048)
-def split_code(code: str | None) -> Code:
-    """Take a code apart: `ProvisioningState/failed/X` is (provisioningstate, failed, x)."""
+    A fleet has few codes and many statuses, so each is taken apart once.
+    """
     kind, _, tail = (code or "").strip().lower().partition("/")
     state, _, rest = tail.partition("/")
-    return Code(kind, state, rest)
+    rank = None if level is None else _RANKS.get(level.lower())
+    return Meaning(
+        kind=kind,
+        state=state,
+        rest=rest,
+        level=rank,
+        level_is_new=level is not None and rank is None,
+        number=int(rest) if _NUMBER.fullmatch(rest) else None,
+    )
 
 
-def level_of(status: Status) -> int | None:
-    """The level as a number, so that `max by` and `>= 2` work."""
-    level = status.level
-    if level is None:
-        return None
-    rank = _SPELLED_RANKS.get(level)
-    return _RANKS.get(level.lower()) if rank is None else rank
+def read(status: Status) -> Meaning:
+    """What a status says."""
+    return meaning_of(status.code, status.level)
 
 
 def timestamp_of(text: str | None) -> float | None:
@@ -91,28 +90,16 @@ def timestamp_of(text: str | None) -> float | None:
     return seconds if seconds > 0 else None
 
 
-def read_status(status: Status) -> ReadStatus:
-    """Read one status."""
-    kind, state, rest = split_code(status.code)
-    return ReadStatus(kind, state, rest, level_of(status), timestamp_of(status.time))
+def present(statuses: Iterable[Status | None] | None) -> list[Status]:
+    """A list of Azure's without the nulls that it may hold."""
+    return [status for status in statuses or () if status is not None]
 
 
-def worst(statuses: Iterable[ReadStatus]) -> ReadStatus | None:
-    """The status that counts: the worst level, then the newest, then the first."""
-    chosen: ReadStatus | None = None
-    for status in statuses:
-        if chosen is None or _weight(status) > _weight(chosen):
-            chosen = status
-    return chosen
+def worst(statuses: Sequence[Status]) -> Status:
+    """The status that counts of one or more: the worst level, then the newest, then the first."""
+    return statuses[0] if len(statuses) == 1 else max(statuses, key=_weight)
 
 
-def _weight(status: ReadStatus) -> tuple[int, float]:
-    return (
-        -1 if status.level is None else status.level,
-        0.0 if status.timestamp is None else status.timestamp,
-    )
-
-
-def read_all(statuses: list[Status | None] | None) -> list[ReadStatus]:
-    """Read a list of statuses, without the nulls that it may hold."""
-    return [read_status(status) for status in statuses or () if status is not None]
+def _weight(status: Status) -> tuple[int, float]:
+    level = read(status).level
+    return (-1 if level is None else level, timestamp_of(status.time) or 0.0)

@@ -20,6 +20,14 @@ def escape(value: str) -> str:
     return value
 
 
+def _escaped(values: tuple[str, ...]) -> Iterable[str]:
+    # One look at all values together, as above.
+    together = "".join(values)
+    if '"' in together or "\\" in together or "\n" in together:
+        return [escape(value) for value in values]
+    return values
+
+
 def label_pairs(names: Iterable[str], values: Iterable[str]) -> str:
     """Write `name="value",…` without braces; names and values must be of one length."""
     return ",".join(f'{name}="{escape(value)}"' for name, value in zip(names, values, strict=True))
@@ -47,24 +55,30 @@ class SampleWriter:
 
     def __init__(self, name: str, labels: Iterable[str]) -> None:
         self._begin = name + "{"
-        self._keys = tuple(f',{label}="' for label in labels)
+        self._tail = "".join(f',{label}="%s"' for label in labels) + "} %s\n"
 
-    def write(self, identity: str, rows: Iterable[tuple[tuple[str, ...], float]]) -> str:
-        """Write one line a row; a value that is no finite number has no line.
+    def tails(self, rows: Iterable[tuple[tuple[str, ...], float]]) -> list[str]:
+        """What follows the identity in each line; a value that is no finite number has no line.
 
         Args:
-            identity: the label pairs of the identity, as `label_pairs` writes them.
             rows: the values of the own labels, and the sample's value.
         """
+        tail = self._tail
+        return [
+            tail % (*_escaped(values), number(value))
+            for values, value in rows
+            if value.__class__ is int or isfinite(value)
+        ]
+
+    def write(self, identity: str, rows: Iterable[tuple[tuple[str, ...], float]]) -> str:
+        """Write one line a row, for the label pairs of an identity as `label_pairs` has them."""
         begin = self._begin + identity
-        lines = []
-        for values, value in rows:
-            if not isfinite(value):
-                continue
-            if values:
-                pairs = zip(self._keys, values, strict=True)
-                own = '"'.join([key + escape(text) for key, text in pairs])
-                lines.append(f'{begin}{own}"}} {number(value)}\n')
-            else:
-                lines.append(f"{begin}}} {number(value)}\n")
-        return "".join(lines)
+        return "".join([begin + tail for tail in self.tails(rows)])
+
+    def pieces(self, rows: Iterable[tuple[tuple[str, ...], float]]) -> tuple[str, ...]:
+        """The same lines without their identity: `identity.join(pieces)` is the text.
+
+        Empty where there is no line. One call puts an identity into all lines of the family.
+        """
+        tails = self.tails(rows)
+        return (self._begin, *(f"{tail}{self._begin}" for tail in tails[:-1]), *tails[-1:])

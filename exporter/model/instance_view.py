@@ -20,7 +20,7 @@ class Status(Struct, rename="camel", gc=False):
     time: str | None = None
 
 
-class ExtensionHandler(Struct, rename="camel"):
+class ExtensionHandler(Struct, rename="camel", gc=False):
     """`vmAgent.extensionHandlers[]`: what the agent says of an extension's handler."""
 
     type: str | None = None
@@ -28,7 +28,7 @@ class ExtensionHandler(Struct, rename="camel"):
     status: Status | None = None
 
 
-class VmAgent(Struct, rename="camel"):
+class VmAgent(Struct, rename="camel", gc=False):
     """`vmAgent`: absent on nearly every deallocated instance."""
 
     vm_agent_version: str | None = None
@@ -36,7 +36,7 @@ class VmAgent(Struct, rename="camel"):
     extension_handlers: list[ExtensionHandler | None] | None = None
 
 
-class Extension(Struct, rename="camel"):
+class Extension(Struct, rename="camel", gc=False):
     """`extensions[]`: may have only a name."""
 
     name: str | None = None
@@ -46,26 +46,26 @@ class Extension(Struct, rename="camel"):
     substatuses: list[Status | None] | None = None
 
 
-class Disk(Struct, rename="camel"):
+class Disk(Struct, rename="camel", gc=False):
     """`disks[]`: provisioning and encryption statuses come in one list."""
 
     name: str | None = None
     statuses: list[Status | None] | None = None
 
 
-class VmHealth(Struct, rename="camel"):
+class VmHealth(Struct, rename="camel", gc=False):
     """`vmHealth`: only with the application health extension or a load balancer's probe."""
 
     status: Status | None = None
 
 
-class WindowsConfiguration(Struct, rename="camel"):
+class WindowsConfiguration(Struct, rename="camel", gc=False):
     """`windowsConfiguration`: the old place of the remote desktop certificate's thumbprint."""
 
     rdp_thumb_print: str | None = None
 
 
-class MaintenanceRedeployStatus(Struct, rename="camel"):
+class MaintenanceRedeployStatus(Struct, rename="camel", frozen=True, gc=False):
     """`maintenanceRedeployStatus`: planned maintenance, from api-version 2017-12-01 on."""
 
     is_customer_initiated_maintenance_allowed: bool | None = None
@@ -77,7 +77,7 @@ class MaintenanceRedeployStatus(Struct, rename="camel"):
     last_operation_message: str | None = None
 
 
-class InstanceView(Struct, rename="camel"):
+class InstanceView(Struct, rename="camel", gc=False):
     """`properties.instanceView` of one instance."""
 
     platform_upgrade_domain: int | str | None = None
@@ -97,20 +97,20 @@ class InstanceView(Struct, rename="camel"):
     maintenance_redeploy_status: MaintenanceRedeployStatus | None = None
 
 
-class HardwareProfile(Struct, rename="camel"):
+class HardwareProfile(Struct, rename="camel", gc=False):
     """`properties.hardwareProfile`: empty under `$select=instanceView`."""
 
     vm_size: str | None = None
 
 
-class ProtectionPolicy(Struct, rename="camel"):
+class ProtectionPolicy(Struct, rename="camel", frozen=True, gc=False):
     """`properties.protectionPolicy`: only without `$select`, from 2019-03-01 on."""
 
     protect_from_scale_in: bool | None = None
     protect_from_scale_set_actions: bool | None = None
 
 
-class InstanceProperties(Struct, rename="camel"):
+class InstanceProperties(Struct, rename="camel", gc=False):
     """`properties` of one instance. `provisioningState` is the integer 0 up to 2019-03-01."""
 
     instance_view: InstanceView | None = None
@@ -121,13 +121,13 @@ class InstanceProperties(Struct, rename="camel"):
     protection_policy: ProtectionPolicy | None = None
 
 
-class Sku(Struct, rename="camel"):
+class Sku(Struct, rename="camel", gc=False):
     """`sku` of one instance: only without `$select`."""
 
     name: str | None = None
 
 
-class Instance(Struct, rename="camel"):
+class Instance(Struct, rename="camel", gc=False):
     """One item of the list: a `VirtualMachineScaleSetVM`."""
 
     id: str | None = None

@@ -100,9 +100,13 @@ items = some(
 answers = st.fixed_dictionaries({"value": st.lists(items | scalars, max_size=4)})
 
 
-def mapped_answer(answer: dict[str, Any]) -> MappedInstances:
+def new_mapper() -> Mapper:
+    return Mapper(full=True, families=FamilyFilter(opt_in=("*",)))
+
+
+def mapped_answer(answer: dict[str, Any], mapper: Mapper | None = None) -> MappedInstances:
     page = decode_instance_page(msgspec.json.encode(answer))
-    mapper = Mapper(full=True, families=FamilyFilter(opt_in=("*",)))
+    mapper = mapper or new_mapper()
     target = Target(WEB, 60.0, (("team", 'a "b"\\\n'),))
     return map_instances(*page.instances, target=target, mapper=mapper)
 
@@ -143,3 +147,12 @@ def test_any_answer_maps_to_text_that_parses_back_without_duplicates(answer: Any
 @given(answers)
 def test_the_same_answer_gives_the_same_bytes(answer: Any) -> None:
     assert mapped_answer(answer) == mapped_answer(answer)
+
+
+USED_MAPPER = new_mapper()
+
+
+@settings(max_examples=300, deadline=None)
+@given(answers)
+def test_what_the_mapper_remembers_of_other_answers_changes_nothing(answer: Any) -> None:
+    assert mapped_answer(answer, USED_MAPPER) == mapped_answer(answer)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from exporter.metrics.family import Family, InstanceFamily, Row
 from exporter.metrics.reading import InstanceReading
+from exporter.metrics.statuses import timestamp_of
 
 _DISK = "properties.instanceView.disks[]"
 
@@ -26,9 +27,9 @@ def _levels(reading: InstanceReading) -> Iterable[Row]:
 
 def _timestamps(reading: InstanceReading) -> Iterable[Row]:
     return [
-        ((disk.disk,), disk.status.timestamp)
+        ((disk.disk,), moment)
         for disk in reading.disks
-        if disk.status is not None and disk.status.timestamp is not None
+        if (moment := timestamp_of(disk.time)) is not None
     ]
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import attrgetter
 
 from exporter.metrics.family import Family, InstanceFamily, Row
-from exporter.metrics.reading import InstanceReading
+from exporter.metrics.reading import InstanceReading, read_substatuses
+from exporter.metrics.statuses import timestamp_of
 
 _EXTENSION = "properties.instanceView.extensions[]"
+_EXTENSIONS = attrgetter("extensions")
 
 
 def _info(reading: InstanceReading) -> Iterable[Row]:
@@ -40,17 +43,16 @@ def _codes(reading: InstanceReading) -> Iterable[Row]:
 
 def _timestamps(reading: InstanceReading) -> Iterable[Row]:
     return [
-        ((entry.extension,), entry.status.timestamp)
-        for entry in reading.extensions
-        if entry.status is not None and entry.status.timestamp is not None
+        ((entry.extension,), moment)
+        for entry, time in zip(reading.extensions, reading.extension_times, strict=True)
+        if (moment := timestamp_of(time)) is not None
     ]
 
 
 def _substatuses(reading: InstanceReading) -> Iterable[Row]:
     return [
-        ((entry.extension, text, state), level)
-        for entry in reading.extensions
-        for text, state, level in entry.substatuses
+        ((extension, text, state), level)
+        for extension, text, state, level in read_substatuses(reading)
     ]
 
 
@@ -66,6 +68,7 @@ FAMILIES: tuple[Family, ...] = (
         ),
         absent_when="The instance reports no extension.",
         labels=("extension", "handler", "version"),
+        same_for=_EXTENSIONS,
         rows=_info,
     ),
     InstanceFamily(
@@ -74,6 +77,7 @@ FAMILIES: tuple[Family, ...] = (
         source=(f"{_EXTENSION}.statuses[].level", f"{_EXTENSION}.statuses"),
         absent_when="The extension has no status with a known level.",
         labels=("extension",),
+        same_for=_EXTENSIONS,
         rows=_levels,
     ),
     InstanceFamily(
@@ -82,6 +86,7 @@ FAMILIES: tuple[Family, ...] = (
         source=(f"{_EXTENSION}.statuses[].code",),
         absent_when="The extension has no status: it may have only a name.",
         labels=("extension", "state"),
+        same_for=_EXTENSIONS,
         rows=_states,
     ),
     InstanceFamily(
@@ -90,6 +95,7 @@ FAMILIES: tuple[Family, ...] = (
         source=(f"{_EXTENSION}.statuses[].code",),
         absent_when="The code has no number.",
         labels=("extension",),
+        same_for=_EXTENSIONS,
         rows=_codes,
     ),
     InstanceFamily(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import attrgetter
 
 from exporter.metrics.family import Family, InstanceFamily, Row, StateSetFamily
 from exporter.metrics.reading import (
@@ -15,6 +16,13 @@ from exporter.metrics.statuses import timestamp_of
 
 _VIEW = "properties.instanceView"
 _MAINTENANCE = f"{_VIEW}.maintenanceRedeployStatus"
+_STATES = attrgetter("placement", "failure_code", "os_state", "statuses")
+_POLICIES = attrgetter(
+    "full",
+    "properties.latest_model_applied",
+    "properties.protection_policy",
+    "view.maintenance_redeploy_status",
+)
 
 
 def _info(reading: InstanceReading) -> Iterable[Row]:
@@ -42,7 +50,8 @@ def _info(reading: InstanceReading) -> Iterable[Row]:
 
 
 def _placement(reading: InstanceReading) -> Iterable[Row]:
-    places = (reading.fault_domain, reading.update_domain, reading.zone)
+    placement = reading.placement
+    places = (placement.fault_domain, placement.update_domain, placement.zone)
     if all(place is None for place in places):
         return ()
     return ((tuple(place or "" for place in places), 1),)
@@ -58,17 +67,17 @@ def _os_state(reading: InstanceReading) -> Iterable[Row]:
 
 def _levels(reading: InstanceReading) -> Iterable[Row]:
     return [
-        ((kind,), status.level)
-        for kind, status in reading.statuses.items()
-        if status.level is not None
+        ((status.kind,), status.meaning.level)
+        for status in reading.statuses
+        if status.meaning.level is not None
     ]
 
 
 def _timestamps(reading: InstanceReading) -> Iterable[Row]:
     return [
-        ((kind,), status.timestamp)
-        for kind, status in reading.statuses.items()
-        if status.timestamp is not None
+        ((status.kind,), moment)
+        for status, time in zip(reading.statuses, reading.status_times, strict=True)
+        if (moment := timestamp_of(time)) is not None
     ]
 
 
@@ -163,6 +172,7 @@ FAMILIES: tuple[Family, ...] = (
         ),
         absent_when="Azure sends neither a domain nor a zone.",
         labels=("fault_domain", "update_domain", "availability_zone"),
+        same_for=_STATES,
         rows=_placement,
     ),
     StateSetFamily(
@@ -189,6 +199,7 @@ FAMILIES: tuple[Family, ...] = (
         derivation="The part after failed/ in lower case, else unspecified; at most 100 codes "
         "per set, then other.",
         labels=("code",),
+        same_for=_STATES,
         rows=_failure,
     ),
     InstanceFamily(
@@ -197,6 +208,7 @@ FAMILIES: tuple[Family, ...] = (
         source=(f"{_VIEW}.statuses[].code",),
         absent_when="Azure sends no OSState.",
         labels=("state",),
+        same_for=_STATES,
         rows=_os_state,
     ),
     StateSetFamily(
@@ -213,6 +225,7 @@ FAMILIES: tuple[Family, ...] = (
         source=(f"{_VIEW}.statuses[].level", f"{_VIEW}.statuses"),
         absent_when="No status of that kind, or one without a known level.",
         labels=("status",),
+        same_for=_STATES,
         rows=_levels,
     ),
     InstanceFamily(
@@ -229,6 +242,7 @@ FAMILIES: tuple[Family, ...] = (
         source=("properties.latestModelApplied",),
         absent_when="Under $select, where Azure was seen to answer false for every instance.",
         full_only=True,
+        same_for=_POLICIES,
         rows=_latest_model,
     ),
     InstanceFamily(
@@ -247,6 +261,7 @@ FAMILIES: tuple[Family, ...] = (
         absent_when="Under $select, or where no policy is set.",
         labels=("protect_from_scale_in", "protect_from_scale_set_actions"),
         full_only=True,
+        same_for=_POLICIES,
         rows=_protection,
     ),
     InstanceFamily(
@@ -255,6 +270,7 @@ FAMILIES: tuple[Family, ...] = (
         source=(_MAINTENANCE,),
         absent_when="Azure sends no maintenance status.",
         labels=("customer_initiated_allowed", "last_result"),
+        same_for=_POLICIES,
         rows=_maintenance,
     ),
     InstanceFamily(
@@ -266,6 +282,7 @@ FAMILIES: tuple[Family, ...] = (
         ),
         absent_when="No such window.",
         labels=("window",),
+        same_for=_POLICIES,
         rows=_window_starts,
     ),
     InstanceFamily(
@@ -277,6 +294,7 @@ FAMILIES: tuple[Family, ...] = (
         ),
         absent_when="No such window.",
         labels=("window",),
+        same_for=_POLICIES,
         rows=_window_ends,
     ),
 )

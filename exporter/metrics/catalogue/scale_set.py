@@ -173,6 +173,11 @@ def _extension_levels(reading: InstanceReading) -> Iterable[Labels]:
     ]
 
 
+def _agent_states(reading: InstanceReading) -> Iterable[Labels]:
+    status = reading.agent.status if reading.agent else None
+    return () if status is None else ((status.shown,),)
+
+
 def _present(value: str | None) -> Iterable[Labels]:
     return () if value is None else ((value,),)
 
@@ -219,7 +224,9 @@ COUNT_FAMILIES: tuple[Family, ...] = (
         source=(f"{_VIEW}.platformFaultDomain", "zones"),
         absent_when="The set has no instance. The zone needs detail: full.",
         labels=("availability_zone", "fault_domain"),
-        keys=lambda reading: ((reading.zone or "", reading.fault_domain or ""),),
+        keys=lambda reading: (
+            (reading.placement.zone or "", reading.placement.fault_domain or ""),
+        ),
     ),
     CountFamily(
         name="azure_vmss_instances_by_vm_agent_version",
@@ -227,7 +234,7 @@ COUNT_FAMILIES: tuple[Family, ...] = (
         source=(f"{_VIEW}.vmAgent.vmAgentVersion",),
         absent_when="No VM agent tells its version, as where all are deallocated.",
         labels=("version",),
-        keys=lambda reading: _present(reading.agent_version or None),
+        keys=lambda reading: _present((reading.agent.version or None) if reading.agent else None),
     ),
     CountFamily(
         name="azure_vmss_instances_by_vm_agent_state",
@@ -235,7 +242,7 @@ COUNT_FAMILIES: tuple[Family, ...] = (
         source=(f"{_VIEW}.vmAgent.statuses[].code",),
         absent_when="No instance has a status of its VM agent.",
         labels=("state",),
-        keys=lambda reading: _present(reading.agent_status.shown if reading.agent_status else None),
+        keys=_agent_states,
     ),
     CountFamily(
         name="azure_vmss_instances_by_latest_model_applied",

@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import attrgetter
 
 from exporter.metrics.family import Family, InstanceFamily, Row
 from exporter.metrics.reading import InstanceReading
+from exporter.metrics.statuses import timestamp_of
 
 _AGENT = "properties.instanceView.vmAgent"
 _HANDLER = f"{_AGENT}.extensionHandlers[]"
+_REPORTED = attrgetter("agent")
+_HANDLERS = attrgetter("handlers")
 
 
 def _info(reading: InstanceReading) -> Iterable[Row]:
-    return () if reading.agent_version is None else (((reading.agent_version,), 1),)
+    return () if reading.agent is None else (((reading.agent.version,), 1),)
 
 
 def _level(reading: InstanceReading) -> Iterable[Row]:
-    status = reading.agent_status
+    status = reading.agent.status if reading.agent else None
     return () if status is None or status.level is None else (((), status.level),)
 
 
 def _state(reading: InstanceReading) -> Iterable[Row]:
-    status = reading.agent_status
+    status = reading.agent.status if reading.agent else None
     return () if status is None else (((status.shown,), 1),)
 
 
 def _timestamp(reading: InstanceReading) -> Iterable[Row]:
-    status = reading.agent_status
-    return () if status is None or status.timestamp is None else (((), status.timestamp),)
+    moment = timestamp_of(reading.agent_time)
+    return () if moment is None else (((), moment),)
 
 
 def _handler_info(reading: InstanceReading) -> Iterable[Row]:
@@ -65,6 +69,7 @@ FAMILIES: tuple[Family, ...] = (
         source=(f"{_AGENT}.vmAgentVersion", _AGENT),
         absent_when="No vmAgent, as on nearly every deallocated instance.",
         labels=("version",),
+        same_for=_REPORTED,
         rows=_info,
     ),
     InstanceFamily(
@@ -72,6 +77,7 @@ FAMILIES: tuple[Family, ...] = (
         help="Worst level of the VM agent's statuses: 0 Info, 1 Warning, 2 Error.",
         source=(f"{_AGENT}.statuses[].level", f"{_AGENT}.statuses"),
         absent_when="The agent has no status, or none with a known level.",
+        same_for=_REPORTED,
         rows=_level,
     ),
     InstanceFamily(
@@ -80,6 +86,7 @@ FAMILIES: tuple[Family, ...] = (
         source=(f"{_AGENT}.statuses[].code",),
         absent_when="The agent has no status.",
         labels=("state",),
+        same_for=_REPORTED,
         rows=_state,
     ),
     InstanceFamily(
@@ -98,6 +105,7 @@ FAMILIES: tuple[Family, ...] = (
         absent_when="The agent reports no handler.",
         labels=("handler", "version"),
         opt_in=True,
+        same_for=_HANDLERS,
         rows=_handler_info,
     ),
     InstanceFamily(
@@ -107,6 +115,7 @@ FAMILIES: tuple[Family, ...] = (
         absent_when="The handler has no status with a known level.",
         derivation="NotReady comes at level Info: alert on the state.",
         labels=("handler",),
+        same_for=_HANDLERS,
         rows=_handler_levels,
     ),
     InstanceFamily(
@@ -115,6 +124,7 @@ FAMILIES: tuple[Family, ...] = (
         source=(f"{_HANDLER}.status.code",),
         absent_when="The handler has no status.",
         labels=("handler", "state"),
+        same_for=_HANDLERS,
         rows=_handler_states,
     ),
     InstanceFamily(
@@ -123,6 +133,7 @@ FAMILIES: tuple[Family, ...] = (
         source=(f"{_HANDLER}.status.code",),
         absent_when="The code has no number.",
         labels=("handler",),
+        same_for=_HANDLERS,
         rows=_handler_codes,
     ),
 )
