@@ -22,7 +22,6 @@ from exporter.azure.client import AzureClient, new_session
 from exporter.azure.tokens import TokenSource
 from exporter.clock import Clock, SystemClock
 from exporter.configuration import Configuration
-from exporter.metrics.block import plain_chunks
 from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.family import FamilyFilter
 from exporter.metrics.mapper import Mapper
@@ -133,8 +132,7 @@ async def build(
         telemetry.gauge("targets").set(len(records))
         telemetry.gauge("poll_lag_seconds").set_function(scheduler.lag)
         exposition = Exposition(
-            records=records,
-            families=mapper.families,
+            served=poller.served,
             allowed=allowed,
             telemetry=telemetry,
             clock=clock,
@@ -193,7 +191,7 @@ async def run_once(
         await exporter.scheduler.poll_once()
         # The format is UTF-8, whatever the terminal's encoding.
         page = await exporter.exposition.page(TEXT)
-        for chunk in plain_chunks(page, CHUNK):
+        for chunk in page.plain_chunks(CHUNK):
             sys.stdout.buffer.write(chunk)
         sys.stdout.flush()
         for record in exporter.scheduler.records:

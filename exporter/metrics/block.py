@@ -7,7 +7,7 @@ before it, so blocks may stand one after the other in one gzip member, in any or
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from isal import isal_zlib
@@ -16,9 +16,6 @@ _RAW = -15
 _LEVEL = 1
 """A tenth of the time of zlib's fastest level, for the same size on exposition text."""
 
-_BITE = 4096
-
-_GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 _LAST_BLOCK = b"\x03\x00"
 
 
@@ -60,21 +57,3 @@ def join(blocks: Iterable[Block]) -> Block:
         length += block.length
         lines += block.lines
     return Block(b"".join(parts), crc, length, lines)
-
-
-def gzip_member(block: Block) -> tuple[bytes, bytes, bytes]:
-    """A block as a gzip file of one member, in three parts to be written one after the other."""
-    size = block.length & 0xFFFFFFFF
-    trailer = block.crc.to_bytes(4, "little") + size.to_bytes(4, "little")
-    return _GZIP_HEADER, block.deflated, _LAST_BLOCK + trailer
-
-
-def plain_chunks(block: Block, size: int) -> Iterator[bytes]:
-    """The text of a block, decompressed in chunks of at most `size` bytes."""
-    decompressor = isal_zlib.decompressobj(wbits=_RAW)
-    # In small bites: what a decompressor leaves over is copied each time.
-    for begin in range(0, len(block.deflated), _BITE):
-        rest = block.deflated[begin : begin + _BITE]
-        while chunk := decompressor.decompress(rest, size):
-            yield chunk
-            rest = decompressor.unconsumed_tail

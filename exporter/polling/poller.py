@@ -20,15 +20,16 @@ from exporter.azure.errors import (
 )
 from exporter.clock import Clock
 from exporter.metrics.catalogue import CATALOGUE
-from exporter.metrics.mapper import MappedInstances, Mapper, family_of
+from exporter.metrics.mapper import RENDERED_AT_A_TIME, MappedInstances, Mapper, family_of
 from exporter.model.instance_view import InstancePage, Problem
 from exporter.model.poll import PollState
 from exporter.model.scale_set import ScaleSetFacts, ScaleSetId, Target
 from exporter.polling.guard import suppressed_records
 from exporter.polling.record import FactsSnapshot, Record, Snapshot
+from exporter.polling.served import Served
 from exporter.telemetry import Telemetry
 
-INSTANCES_AT_A_TIME = 25
+INSTANCES_AT_A_TIME = RENDERED_AT_A_TIME
 """Instances mapped before the event loop gets its turn: some 10 ms of work."""
 
 FACTS_INTERVAL = 300.0
@@ -100,6 +101,8 @@ class Poller:
         self._max_series = max_series
         self._records: list[Record] = []
         self._suppressed: frozenset[Record] = frozenset()
+        self.served = Served(mapper.families)
+        """What is served of all records."""
         # Counters start at 0 for every label set that can be known, or increase() misses the
         # first failure.
         for result in ("success", "failure"):
@@ -115,6 +118,7 @@ class Poller:
         poll = PollState(interval=target.interval)
         record = Record(target=target, poll=poll, poll_lines=self._mapper.poll(target, poll))
         self._records.append(record)
+        self.served.add(record, self._clock.monotonic())
         return record
 
     async def poll(self, record: Record) -> AzureError | None:
@@ -303,6 +307,7 @@ class Poller:
     def _put(self, record: Record, poll: PollState) -> None:
         record.poll_lines = self._mapper.poll(record.target, poll)
         record.poll = poll
+        self.served.show(record, self._clock.monotonic())
 
 
 def _location(record: Record) -> str:

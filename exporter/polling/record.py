@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from math import inf
 
 from exporter.metrics.mapper import Lines, MappedInstances, TargetMemory
 from exporter.model.poll import PollState
@@ -44,6 +45,8 @@ class Record:
         reasons_said: the reasons that were logged since then.
         facts_reason: the reason that was logged for failing facts; None after a success.
         facts_message: why the last GET of the facts failed, for people.
+        place: which of the places of what is served is the record's.
+        shown_until: the monotonic time when something of what is served gets too old.
     """
 
     target: Target
@@ -58,6 +61,8 @@ class Record:
     reasons_said: set[str] = field(default_factory=set)
     facts_reason: str | None = None
     facts_message: str | None = None
+    place: int = 0
+    shown_until: float = inf
 
     def live_snapshot(self, monotonic: float) -> Snapshot | None:
         """The snapshot, unless it is older than data is kept."""
@@ -78,3 +83,8 @@ class Record:
             yield snapshot.mapped.lines
             if not self.poll.suppressed:
                 yield snapshot.mapped.instance_lines
+
+    def lines_end(self, monotonic: float) -> float:
+        """The monotonic time when the first of these lines gets too old to be served."""
+        live = (self.live_facts(monotonic), self.live_snapshot(monotonic))
+        return min((part.served_until for part in live if part is not None), default=inf)

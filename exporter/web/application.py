@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
+import structlog
 from aiohttp import web
 
 from exporter.clock import Clock
-from exporter.metrics.block import gzip_member, plain_chunks
 from exporter.model.scale_set import ScaleSetId
 from exporter.polling.record import Record
 from exporter.web.exposition import Exposition
@@ -19,10 +19,17 @@ from exporter.web.formats import accepts_gzip, choose_format
 from exporter.web.scale_set_json import describe, encode
 
 CHUNK = 256 * 1024
-"""Bytes of text that are decompressed at a time for a client that takes no gzip."""
+"""Bytes of an answer that are made and sent at a time."""
 
 COMPRESS_LEVEL = 4
 """Half the time of zlib's default for a few per cent more bytes, on JSON."""
+
+
+READER_LIMIT = 120.0
+"""Seconds that a reader may take for one answer: no scrape timeout is longer, and all that time
+the answer's bytes are held."""
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +44,7 @@ class Site:
         version: the running version.
         telemetry_path: the path of the metrics.
         messages: whether Azure's messages are shown (`web.messages`).
+        reader_limit: seconds that a reader may take for one answer.
     """
 
     exposition: Exposition
@@ -46,6 +54,7 @@ class Site:
     version: str
     telemetry_path: str = "/metrics"
     messages: bool = True
+    reader_limit: float = READER_LIMIT
 
 
 def make_application(site: Site) -> web.Application:
@@ -76,20 +85,13 @@ class _Endpoints:
         page_format = choose_format(request.headers.get("Accept", ""))
         names = frozenset(request.query.getall("name[]", ()))
         page = await self._site.exposition.page(page_format, names)
-        response = web.StreamResponse(headers=_headers(page_format.content_type))
+        headers = _headers(page_format.content_type)
         if accepts_gzip(request.headers.get("Accept-Encoding", "")):
-            chunks: Iterable[bytes] = gzip_member(page)
-            response.content_length = sum(map(len, chunks))
-            response.headers["Content-Encoding"] = "gzip"
+            headers["Content-Encoding"] = "gzip"
+            chunks, length = page.gzip_chunks(CHUNK), page.gzip_length
         else:
-            chunks = plain_chunks(page, CHUNK)
-            response.content_length = page.length
-        await response.prepare(request)
-        if request.method != "HEAD":
-            for chunk in chunks:
-                await response.write(chunk)
-        await response.write_eof()
-        return response
+            chunks, length = page.plain_chunks(CHUNK), page.length
+        return await self._send(request, headers, chunks, length)
 
     async def healthy(self, _: web.Request) -> web.Response:
         return web.Response(text="azure-vmss-exporter is healthy.\n")
@@ -99,7 +101,7 @@ class _Endpoints:
             return web.Response(text="azure-vmss-exporter is ready.\n")
         return web.Response(status=503, text="Not ready: not every scale set was tried yet.\n")
 
-    async def scale_set(self, request: web.Request) -> web.Response:
+    async def scale_set(self, request: web.Request) -> web.StreamResponse:
         wanted = ScaleSetId(
             request.match_info["subscription"],
             request.match_info["group"],
@@ -109,12 +111,12 @@ class _Endpoints:
         content_type = "application/json; charset=utf-8"
         if record is None:
             body = b'{"error":"not a scale set that is polled here"}\n'
-            return await _respond(request, body, content_type, status=404)
+            return await self._respond(request, body, content_type, status=404)
         head, details = describe(record, self._site.clock, messages=self._site.messages)
         body = await asyncio.to_thread(encode, head, details)
-        return await _respond(request, body, content_type)
+        return await self._respond(request, body, content_type)
 
-    async def landing(self, request: web.Request) -> web.Response:
+    async def landing(self, request: web.Request) -> web.StreamResponse:
         monotonic = self._site.clock.monotonic()
         rows = "".join(_landing_row(record, monotonic) for record in self._site.records)
         body = _LANDING.format(
@@ -123,22 +125,46 @@ class _Endpoints:
             count=len(self._site.records),
             rows=rows,
         )
-        return await _respond(request, body.encode(), "text/html; charset=utf-8")
+        return await self._respond(request, body.encode(), "text/html; charset=utf-8")
+
+    async def _respond(
+        self, request: web.Request, body: bytes, content_type: str, *, status: int = 200
+    ) -> web.StreamResponse:
+        headers = _headers(content_type)
+        if accepts_gzip(request.headers.get("Accept-Encoding", "")):
+            # One member: curl and others read no further than the first.
+            body = await asyncio.to_thread(gzip.compress, body, COMPRESS_LEVEL)
+            headers["Content-Encoding"] = "gzip"
+        return await self._send(request, headers, (body,), len(body), status=status)
+
+    async def _send(
+        self,
+        request: web.Request,
+        headers: dict[str, str],
+        chunks: Iterable[bytes],
+        length: int,
+        *,
+        status: int = 200,
+    ) -> web.StreamResponse:
+        """Send a body piece by piece, as the reader takes it, for as long as it may take."""
+        response = web.StreamResponse(status=status, headers=headers)
+        response.content_length = length
+        try:
+            async with asyncio.timeout(self._site.reader_limit):
+                await response.prepare(request)
+                if request.method != "HEAD":
+                    for chunk in chunks:
+                        await response.write(chunk)
+                await response.write_eof()
+        except TimeoutError:
+            _log.warning("slow reader cut off", path=request.path, seconds=self._site.reader_limit)
+            if request.transport is not None:
+                request.transport.abort()
+        return response
 
 
 def _headers(content_type: str) -> dict[str, str]:
     return {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
-
-
-async def _respond(
-    request: web.Request, body: bytes, content_type: str, *, status: int = 200
-) -> web.Response:
-    headers = _headers(content_type)
-    if accepts_gzip(request.headers.get("Accept-Encoding", "")):
-        # One member: curl and others read no further than the first.
-        body = await asyncio.to_thread(gzip.compress, body, COMPRESS_LEVEL)
-        headers["Content-Encoding"] = "gzip"
-    return web.Response(status=status, body=body, headers=headers)
 
 
 def _landing_row(record: Record, monotonic: float) -> str:

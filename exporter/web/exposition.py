@@ -2,81 +2,57 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 
 from prometheus_client import Metric
 from prometheus_client.registry import Collector
 
 from exporter.clock import Clock
-from exporter.metrics.block import Block, join, press
-from exporter.metrics.family import Family, FamilyFilter
-from exporter.metrics.text import header
-from exporter.polling.record import Record
+from exporter.metrics.block import press
+from exporter.metrics.family import FamilyFilter
+from exporter.metrics.page import Page
+from exporter.polling.served import Served
 from exporter.telemetry import Telemetry
 from exporter.web.formats import Format
-
-_HEADER_LINES = 2
 
 
 class Exposition:
     """Puts the page together from what the polls have left ready.
 
-    Nothing about Azure is compressed again: the blocks of the snapshots are put one after the
-    other. Only the exporter's own families are written and compressed for each page.
+    Nothing about Azure is written or compressed here. Only the exporter's own families are
+    written and compressed for each page.
 
     Args:
-        records: the targets.
-        families: the families about Azure that are served, in the order of the page.
+        served: what is served about Azure.
         allowed: the configuration's filter, which holds for the own families too.
         telemetry: the exporter's own metrics.
         clock: the time, which tells what is too old to be served.
     """
 
     def __init__(
-        self,
-        *,
-        records: Sequence[Record],
-        families: Iterable[Family],
-        allowed: FamilyFilter,
-        telemetry: Telemetry,
-        clock: Clock,
+        self, *, served: Served, allowed: FamilyFilter, telemetry: Telemetry, clock: Clock
     ) -> None:
-        self._records = records
-        self._headers = {
-            family.name: press(header(family.name, family.kind, family.help).encode())
-            for family in families
-        }
+        self._served = served
         self._allowed = allowed
         self._telemetry = telemetry
         self._clock = clock
 
-    async def page(self, page_format: Format, names: Collection[str] = ()) -> Block:
-        """The whole page. What is served of one scale set is of one snapshot, whatever is swapped.
+    async def page(self, page_format: Format, names: Collection[str] = ()) -> Page:
+        """The whole page. What it has of one scale set is of one snapshot, whatever is swapped.
 
         Args:
             page_format: text 0.0.4 or OpenMetrics.
             names: the `name[]` of the request; empty for all. A counter is named with its
                 `_total`, a histogram without `_bucket`.
         """
-        monotonic = self._clock.monotonic()
-        # Taken at once: a swap while the page is put together changes nothing in it.
-        served = [lines for record in self._records for lines in record.lines(monotonic)]
-        parts: list[Block] = []
-        for name in self._headers:
-            if names and name not in names:
-                continue
-            if blocks := [lines[name] for lines in served if name in lines]:
-                parts += (self._headers[name], join(blocks))
-            # A family of thousands of sets takes some milliseconds; others get their turn.
-            await asyncio.sleep(0)
-        azure = join(parts)
+        await self._served.drop_expired(self._clock.monotonic())
+        page = self._served.page(names)
         if not names:
-            headers = _HEADER_LINES * (len(parts) // 2)
-            self._telemetry.gauge("series").set(azure.lines - headers)
-            self._telemetry.gauge("exposition_bytes").set(azure.length)
+            self._telemetry.gauge("series").set(page.series)
+            self._telemetry.gauge("exposition_bytes").set(page.length)
         own = page_format.own_families(_OwnFamilies(self._telemetry.registry, names, self._allowed))
-        return join((azure, press(own + page_format.end)))
+        page.add(press(own + page_format.end))
+        return page
 
 
 def exposed_name(metric: Metric) -> str:

@@ -12,9 +12,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.metrics.block import gzip_member, join, plain_chunks, press
+from exporter.metrics.block import Block, join, press
+from exporter.metrics.block_row import BlockRow
+from exporter.metrics.page import Page
 
 texts = st.lists(st.binary(max_size=300), max_size=8)
+
+
+def page_of(*parts: Block | BlockRow) -> Page:
+    page = Page()
+    for part in parts:
+        if isinstance(part, Block):
+            page.add(part)
+        else:
+            page.add_row(part)
+    return page
+
+
+def gzip_file(page: Page, size: int = 64) -> bytes:
+    whole = b"".join(page.gzip_chunks(size))
+    assert len(whole) == page.gzip_length
+    return whole
 
 
 @given(texts)
@@ -23,7 +41,7 @@ def test_joined_blocks_are_one_gzip_member_with_the_joined_text(parts: list[byte
     block = join(map(press, parts))
     assert (block.length, block.crc) == (len(whole), zlib.crc32(whole))
     assert block.lines == whole.count(b"\n")
-    member = b"".join(gzip_member(block))
+    member = gzip_file(page_of(block))
     assert gzip.decompress(member) == whole
     decompressor = zlib.decompressobj(zlib.MAX_WBITS | 16)
     assert decompressor.decompress(member) == whole
@@ -34,21 +52,47 @@ def test_joined_blocks_are_one_gzip_member_with_the_joined_text(parts: list[byte
 @given(texts, st.integers(1, 64))
 def test_the_text_comes_back_in_chunks_of_the_size_asked_for(parts: list[bytes], size: int) -> None:
     block = join(map(press, parts))
-    chunks = list(plain_chunks(block, size))
+    chunks = list(page_of(block).plain_chunks(size))
     assert b"".join(chunks) == b"".join(parts) == block.text
     assert all(len(chunk) <= size for chunk in chunks)
+
+
+@given(st.lists(st.tuples(st.integers(0, 20), st.none() | st.binary(max_size=50)), max_size=40))
+def test_a_row_knows_its_text_after_every_change(changes: list[tuple[int, bytes | None]]) -> None:
+    row, texts_now = BlockRow(), dict[int, bytes]()
+    for place, text in changes:
+        row.put(place, None if text is None else press(text))
+        texts_now[place] = text or b""
+        whole = b"".join(texts_now[place] for place in sorted(texts_now))
+        assert (row.length, row.crc, row.lines) == (
+            len(whole),
+            zlib.crc32(whole),
+            whole.count(b"\n"),
+        )
+        page = page_of(press(b"# a header\n"), row)
+        assert gzip.decompress(gzip_file(page)) == b"# a header\n" + whole
+        assert page.series == row.lines
+
+
+def test_a_page_keeps_the_bytes_of_its_moment() -> None:
+    row = BlockRow()
+    row.put(0, press(b"old\n"))
+    page = page_of(row)
+    row.put(0, press(b"new\n"))
+    row.put(1, press(b"more\n"))
+    assert page.text == b"old\n"
 
 
 def test_a_large_text_comes_back_whole() -> None:
     text = b"".join(b'azure_vmss_up{scale_set="web-%d"} 1\n' % number for number in range(100_000))
     block = join(press(text[begin : begin + 50_000]) for begin in range(0, len(text), 50_000))
-    assert b"".join(plain_chunks(block, 65_536)) == text
+    assert b"".join(page_of(block).plain_chunks(65_536)) == text
     assert len(block.deflated) < len(text) / 5
 
 
 @pytest.mark.skipif(shutil.which("gzip") is None, reason="gzip is not installed")
 def test_gzip_itself_reads_it(tmp_path: Path) -> None:
-    member = b"".join(gzip_member(join((press(b"one\n"), press(b""), press(b"two\n")))))
+    member = gzip_file(page_of(press(b"one\n"), press(b""), press(b"two\n")))
     (tmp_path / "page.gz").write_bytes(member)
     read = subprocess.run(["gzip", "-dc", tmp_path / "page.gz"], capture_output=True, check=True)
     assert (read.stdout, read.stderr) == (b"one\ntwo\n", b"")

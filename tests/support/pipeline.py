@@ -63,8 +63,7 @@ class Pipeline:
     async def page(self, *names: str) -> str:
         """The page in text 0.0.4, whole or of the named families."""
         exposition = Exposition(
-            records=self.records,
-            families=self.mapper.families,
+            served=self.poller.served,
             allowed=FamilyFilter(),
             telemetry=self.telemetry,
             clock=self.clock,

@@ -40,8 +40,7 @@ class WebCase:
             for name in names
         ]
         self.exposition = Exposition(
-            records=self.records,
-            families=mapper.families,
+            served=self.poller.served,
             allowed=allowed,
             telemetry=self.telemetry,
             clock=clock,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 import json
 import zlib
@@ -210,11 +209,12 @@ async def test_a_swap_during_a_scrape_mixes_no_two_snapshots_of_a_set(
 ) -> None:
     case.source.pages["web"] = [page(instance(VIEW, instance_id="1"))]
     await case.poll()
-    making = asyncio.create_task(case.exposition.page(TEXT))
-    await asyncio.sleep(0)
+    served = await case.exposition.page(TEXT)
+    chunks = served.plain_chunks(64)
+    begin = next(chunks)
     case.source.pages["web"] = [page(*(instance({}, instance_id=str(n)) for n in range(2, 9)))]
     await case.poller.poll(case.records[0])
-    found = samples((await making).text.decode())
+    found = samples(b"".join((begin, *chunks)).decode())
     counts = {
         value
         for (name, labels), value in found.items()
