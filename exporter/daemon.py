@@ -22,6 +22,7 @@ from exporter.azure.client import AzureClient, new_session
 from exporter.azure.tokens import TokenSource
 from exporter.clock import Clock, SystemClock
 from exporter.configuration import Configuration
+from exporter.loop_watch import LoopWatch
 from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.family import FamilyFilter
 from exporter.metrics.mapper import Mapper
@@ -64,6 +65,7 @@ class Exporter:
     scheduler: Scheduler
     exposition: Exposition
     site: Site
+    watch: LoopWatch
 
 
 @asynccontextmanager
@@ -131,6 +133,8 @@ async def build(
         )
         telemetry.gauge("targets").set(len(records))
         telemetry.gauge("poll_lag_seconds").set_function(scheduler.lag)
+        watch = LoopWatch(clock)
+        telemetry.gauge("event_loop_lag_seconds").set_function(watch.largest)
         exposition = Exposition(
             served=poller.served,
             allowed=allowed,
@@ -147,7 +151,7 @@ async def build(
             telemetry_path=options.telemetry_path,
             messages=configuration.web.messages,
         )
-        yield Exporter(scheduler=scheduler, exposition=exposition, site=site)
+        yield Exporter(scheduler=scheduler, exposition=exposition, site=site, watch=watch)
 
 
 async def run(
@@ -177,7 +181,7 @@ async def run(
         _log.info("started", version=options.version, scale_sets=targets)
         for address in addresses:
             _log.info("listening", address=address, metrics=address + options.telemetry_path)
-        return await _poll_until(exporter.scheduler, stop)
+        return await _poll_until(exporter, stop)
 
 
 async def run_once(
@@ -231,9 +235,10 @@ async def serving(site: Site, listen: tuple[ListenAddress, ...]) -> AsyncIterato
         await runner.cleanup()
 
 
-async def _poll_until(scheduler: Scheduler, stop: asyncio.Event) -> int:
+async def _poll_until(exporter: Exporter, stop: asyncio.Event) -> int:
     """Keep the beats going until the stop; 1 if they end before, which they never should."""
-    polling = asyncio.create_task(scheduler.run(), name="scheduler")
+    polling = asyncio.create_task(exporter.scheduler.run(), name="scheduler")
+    watching = asyncio.create_task(exporter.watch.run(), name="loop watch")
     stopping = asyncio.create_task(stop.wait(), name="stop")
     try:
         await asyncio.wait({polling, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -244,9 +249,9 @@ async def _poll_until(scheduler: Scheduler, stop: asyncio.Event) -> int:
         _end_in_time(0)
         return 0
     finally:
-        for task in (polling, stopping):
+        for task in (polling, watching, stopping):
             task.cancel()
-        await asyncio.gather(polling, stopping, return_exceptions=True)
+        await asyncio.gather(polling, watching, stopping, return_exceptions=True)
 
 
 def _tell_of_configuration(

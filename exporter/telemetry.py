@@ -125,6 +125,11 @@ OWN_METRICS: tuple[OwnMetric, ...] = (
         kind="counter",
         help="Status codes and levels that the exporter does not know; they count as unknown.",
     ),
+    OwnMetric(
+        name="event_loop_lag_seconds",
+        kind="gauge",
+        help="The largest delay of the event loop in the last one to two minutes.",
+    ),
 )
 
 

@@ -86,6 +86,7 @@ OWN = {
     "exposition_bytes",
     "mapping_errors_total",
     "unknown_status_codes_total",
+    "event_loop_lag_seconds",
 }
 
 

@@ -36,7 +36,7 @@ class FakeClock:
         await self.settle()
         while self._sleepers and self._sleepers[0][0] <= end:
             moment, _, waiting = heapq.heappop(self._sleepers)
-            self._move(moment)
+            self._move(max(moment, self.steady))
             if not waiting.done():
                 waiting.set_result(None)
             await self.settle()
