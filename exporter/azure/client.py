@@ -161,9 +161,10 @@ class AzureClient:
                     raise
                 restarted = True
             else:
-                page = decode_instance_page(body)
-                following = self._following(page, visited)
-                yield page
+                following = None
+                for page in decode_instance_page(body):
+                    following = self._following(page, visited)
+                    yield page
                 if following is None:
                     return
                 url = following

@@ -1,13 +1,14 @@
 """Azure's JSON as the structures of `exporter.model`. Pure: bytes in, values out.
 
-A page is decoded in one go. Only where that fails, it is read again item by item and field by
-field, so that one odd instance never loses the others. Absent stays absent, and what is left out
-is reported as a Problem.
+A page is decoded in one go. Where that fails it is read again item by item and field by field, so
+that one odd instance never loses the others; one that would take long is decoded in pieces. Absent
+stays absent, and what is left out is reported as a Problem.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
@@ -17,6 +18,12 @@ from exporter.azure.errors import BrokenAnswer
 from exporter.azure.salvage import salvage
 from exporter.model.instance_view import Instance, InstancePage, Problem
 from exporter.model.scale_set import ScaleSetFacts
+
+WHOLE_BYTES = 1024 * 1024
+"""A page up to this size is decoded in one go: twice what Azure's 120 instances need, and 5 ms."""
+
+PIECE_ITEMS = 120
+"""Items of a larger page that are decoded at a time."""
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # Escapes of a JSON string, read in order so that an escaped backslash is not taken for one.
@@ -85,27 +92,31 @@ class ErrorBody(NamedTuple):
     details: tuple[ErrorDetail, ...] = ()
 
 
-def decode_instance_page(body: bytes) -> InstancePage:
-    """Decode one page of `VirtualMachineScaleSetVMs_List`.
+def decode_instance_page(body: bytes) -> Iterator[InstancePage]:
+    """Decode one page of `VirtualMachineScaleSetVMs_List`, a large one in pieces.
 
     An item is left out whole only if it is no object, or has neither `id` nor `instanceId`. Where
     `instanceId` is missing, the last part of `id` stands for it.
+
+    Yields:
+        The page, or if it is larger than Azure's pages are, its items in their order, at most 120
+        at a time: who takes them can do something else in between. The last one has the next link.
 
     Raises:
         BrokenAnswer: the body is no JSON object, has no list `value`, or its `nextLink` is neither
             text nor null.
     """
-    problems: list[Problem] = []
     try:
-        found, next_link, lost = _found(_text(body), problems)
+        text = _text(body)
+        if len(text) <= WHOLE_BYTES:
+            yield _whole(text)
+        else:
+            items, next_link = _split(text)
+            for begin in range(0, len(items) or 1, PIECE_ITEMS):
+                end = begin + PIECE_ITEMS
+                yield _piece(items[begin:end], next_link if end >= len(items) else None)
     except RecursionError:
         raise BrokenAnswer("the answer is nested too deeply") from None
-    instances = [instance for instance in found if _identify(instance)]
-    nameless = len(found) - len(instances)
-    problems += [Problem(path="", reason="no id and no instanceId")] * nameless
-    return InstancePage(
-        instances=instances, problems=problems, lost=lost + nameless, next_link=next_link or None
-    )
 
 
 def decode_scale_set(body: bytes) -> tuple[ScaleSetFacts, list[Problem]]:
@@ -161,12 +172,13 @@ def decode_error(body: bytes) -> ErrorBody:
     )
 
 
-def _found(body: bytes, problems: list[Problem]) -> tuple[list[Instance], str | None, int]:
+def _whole(text: bytes) -> InstancePage:
+    """A page in one go; item by item where that fails."""
     try:
-        page = _PAGE.decode(body)
+        page = _PAGE.decode(text)
     except (msgspec.DecodeError, UnicodeError):
-        return _slowly(body, problems)
-    return page.value, page.next_link, 0
+        return _piece(*_split(text))
+    return _page(page.value, [], lost=0, next_link=page.next_link)
 
 
 def _scale_set(body: bytes, problems: list[Problem]) -> _ScaleSet | None:
@@ -176,10 +188,10 @@ def _scale_set(body: bytes, problems: list[Problem]) -> _ScaleSet | None:
         return salvage(_mended(body), _ScaleSet, problems)
 
 
-def _slowly(body: bytes, problems: list[Problem]) -> tuple[list[Instance], str | None, int]:
-    """Item by item: the instances, the next link and the number of items that are no objects."""
+def _split(text: bytes) -> tuple[list[Raw], str | None]:
+    """A page as the JSON text of its items, and the next link."""
     try:
-        envelope = _ENVELOPE.decode(_mended(body))
+        envelope = _ENVELOPE.decode(_mended(text))
     except msgspec.ValidationError:
         raise BrokenAnswer("the answer is no JSON object") from None
     except (msgspec.DecodeError, UnicodeError):
@@ -195,7 +207,13 @@ def _slowly(body: bytes, problems: list[Problem]) -> tuple[list[Instance], str |
     except msgspec.DecodeError:
         # Taking it for the last page would make instances disappear.
         raise BrokenAnswer("the answer's nextLink is no text") from None
+    return items, next_link
+
+
+def _piece(items: Sequence[Raw], next_link: str | None) -> InstancePage:
+    """Some items of a page, each decoded for itself."""
     instances: list[Instance] = []
+    problems: list[Problem] = []
     for item in items:
         problems_of_item: list[Problem] = []
         instance = _instance(item, problems_of_item)
@@ -205,7 +223,18 @@ def _slowly(body: bytes, problems: list[Problem]) -> tuple[list[Instance], str |
             instances.append(instance)
             if _identify(instance):
                 problems += problems_of_item
-    return instances, next_link, len(items) - len(instances)
+    return _page(instances, problems, lost=len(items) - len(instances), next_link=next_link)
+
+
+def _page(
+    found: list[Instance], problems: list[Problem], *, lost: int, next_link: str | None
+) -> InstancePage:
+    instances = [instance for instance in found if _identify(instance)]
+    nameless = len(found) - len(instances)
+    problems += [Problem(path="", reason="no id and no instanceId")] * nameless
+    return InstancePage(
+        instances=instances, problems=problems, lost=lost + nameless, next_link=next_link or None
+    )
 
 
 def _instance(item: Raw, problems: list[Problem]) -> Instance | None:

@@ -48,7 +48,8 @@ class TargetMemory:
     """What must stay the same for a target from poll to poll.
 
     Attributes:
-        spellings: the first spelling of every instance id, by the id without letter case.
+        spellings: the first spelling of every instance id that is no number, by the id without
+            letter case.
         failure_codes: the failure codes that had a series of their own in the last walk; they
             keep it as long as they last, whatever else comes.
     """
@@ -156,7 +157,8 @@ class Mapping:
         self._target = target
         self._memory = memory
         self._prefix = _identity(target)
-        self._seen: dict[str, str] = {}
+        self._seen: set[str] = set()
+        self._spellings: dict[str, str] = {}
         self._codes: set[str] = set()
         self._read: list[Identified] = []
         self._blocks: dict[str, list[Block]] = {}
@@ -179,14 +181,18 @@ class Mapping:
             key = azure_id.casefold()
             if key in self._seen:
                 continue
-            self._seen[key] = self._memory.spellings.get(key, azure_id)
-            self._read.append(self._identified(instance, self._seen[key]))
+            self._seen.add(key)
+            spelling = azure_id
+            if not azure_id.isdecimal():
+                # Numbers have one spelling only: the ids of a Uniform set need no memory.
+                spelling = self._spellings[key] = self._memory.spellings.get(key, azure_id)
+            self._read.append(self._identified(instance, spelling))
             if len(self._read) >= RENDERED_AT_A_TIME:
                 self._render()
 
     def finish(self) -> MappedInstances:
         """End the walk; the memory now holds what this walk has seen."""
-        self._memory.spellings = self._seen
+        self._memory.spellings = self._spellings
         self._memory.failure_codes = self._codes
         self._render()
         lines: Lines = {}

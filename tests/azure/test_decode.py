@@ -13,11 +13,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.azure.decode import decode_error, decode_instance_page, decode_scale_set
+from exporter.azure.decode import (
+    WHOLE_BYTES,
+    decode_error,
+    decode_instance_page,
+    decode_scale_set,
+)
 from exporter.azure.errors import BrokenAnswer
 from exporter.model.instance_view import Instance, InstancePage, Problem
 from exporter.model.scale_set import ScaleSetFacts
-from support.answers import RECORDINGS, recording
+from support.answers import RECORDINGS, decode_page, recording
 
 FULL = Path(__file__).parents[1] / "fixtures" / "azure" / "made-up-full-page.json"
 Step = str | int
@@ -29,7 +34,7 @@ def full() -> dict[str, Any]:
 
 
 def decoded(page: Any) -> InstancePage:
-    return decode_instance_page(json.dumps(page).encode())
+    return decode_page(json.dumps(page).encode())
 
 
 def plain(page: InstancePage) -> list[Any]:
@@ -63,7 +68,7 @@ def named(path: tuple[Step, ...]) -> str:
 
 
 def test_a_full_page_decodes_without_loss() -> None:
-    page = decode_instance_page(FULL.read_bytes())
+    page = decode_page(FULL.read_bytes())
     assert (page.problems, page.lost) == ([], 0)
     assert page.next_link == full()["nextLink"]
     # Everything that the model knows is in the fixture, and the fixture's values come through.
@@ -241,7 +246,7 @@ def test_a_next_link_that_is_no_text_is_never_the_last_page(link: Any) -> None:
 )
 def test_what_is_no_list_is_a_broken_answer(body: bytes) -> None:
     with pytest.raises(BrokenAnswer):
-        decode_instance_page(body)
+        decode_page(body)
 
 
 @pytest.mark.parametrize("depth", [300, 900, 990, 1100, 100_000])
@@ -249,7 +254,7 @@ def test_deep_nesting_is_read_or_a_broken_answer(depth: int) -> None:
     inner = b"[" * depth + b"]" * depth
     body = b'{"value":[{"instanceId":"0","vmId":5,"properties":%b}]}' % inner
     try:
-        assert decode_instance_page(body).lost == 0
+        assert decode_page(body).lost == 0
     except BrokenAnswer as error:
         assert "deep" in error.message  # noqa: PT017 - either is right, by the stack at hand
 
@@ -257,7 +262,7 @@ def test_deep_nesting_is_read_or_a_broken_answer(depth: int) -> None:
 @pytest.mark.parametrize("number", ["9" * 6000, "-" + "9" * 6000, "1e999", "1E5", "-0", "1.0"])
 def test_odd_numbers_cost_their_field_only(number: str) -> None:
     body = f'{{"value":[{{"instanceId":"0","x":{number},"properties":{{"provisioningState":{number}'
-    found = decode_instance_page((body + "}}]}").encode())
+    found = decode_page((body + "}}]}").encode())
     assert [instance.instance_id for instance in found.instances] == ["0"]
     assert {problem.path for problem in found.problems} <= {"properties.provisioningState"}
 
@@ -266,7 +271,7 @@ def test_half_an_emoji_in_a_message_loses_nothing() -> None:
     status = r'{"code":"a","message":"cut \ud83d","displayStatus":"\\ud83d \ud83d\ude00"}'
     view = f'{{"statuses":[{status}]}}'
     body = f'{{"value":[{{"instanceId":"0","properties":{{"instanceView":{view}}}}}]}}'
-    found = decode_instance_page(body.encode())
+    found = decode_page(body.encode())
     assert found.problems == []
     (instance,) = plain(found)
     (read,) = instance["properties"]["instanceView"]["statuses"]
@@ -275,7 +280,7 @@ def test_half_an_emoji_in_a_message_loses_nothing() -> None:
 
 
 def test_a_byte_order_mark_is_no_content() -> None:
-    assert decode_instance_page(b'\xef\xbb\xbf{"value":[]}').instances == []
+    assert decode_page(b'\xef\xbb\xbf{"value":[]}').instances == []
     assert decode_scale_set(b"\xef\xbb\xbf{}")[0] == ScaleSetFacts()
     assert decode_error(b'\xef\xbb\xbf{"code":"a"}').code == "a"
 
@@ -300,7 +305,7 @@ JSON = st.recursive(
 def test_any_json_is_decoded_or_a_broken_answer(value: Any) -> None:
     for body in (json.dumps(value).encode(), json.dumps({"value": [value]}).encode()):
         decode_error(body)
-        for decode in (decode_instance_page, decode_scale_set):
+        for decode in (decode_page, decode_scale_set):
             with suppress(BrokenAnswer):
                 decode(body)
 
@@ -309,7 +314,7 @@ def test_any_json_is_decoded_or_a_broken_answer(value: Any) -> None:
 @given(st.binary(max_size=60))
 def test_any_bytes_are_decoded_or_a_broken_answer(body: bytes) -> None:
     decode_error(body)
-    for decode in (decode_instance_page, decode_scale_set):
+    for decode in (decode_page, decode_scale_set):
         with suppress(BrokenAnswer):
             decode(body)
 
@@ -334,3 +339,25 @@ def test_every_recorded_list_decodes_without_problems(path: Path | None) -> None
     assert (page.problems, page.lost) == ([], 0)
     assert len(page.instances) == len(body["value"])
     assert page.next_link == body.get("nextLink")
+
+
+def test_a_page_larger_than_azures_comes_in_pieces_of_120() -> None:
+    filler = "x" * (WHOLE_BYTES // 250)
+    items: list[Any] = [{"instanceId": str(n), "filler": filler} for n in range(300)]
+    items[7] = "no object"
+    items[130]["properties"] = {"vmId": 7}
+    body = json.dumps({"value": items, "nextLink": "https://next"}).encode()
+    pieces = list(decode_instance_page(body))
+    assert [len(piece.instances) + piece.lost for piece in pieces] == [120, 120, 60]
+    assert [piece.next_link for piece in pieces] == [None, None, "https://next"]
+    found = [instance.instance_id for piece in pieces for instance in piece.instances]
+    assert found == [str(n) for n in range(300) if n != 7]
+    assert [problem.path for problem in pieces[0].problems] == [""]
+    assert [problem.path for problem in pieces[1].problems] == ["properties.vmId"]
+
+
+@pytest.mark.parametrize("end", ["", ',"nextLink":"https://next"'])
+def test_a_large_page_without_items_is_a_page(end: str) -> None:
+    body = f'{{"filler":"{"x" * WHOLE_BYTES}","value":[]{end}}}'.encode()
+    (piece,) = decode_instance_page(body)
+    assert (piece.instances, piece.next_link) == ([], "https://next" if end else None)

@@ -6,17 +6,16 @@ so there is no timestamp series; nothing of that is an error.
 
 from __future__ import annotations
 
-from exporter.azure.decode import decode_instance_page
 from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.text import header
 from exporter.model.scale_set import ScaleSetId, Target
-from support.answers import ROOT, lines_of, map_instances
+from support.answers import ROOT, decode_page, lines_of, map_instances
 
 ANSWER = ROOT / "tests" / "fixtures" / "azure" / "documented-2016-04-30-preview.json"
 
 
 def test_the_documented_answer_gives_exactly_this_text() -> None:
-    page = decode_instance_page(ANSWER.read_bytes())
+    page = decode_page(ANSWER.read_bytes())
     mapped = map_instances(*page.instances, target=Target(ScaleSetId("sub", "rg", "web"), 60.0))
     text = "".join(
         header(family.name, family.kind, family.help) + lines_of(mapped, family.name)

@@ -9,13 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporter.azure.decode import decode_instance_page
 from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.family import FamilyFilter
 from exporter.metrics.mapper import MappedInstances, Mapper
 from exporter.metrics.text import header, label_pairs, number
 from exporter.model.scale_set import Target
-from support.answers import WEB, lines_of, map_instances, samples
+from support.answers import WEB, decode_page, lines_of, map_instances, samples
 
 # Control characters and lone surrogates are Azure's never, but a fuzzer's always.
 words = st.one_of(
@@ -105,7 +104,7 @@ def new_mapper() -> Mapper:
 
 
 def mapped_answer(answer: dict[str, Any], mapper: Mapper | None = None) -> MappedInstances:
-    page = decode_instance_page(msgspec.json.encode(answer))
+    page = decode_page(msgspec.json.encode(answer))
     mapper = mapper or new_mapper()
     target = Target(WEB, 60.0, (("team", 'a "b"\\\n'),))
     return map_instances(*page.instances, target=target, mapper=mapper)

@@ -12,10 +12,17 @@ from typing import Any
 
 import pytest
 
-from exporter.azure.decode import decode_instance_page
 from exporter.metrics.family import FamilyFilter
 from exporter.metrics.mapper import MappedInstances, Mapper
-from support.answers import RECORDINGS, WEB_TARGET, lines_of, map_instances, recording, samples
+from support.answers import (
+    RECORDINGS,
+    WEB_TARGET,
+    decode_page,
+    lines_of,
+    map_instances,
+    recording,
+    samples,
+)
 
 POWER = {
     "creating",
@@ -63,7 +70,7 @@ def answer(request: pytest.FixtureRequest) -> tuple[list[dict[str, Any]], Mapped
         pytest.skip("Azure's recorded answers are not here")
     items = items_of(recording(request.param)["response"]["body"])
     assert items is not None
-    page = decode_instance_page(json.dumps({"value": items}).encode())
+    page = decode_page(json.dumps({"value": items}).encode())
     assert [problem for problem in page.problems if problem.path] == []
     assert page.lost == 0
     mapper = Mapper(full=True, families=FamilyFilter(opt_in=("*",)))

@@ -12,9 +12,10 @@ import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from exporter.azure.decode import decode_instance_page
 from exporter.metrics.family import FamilyFilter
 from exporter.metrics.mapper import MappedInstances, Mapper, TargetMemory
-from exporter.model.instance_view import Instance
+from exporter.model.instance_view import Instance, InstancePage
 from exporter.model.scale_set import ScaleSetId, Target
 
 ROOT = Path(__file__).parents[2]
@@ -33,6 +34,17 @@ def instance(view: Any = None, *, instance_id: str = "0", **fields: Any) -> Inst
     properties = fields.pop("properties", {})
     item = {"instanceId": instance_id, "properties": {"instanceView": view, **properties}}
     return msgspec.convert({**item, **fields}, Instance)
+
+
+def decode_page(body: bytes) -> InstancePage:
+    """A page of Azure's list, its pieces together."""
+    pieces = list(decode_instance_page(body))
+    return InstancePage(
+        instances=[found for piece in pieces for found in piece.instances],
+        problems=[problem for piece in pieces for problem in piece.problems],
+        lost=sum(piece.lost for piece in pieces),
+        next_link=pieces[-1].next_link,
+    )
 
 
 def map_instances(
