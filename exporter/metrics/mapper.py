@@ -135,7 +135,7 @@ class Mapper:
             family.name: _pressed(lines)
             for family in self.families
             if isinstance(family, FactsFamily)
-            and (lines := self.writers[family.name].write(prefix, family.rows(facts)))
+            and (lines := self.writers[family.name].write([(prefix, family.rows(facts))]))
         }
 
     def poll(self, target: Target, poll: PollState) -> Lines:
@@ -145,7 +145,7 @@ class Mapper:
             family.name: _pressed(lines)
             for family in self.families
             if isinstance(family, PollFamily)
-            and (lines := self.writers[family.name].write(prefix, family.rows(poll)))
+            and (lines := self.writers[family.name].write([(prefix, family.rows(poll))]))
         }
 
 
@@ -198,7 +198,7 @@ class Mapping:
         lines: Lines = {}
         for family in self._mapper.count_families:
             rows = self._count_rows(family)
-            if text := self._mapper.writers[family.name].write(self._prefix, rows):
+            if text := self._mapper.writers[family.name].write([(self._prefix, rows)]):
                 lines[family.name] = _pressed(text)
         instance_lines = {name: join(blocks) for name, blocks in self._blocks.items()}
         instance_series = sum(block.lines for block in instance_lines.values())

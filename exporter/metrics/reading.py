@@ -225,19 +225,14 @@ def _read_placement(instance: Instance, view: InstanceView) -> Placement:
 
 
 def _read_instance_statuses(reading: InstanceReading) -> None:
-    by_kind: dict[str, list[Status]] = {}
+    counts: dict[str, Status] = {}
     for status in reading.view.statuses or ():
         if status is not None:
             kind = _STATUS_KINDS.get(read(status).kind, "other")
-            by_kind.setdefault(kind, []).append(status)
-    chosen: dict[str, StatusReading] = {}
-    times: list[str | None] = []
-    for kind, statuses in by_kind.items():
-        status = worst(statuses)
-        chosen[kind] = StatusReading(kind, read(status))
-        times.append(status.time)
+            counts[kind] = worst((counts[kind], status)) if kind in counts else status
+    chosen = {kind: StatusReading(kind, read(status)) for kind, status in counts.items()}
     reading.statuses = tuple(chosen.values())
-    reading.status_times = tuple(times)
+    reading.status_times = tuple([status.time for status in counts.values()])
     if power := chosen.get("power_state"):
         reading.power_state = _known(power.meaning.state, POWER_STATES, reading)
     if os_state := chosen.get("os_state"):
@@ -362,20 +357,25 @@ def read_substatuses(reading: InstanceReading) -> Iterator[tuple[str, str, str, 
 
 
 def _read_disks(found: list[Disk | None]) -> tuple[DiskReading, ...]:
-    by_name: dict[str, list[Status]] = {}
+    by_name: dict[str, tuple[list[Status], list[Status]]] = {}
     for disk in found:
-        if disk is not None:
-            by_name.setdefault(disk.name or "", []).extend(present(disk.statuses))
+        if disk is None:
+            continue
+        provisioning, encryption = by_name.setdefault(disk.name or "", ([], []))
+        for status in present(disk.statuses):
+            kind = read(status).kind
+            if kind == "provisioningstate":
+                provisioning.append(status)
+            elif kind == "encryptionstate":
+                encryption.append(status)
     readings = []
-    for name, statuses in by_name.items():
-        provisioning = [status for status in statuses if read(status).kind == "provisioningstate"]
-        encryption = [status for status in statuses if read(status).kind == "encryptionstate"]
-        status = worst(provisioning) if provisioning else None
+    for name, (provisioning, encryption) in by_name.items():
+        shown = worst(provisioning) if provisioning else None
         readings.append(
             DiskReading(
                 name,
-                read(status) if status else None,
-                status.time if status else None,
+                None if shown is None else read(shown),
+                None if shown is None else shown.time,
                 read(worst(encryption)) if encryption else None,
             )
         )

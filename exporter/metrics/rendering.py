@@ -53,23 +53,15 @@ class Renderer:
         """The lines of the instances, in their order, of each family that has any."""
         texts: dict[str, list[str]] = {}
         for name, rows, writer in self._own:
-            write = writer.write
-            lines = [
-                write(identity, found)
-                for identity, reading in instances
-                if (found := rows(reading))
-            ]
-            if lines:
-                texts[name] = lines
+            if text := writer.write([(identity, rows(reading)) for identity, reading in instances]):
+                texts[name] = [text]
         for shared in self._shared:
             for identity, reading in instances:
                 for name, pieces in shared.pieces(reading):
-                    text = identity.join(pieces)
-                    if name in texts:
-                        texts[name].append(text)
-                    else:
-                        texts[name] = [text]
-        return {name: text for name, lines in texts.items() if (text := "".join(lines))}
+                    if name not in texts:
+                        texts[name] = []
+                    texts[name].append(identity.join(pieces))
+        return {name: "".join(lines) for name, lines in texts.items()}
 
 
 class _Shared:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from math import isfinite
 
+_Row = tuple[tuple[str, ...], float]
 _ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", '"': '\\"'})
 
 
@@ -48,6 +49,9 @@ def header(name: str, kind: str, help_text: str) -> str:
 class SampleWriter:
     """Writes the samples of one family: all that is the same in each is put together once.
 
+    A row is the values of the own labels, and the sample's value; one whose value is no finite
+    number has no line.
+
     Args:
         name: the family's name.
         labels: its own labels, in the order in which their values come.
@@ -56,29 +60,33 @@ class SampleWriter:
     def __init__(self, name: str, labels: Iterable[str]) -> None:
         self._begin = name + "{"
         self._tail = "".join(f',{label}="%s"' for label in labels) + "} %s\n"
+        self._line = self._begin + "%s" + self._tail
 
-    def tails(self, rows: Iterable[tuple[tuple[str, ...], float]]) -> list[str]:
-        """What follows the identity in each line; a value that is no finite number has no line.
+    def write(self, identified: Iterable[tuple[str, Iterable[_Row]]]) -> str:
+        """Write one line a row.
 
         Args:
-            rows: the values of the own labels, and the sample's value.
+            identified: rows, each time with the label pairs of their identity, as `label_pairs`
+                writes them.
         """
-        tail = self._tail
-        return [
-            tail % (*_escaped(values), number(value))
-            for values, value in rows
-            if value.__class__ is int or isfinite(value)
-        ]
+        line = self._line
+        return "".join(
+            [
+                line % (identity, *_escaped(values), number(value))
+                for identity, rows in identified
+                for values, value in rows
+                if value.__class__ is int or isfinite(value)
+            ]
+        )
 
-    def write(self, identity: str, rows: Iterable[tuple[tuple[str, ...], float]]) -> str:
-        """Write one line a row, for the label pairs of an identity as `label_pairs` has them."""
-        begin = self._begin + identity
-        return "".join([begin + tail for tail in self.tails(rows)])
-
-    def pieces(self, rows: Iterable[tuple[tuple[str, ...], float]]) -> tuple[str, ...]:
-        """The same lines without their identity: `identity.join(pieces)` is the text.
+    def pieces(self, rows: Iterable[_Row]) -> tuple[str, ...]:
+        """The lines without their identity: `identity.join(pieces)` is the text.
 
         Empty where there is no line. One call puts an identity into all lines of the family.
         """
-        tails = self.tails(rows)
-        return (self._begin, *(f"{tail}{self._begin}" for tail in tails[:-1]), *tails[-1:])
+        tails = [
+            self._tail % (*_escaped(values), number(value))
+            for values, value in rows
+            if value.__class__ is int or isfinite(value)
+        ]
+        return (self._begin, *(tail + self._begin for tail in tails[:-1]), *tails[-1:])
