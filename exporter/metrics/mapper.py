@@ -26,7 +26,7 @@ from exporter.metrics.family import (
     Row,
 )
 from exporter.metrics.instance_json import InstanceArray
-from exporter.metrics.reading import read_instance
+from exporter.metrics.reader import read_instance
 from exporter.metrics.rendering import Identified, Renderer
 from exporter.metrics.text import SampleWriter, escape, label_pairs
 from exporter.model.instance_view import Instance, Problem

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from operator import attrgetter
 
 from exporter.metrics.family import Family, InstanceFamily, Row
-from exporter.metrics.reading import InstanceReading, read_substatuses
+from exporter.metrics.reader import read_substatuses
+from exporter.metrics.reading import InstanceReading
 from exporter.metrics.statuses import timestamp_of
 
 _EXTENSION = "properties.instanceView.extensions[]"
