@@ -30,6 +30,7 @@ from exporter.polling.lanes import Lanes
 from exporter.polling.poller import Poller, Retention
 from exporter.polling.scheduler import Scheduler
 from exporter.telemetry import Telemetry
+from exporter.turns import Turns
 from exporter.web.addresses import ListenAddress, url_of
 from exporter.web.application import CHUNK, Site, make_application
 from exporter.web.exposition import Exposition, exposed_name
@@ -99,6 +100,7 @@ async def build(
         tags=tuple(configuration.metrics.tags),
         messages=configuration.web.messages,
     )
+    turns = Turns()
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(new_session())
         where = endpoints.resolve(azure)
@@ -114,6 +116,7 @@ async def build(
             detail=azure.detail,
             timeout=polling.timeout,
             deadline=polling.deadline,
+            turns=turns,
         )
         poller = Poller(
             source=client,
@@ -122,6 +125,7 @@ async def build(
             clock=clock,
             retention=Retention(keep_for=polling.keep_for, deadline=polling.deadline),
             max_series=configuration.metrics.max_series,
+            turns=turns,
         )
         records = tuple(poller.new_record(target) for target in configuration.targets())
         scheduler = Scheduler(
@@ -150,6 +154,7 @@ async def build(
             version=options.version,
             telemetry_path=options.telemetry_path,
             messages=configuration.web.messages,
+            turns=turns,
         )
         yield Exporter(scheduler=scheduler, exposition=exposition, site=site, watch=watch)
 

@@ -7,7 +7,7 @@ fresh token after a 401, and one new start of a walk whose `nextLink` Azure no l
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Literal
@@ -32,6 +32,7 @@ from exporter.clock import Clock
 from exporter.model.instance_view import InstancePage, Problem
 from exporter.model.scale_set import ScaleSetFacts, ScaleSetId
 from exporter.telemetry import Telemetry
+from exporter.turns import Turns
 
 __all__ = ["RESTART", "AzureClient", "Restart", "new_session"]
 
@@ -91,6 +92,7 @@ class AzureClient:
         deadline: seconds for a walk with all its requests.
         body_limit: bytes of one answer after decompression.
         page_limit: pages of one walk.
+        turns: the turns on the event loop, which decoding takes.
     """
 
     def __init__(
@@ -107,6 +109,7 @@ class AzureClient:
         deadline: float,
         body_limit: int = BODY_LIMIT,
         page_limit: int = PAGE_LIMIT,
+        turns: Turns | None = None,
     ) -> None:
         self._session = session
         self._endpoints = endpoints
@@ -119,6 +122,7 @@ class AzureClient:
         self._deadline = deadline
         self._body_limit = body_limit
         self._page_limit = page_limit
+        self._turns = turns or Turns()
         self._holds = Holds(clock=clock, telemetry=telemetry)
         self._proxy = proxy_for(endpoints)
         for operation in _ACTIONS:
@@ -162,7 +166,8 @@ class AzureClient:
                 restarted = True
             else:
                 following = None
-                for page in decode_instance_page(body):
+                pieces = decode_instance_page(body)
+                while page := await self._next(pieces):
                     following = self._following(page, visited)
                     yield page
                 if following is None:
@@ -185,6 +190,11 @@ class AzureClient:
         url = scale_set_url(self._endpoints, scale_set, api_version=self._api_version)
         when = asyncio.get_running_loop().time() + self._deadline
         return decode_scale_set(await self._by(when, url, call))
+
+    async def _next(self, pieces: Iterator[InstancePage]) -> InstancePage | None:
+        """Decode one piece of a page; None after the last."""
+        async with self._turns.piece():
+            return next(pieces, None)
 
     def _following(self, page: InstancePage, visited: set[str]) -> URL | None:
         """The next page's address, which is None on the last one, noted as visited."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -28,6 +27,7 @@ from exporter.polling.guard import suppressed_records
 from exporter.polling.record import FactsSnapshot, Record, Snapshot
 from exporter.polling.served import Served
 from exporter.telemetry import Telemetry
+from exporter.turns import Turns
 
 INSTANCES_AT_A_TIME = RENDERED_AT_A_TIME
 """Instances mapped before the event loop gets its turn: some 10 ms of work."""
@@ -81,6 +81,7 @@ class Poller:
         clock: the time.
         retention: how long answers are kept.
         max_series: the limit on the series about Azure; 0 for none.
+        turns: the turns on the event loop, which mapping takes.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class Poller:
         clock: Clock,
         retention: Retention,
         max_series: int = 0,
+        turns: Turns | None = None,
     ) -> None:
         self._source = source
         self._mapper = mapper
@@ -99,6 +101,7 @@ class Poller:
         self._clock = clock
         self._retention = retention
         self._max_series = max_series
+        self._turns = turns or Turns()
         self._records: list[Record] = []
         self._suppressed: frozenset[Record] = frozenset()
         self.served = Served(mapper.families)
@@ -195,9 +198,10 @@ class Poller:
                     continue
                 mapping.add((), page.problems)
                 for begin in range(0, len(page.instances), INSTANCES_AT_A_TIME):
-                    mapping.add(page.instances[begin : begin + INSTANCES_AT_A_TIME])
-                    await asyncio.sleep(0)
-        return mapping.finish()
+                    async with self._turns.piece():
+                        mapping.add(page.instances[begin : begin + INSTANCES_AT_A_TIME])
+        async with self._turns.piece():
+            return mapping.finish()
 
     def _succeeded(self, record: Record, mapped: MappedInstances, begun: float) -> None:
         now = self._clock.monotonic()

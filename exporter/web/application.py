@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 
 import structlog
@@ -14,6 +14,7 @@ from aiohttp import web
 from exporter.clock import Clock
 from exporter.model.scale_set import ScaleSetId
 from exporter.polling.record import Record
+from exporter.turns import Turns
 from exporter.web.exposition import Exposition
 from exporter.web.formats import accepts_gzip, choose_format
 from exporter.web.scale_set_json import describe, encode
@@ -45,6 +46,7 @@ class Site:
         telemetry_path: the path of the metrics.
         messages: whether Azure's messages are shown (`web.messages`).
         reader_limit: seconds that a reader may take for one answer.
+        turns: the turns on the event loop, in which answers come first.
     """
 
     exposition: Exposition
@@ -55,6 +57,7 @@ class Site:
     telemetry_path: str = "/metrics"
     messages: bool = True
     reader_limit: float = READER_LIMIT
+    turns: Turns = field(default_factory=Turns)
 
 
 def make_application(site: Site) -> web.Application:
@@ -84,7 +87,8 @@ class _Endpoints:
     async def metrics(self, request: web.Request) -> web.StreamResponse:
         page_format = choose_format(request.headers.get("Accept", ""))
         names = frozenset(request.query.getall("name[]", ()))
-        page = await self._site.exposition.page(page_format, names)
+        with self._site.turns.answer():
+            page = await self._site.exposition.page(page_format, names)
         headers = _headers(page_format.content_type)
         if accepts_gzip(request.headers.get("Accept-Encoding", "")):
             headers["Content-Encoding"] = "gzip"
@@ -152,10 +156,11 @@ class _Endpoints:
         try:
             async with asyncio.timeout(self._site.reader_limit):
                 await response.prepare(request)
-                if request.method != "HEAD":
-                    for chunk in chunks:
-                        await response.write(chunk)
-                await response.write_eof()
+                with self._site.turns.answer():
+                    if request.method != "HEAD":
+                        for chunk in chunks:
+                            await response.write(chunk)
+                    await response.write_eof()
         except TimeoutError:
             _log.warning("slow reader cut off", path=request.path, seconds=self._site.reader_limit)
             if request.transport is not None:

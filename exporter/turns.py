@@ -1,0 +1,55 @@
+"""Who works on the event loop: one piece at a time, and answers to readers first.
+
+Every poll does its work in pieces of some milliseconds. But a loop runs all that is ready before
+it looks at its sockets again: sixteen polls with a page each are sixteen pieces in a row.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+
+PRECEDENCE = 0.25
+"""Seconds for which an answer goes first: a slow reader must not hold the polls up."""
+
+PATIENCE = 0.1
+"""Seconds that a piece waits for answers, however many come one after the other."""
+
+
+class Turns:
+    """Turns on the event loop, taken by all that has more to do than a moment's work."""
+
+    def __init__(self) -> None:
+        self._turn = asyncio.Lock()
+        self._answers: set[object] = set()
+        self._no_answers = asyncio.Event()
+        self._no_answers.set()
+
+    @asynccontextmanager
+    async def piece(self) -> AsyncIterator[None]:
+        """Wait for the turn; everybody else who is ready comes before the next piece."""
+        async with self._turn:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PATIENCE):
+                    await self._no_answers.wait()
+            yield
+            await asyncio.sleep(0)
+
+    @contextmanager
+    def answer(self) -> Iterator[None]:
+        """Answer a reader: pieces wait for the end of it, but not for long."""
+        answer = object()
+        self._answers.add(answer)
+        self._no_answers.clear()
+        timer = asyncio.get_running_loop().call_later(PRECEDENCE, self._end, answer)
+        try:
+            yield
+        finally:
+            timer.cancel()
+            self._end(answer)
+
+    def _end(self, answer: object) -> None:
+        self._answers.discard(answer)
+        if not self._answers:
+            self._no_answers.set()
