@@ -12,12 +12,14 @@ BIN := $(VENV)/bin
 LISTEN ?= :10048
 # More options of pytest, such as PYTEST_ARGS="-k beat -x".
 PYTEST_ARGS ?=
+# More options of the benches, such as BENCH_ARGS="--only pipeline,loop".
+BENCH_ARGS ?=
 
 export PYTHON UV
 
 .PHONY: help
 help: ## List the commands.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: run
 run: $(BIN)/.installed ## Start the demo: the exporter on a simulated Azure. LISTEN=:10048
@@ -44,6 +46,13 @@ unit: $(BIN)/.installed-test prometheus-tools ## The tests, with branch coverage
 .PHONY: test-slow
 test-slow: $(BIN)/.installed-test image-tools ## Build and run the container image. The first time takes minutes.
 	$(BIN)/python -m pytest -m image $(PYTEST_ARGS)
+
+.PHONY: bench bench-quick
+bench: $(BIN)/.installed-bench bench-tools ## Measure against the peers; writes docs/benchmarks.md. Takes about an hour.
+	$(BIN)/python -m bench $(BENCH_ARGS)
+
+bench-quick: $(BIN)/.installed-bench bench-tools ## The same with 10,000 instances, in three minutes; writes no document.
+	$(BIN)/python -m bench --quick --output $(VENV)/benchmarks-quick.md $(BENCH_ARGS)
 
 .PHONY: format
 format: $(BIN)/.installed-test ## Put the code into shape.
@@ -80,9 +89,17 @@ $(BIN)/.installed-test: requirements-test.lock $(BIN)/.installed
 	@$(BIN)/pip install -qq --require-hashes -r requirements-test.lock
 	@touch $@
 
-# Without these the tests of the real components are skipped or, where CI=true, fail.
-.PHONY: prometheus-tools image-tools
+$(BIN)/.installed-bench: requirements-bench.lock $(BIN)/.installed
+	@echo "Installing what the benches need into $(VENV) ..."
+	@$(BIN)/pip install -qq --require-hashes -r requirements-bench.lock
+	@touch $@
+
+# Without these the tests of the real components are skipped or, where CI=true, fail; the benches
+# leave the peers out, and say so.
+.PHONY: prometheus-tools image-tools bench-tools
 prometheus-tools:
 	@scripts/install-debian-packages.sh prometheus prometheus-alertmanager
 image-tools:
 	@scripts/install-debian-packages.sh buildah podman runc conmon debootstrap
+bench-tools:
+	@scripts/install-debian-packages.sh nginx golang-go golang-github-prometheus-client-golang-dev

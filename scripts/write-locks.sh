@@ -19,6 +19,7 @@ compile() {
 upgrade=("$@")
 compile pyproject.toml --output-file requirements.lock
 compile pyproject.toml --extra test --constraint requirements.lock --output-file requirements-test.lock
+compile pyproject.toml --extra bench --constraint requirements-test.lock --output-file requirements-bench.lock
 python3 -c '
 import tomllib
 with open("pyproject.toml", "rb") as file:

@@ -21,8 +21,9 @@ SCALE_SET_LABELS = ("subscription_id", "resource_group", "scale_set")
 INSTANCE_LABELS = (*SCALE_SET_LABELS, "instance_id")
 
 Labels = tuple[str, ...]
-Row = tuple[Labels, float]
-"""A sample: the values of the family's own labels, in their declared order, and its value."""
+Row = tuple[Labels, float | str]
+"""A sample: the values of the family's own labels, in their declared order, and its value; a text
+is a number that is written already."""
 
 _NAME = re.compile(r"azure_vmss_[a-z0-9_]*[a-z0-9]")
 _LABEL = re.compile(r"[a-z][A-Za-z0-9_]*")

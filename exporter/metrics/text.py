@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from math import isfinite
 
-_Row = tuple[tuple[str, ...], float]
+_Row = tuple[tuple[str, ...], float | str]
 _ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", '"': '\\"'})
 
 
@@ -34,9 +34,9 @@ def label_pairs(names: Iterable[str], values: Iterable[str]) -> str:
     return ",".join(f'{name}="{escape(value)}"' for name, value in zip(names, values, strict=True))
 
 
-def number(value: float) -> str:
+def number(value: float | str) -> str:
     """Write a sample's value, which is finite: whole numbers without a point."""
-    if value.__class__ is int:
+    if not isinstance(value, float):
         return str(value)
     return str(int(value)) if value == int(value) else repr(value)
 
@@ -49,8 +49,8 @@ def header(name: str, kind: str, help_text: str) -> str:
 class SampleWriter:
     """Writes the samples of one family: all that is the same in each is put together once.
 
-    A row is the values of the own labels, and the sample's value; one whose value is no finite
-    number has no line.
+    A row is the values of the own labels, and the sample's value, or the text of it; one whose
+    value is no finite number has no line.
 
     Args:
         name: the family's name.
@@ -75,7 +75,7 @@ class SampleWriter:
                 line % (identity, *_escaped(values), number(value))
                 for identity, rows in identified
                 for values, value in rows
-                if value.__class__ is int or isfinite(value)
+                if not isinstance(value, float) or isfinite(value)
             ]
         )
 
@@ -87,6 +87,6 @@ class SampleWriter:
         tails = [
             self._tail % (*_escaped(values), number(value))
             for values, value in rows
-            if value.__class__ is int or isfinite(value)
+            if not isinstance(value, float) or isfinite(value)
         ]
         return (self._begin, *(tail + self._begin for tail in tails[:-1]), *tails[-1:])

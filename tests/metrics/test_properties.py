@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.family import FamilyFilter
 from exporter.metrics.mapper import MappedInstances, Mapper
+from exporter.metrics.statuses import timestamp_of, timestamp_text
 from exporter.metrics.text import header, label_pairs, number
 from exporter.model.scale_set import Target
 from support.answers import WEB, decode_page, lines_of, map_instances, samples
@@ -155,3 +156,21 @@ USED_MAPPER = new_mapper()
 @given(answers)
 def test_what_the_mapper_remembers_of_other_answers_changes_nothing(answer: Any) -> None:
     assert mapped_answer(answer, USED_MAPPER) == mapped_answer(answer)
+
+
+moments = st.one_of(
+    times.filter(lambda time: isinstance(time, str)),
+    st.datetimes().map(lambda moment: moment.isoformat() + "Z"),
+    st.from_regex(
+        r"(19|20)[0-9]{2}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-6][0-9]:[0-6][0-9](\.[0-9]{1,9})?"
+        r"(Z|[+-][0-9]{2}:[0-9]{2})?",
+        fullmatch=True,
+    ),
+)
+
+
+@settings(max_examples=500)
+@given(moments)
+def test_the_quick_way_to_a_timestamp_gives_what_the_parser_gives(text: str) -> None:
+    written = timestamp_text(text)
+    assert (None if written is None else float(written)) == timestamp_of(text)

@@ -16,6 +16,7 @@ from support.answers import ROOT
 PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 RUNTIME = PYPROJECT["project"]["dependencies"]
 TEST = PYPROJECT["project"]["optional-dependencies"]["test"]
+BENCH = PYPROJECT["project"]["optional-dependencies"]["bench"]
 BUILD = PYPROJECT["build-system"]["requires"]
 
 
@@ -39,6 +40,7 @@ def locked(name: str) -> dict[str, Version]:
     [
         ("requirements.lock", RUNTIME),
         ("requirements-test.lock", RUNTIME + TEST),
+        ("requirements-bench.lock", RUNTIME + BENCH),
         ("requirements-build.lock", BUILD),
     ],
 )
@@ -50,7 +52,8 @@ def test_a_lock_covers_what_pyproject_asks_for(name: str, requirements: list[str
         assert version in requirement.specifier, f"{requirement} is not {version}: run `make lock`"
 
 
-def test_the_tests_run_with_the_versions_that_are_shipped() -> None:
-    tested = locked("requirements-test.lock")
-    for name, version in locked("requirements.lock").items():
-        assert tested[name] == version, name
+@pytest.mark.parametrize("name", ["requirements-test.lock", "requirements-bench.lock"])
+def test_tests_and_benches_run_with_the_versions_that_are_shipped(name: str) -> None:
+    used = locked(name)
+    for package, version in locked("requirements.lock").items():
+        assert used[package] == version, package

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from exporter.metrics.family import Family, InstanceFamily, Row
 from exporter.metrics.reading import InstanceReading
-from exporter.metrics.statuses import timestamp_of
+from exporter.metrics.statuses import timestamp_text
 
 _DISK = "properties.instanceView.disks[]"
 
@@ -29,7 +29,7 @@ def _timestamps(reading: InstanceReading) -> Iterable[Row]:
     return [
         ((disk.disk,), moment)
         for disk in reading.disks
-        if (moment := timestamp_of(disk.time)) is not None
+        if (moment := timestamp_text(disk.time)) is not None
     ]
 
 

@@ -8,7 +8,7 @@ from operator import attrgetter
 from exporter.metrics.family import Family, InstanceFamily, Row
 from exporter.metrics.reader import read_substatuses
 from exporter.metrics.reading import InstanceReading
-from exporter.metrics.statuses import timestamp_of
+from exporter.metrics.statuses import timestamp_text
 
 _EXTENSION = "properties.instanceView.extensions[]"
 _EXTENSIONS = attrgetter("extensions")
@@ -46,7 +46,7 @@ def _timestamps(reading: InstanceReading) -> Iterable[Row]:
     return [
         ((entry.extension,), moment)
         for entry, time in zip(reading.extensions, reading.extension_times, strict=True)
-        if (moment := timestamp_of(time)) is not None
+        if (moment := timestamp_text(time)) is not None
     ]
 
 

@@ -12,7 +12,7 @@ from exporter.metrics.reading import (
     PROVISIONING_STATES,
     InstanceReading,
 )
-from exporter.metrics.statuses import timestamp_of
+from exporter.metrics.statuses import timestamp_text
 
 _VIEW = "properties.instanceView"
 _MAINTENANCE = f"{_VIEW}.maintenanceRedeployStatus"
@@ -77,7 +77,7 @@ def _timestamps(reading: InstanceReading) -> Iterable[Row]:
     return [
         ((status.kind,), moment)
         for status, time in zip(reading.statuses, reading.status_times, strict=True)
-        if (moment := timestamp_of(time)) is not None
+        if (moment := timestamp_text(time)) is not None
     ]
 
 
@@ -114,7 +114,7 @@ def _maintenance(reading: InstanceReading) -> Iterable[Row]:
 
 
 def _windows(pre: str | None, scheduled: str | None) -> Iterable[Row]:
-    times = (("pre", timestamp_of(pre)), ("scheduled", timestamp_of(scheduled)))
+    times = (("pre", timestamp_text(pre)), ("scheduled", timestamp_text(scheduled)))
     return [((window,), moment) for window, moment in times if moment is not None]
 
 

@@ -7,7 +7,7 @@ from operator import attrgetter
 
 from exporter.metrics.family import Family, InstanceFamily, Row
 from exporter.metrics.reading import InstanceReading
-from exporter.metrics.statuses import timestamp_of
+from exporter.metrics.statuses import timestamp_text
 
 _AGENT = "properties.instanceView.vmAgent"
 _HANDLER = f"{_AGENT}.extensionHandlers[]"
@@ -30,7 +30,7 @@ def _state(reading: InstanceReading) -> Iterable[Row]:
 
 
 def _timestamp(reading: InstanceReading) -> Iterable[Row]:
-    moment = timestamp_of(reading.agent_time)
+    moment = timestamp_text(reading.agent_time)
     return () if moment is None else (((), moment),)
 
 

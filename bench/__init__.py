@@ -1,0 +1,1 @@
+"""The benches: every figure next to its peers', measured in the same run."""

@@ -1,0 +1,1 @@
+"""The peers: other ways to serve the very same series."""
