@@ -47,6 +47,10 @@ unit: $(BIN)/.installed-test prometheus-tools ## The tests, with branch coverage
 test-slow: $(BIN)/.installed-test image-tools ## Build and run the container image. The first time takes minutes.
 	$(BIN)/python -m pytest -m image $(PYTEST_ARGS)
 
+.PHONY: fuzz
+fuzz: $(BIN)/.installed-test ## The property tests with FUZZ=50 times as many examples: some twenty minutes.
+	FUZZ=$${FUZZ:-50} $(BIN)/python -m pytest -m fuzz $(PYTEST_ARGS)
+
 .PHONY: bench bench-quick
 bench: $(BIN)/.installed-bench bench-tools ## Measure against the peers; writes docs/benchmarks.md. Takes about an hour.
 	$(BIN)/python -m bench $(BENCH_ARGS)

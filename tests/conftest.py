@@ -8,9 +8,14 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import structlog
+from hypothesis import settings
 from pytest_asyncio.plugin import PytestAsyncioFunction
 
 from support.clock import FakeClock
+from support.examples import examples
+
+settings.register_profile("exporter", examples(100))
+settings.load_profile("exporter")
 
 
 @pytest.fixture
@@ -39,6 +44,13 @@ async def leak_check() -> AsyncIterator[None]:
 def no_task_is_left_behind(request: pytest.FixtureRequest) -> None:
     if isinstance(request.node, PytestAsyncioFunction):
         request.getfixturevalue("leak_check")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the property tests, which `make fuzz` runs for long."""
+    for item in items:
+        if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
+            item.add_marker("fuzz")
 
 
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.azure.decode import (
@@ -23,6 +23,7 @@ from exporter.azure.errors import BrokenAnswer
 from exporter.model.instance_view import Instance, InstancePage, Problem
 from exporter.model.scale_set import ScaleSetFacts
 from support.answers import RECORDINGS, decode_page, recording
+from support.examples import examples
 
 FULL = Path(__file__).parents[1] / "fixtures" / "azure" / "made-up-full-page.json"
 Step = str | int
@@ -300,7 +301,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(JSON)
 def test_any_json_is_decoded_or_a_broken_answer(value: Any) -> None:
     for body in (json.dumps(value).encode(), json.dumps({"value": [value]}).encode()):
@@ -310,7 +311,7 @@ def test_any_json_is_decoded_or_a_broken_answer(value: Any) -> None:
                 decode(body)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(st.binary(max_size=60))
 def test_any_bytes_are_decoded_or_a_broken_answer(body: bytes) -> None:
     decode_error(body)

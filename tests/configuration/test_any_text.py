@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.configuration import Configuration, ConfigurationError, document, load
@@ -85,25 +85,21 @@ def _read(text: str) -> None:
     assert all(problem.isprintable() and problem.encode() for problem in problems)
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_any_text_is_read_or_refused(text: str) -> None:
     _read(text)
 
 
-@settings(deadline=None)
 @given(_PIECES)
 def test_any_pieces_of_yaml_are_read_or_refused(text: str) -> None:
     _read(text)
 
 
-@settings(deadline=None)
 @given(_VALUES)
 def test_any_yaml_is_read_or_refused(value: object) -> None:
     _read(yaml.dump(value, Dumper=yaml.SafeDumper))
 
 
-@settings(deadline=None)
 @given(_DOCUMENTS)
 def test_any_values_of_known_settings_are_read_or_refused(value: object) -> None:
     _read(yaml.dump(value, Dumper=yaml.SafeDumper))

@@ -6,7 +6,7 @@ import traceback
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.configuration import Configuration, ConfigurationError, load
@@ -35,7 +35,6 @@ def _shown(text: str, environment: dict[str, str]) -> str:
         return "".join([*traceback.format_exception(error), repr(error), *error.problems])
 
 
-@settings(deadline=None)
 @given(secret=_SECRETS, others=_OTHERS)
 def test_a_secret_is_never_shown(secret: object, others: dict[str, object]) -> None:
     text = yaml.safe_dump({"azure": {"credential": {**others, "client_secret": secret}}})

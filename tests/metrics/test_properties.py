@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -16,6 +16,7 @@ from exporter.metrics.statuses import timestamp_of, timestamp_text
 from exporter.metrics.text import header, label_pairs, number
 from exporter.model.scale_set import Target
 from support.answers import WEB, decode_page, lines_of, map_instances, samples
+from support.examples import examples
 
 # Control characters and lone surrogates are Azure's never, but a fuzzer's always.
 words = st.one_of(
@@ -121,7 +122,7 @@ def sample_lines(page: str) -> list[str]:
     ]
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(answers)
 def test_any_answer_maps_to_text_that_parses_back_without_duplicates(answer: Any) -> None:
     mapped = mapped_answer(answer)
@@ -143,7 +144,7 @@ def test_any_answer_maps_to_text_that_parses_back_without_duplicates(answer: Any
     assert len(infos) == instances
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(answers)
 def test_the_same_answer_gives_the_same_bytes(answer: Any) -> None:
     assert mapped_answer(answer) == mapped_answer(answer)
@@ -152,7 +153,7 @@ def test_the_same_answer_gives_the_same_bytes(answer: Any) -> None:
 USED_MAPPER = new_mapper()
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(answers)
 def test_what_the_mapper_remembers_of_other_answers_changes_nothing(answer: Any) -> None:
     assert mapped_answer(answer, USED_MAPPER) == mapped_answer(answer)
@@ -169,7 +170,7 @@ moments = st.one_of(
 )
 
 
-@settings(max_examples=500)
+@examples(500)
 @given(moments)
 def test_the_quick_way_to_a_timestamp_gives_what_the_parser_gives(text: str) -> None:
     written = timestamp_text(text)
