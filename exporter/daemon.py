@@ -29,6 +29,8 @@ from exporter.metrics.mapper import Mapper
 from exporter.polling.lanes import Lanes
 from exporter.polling.poller import Poller, Retention
 from exporter.polling.scheduler import Scheduler
+from exporter.polling.state.keeper import StateKeeper
+from exporter.polling.state.warm_start import keeper_for, kept
 from exporter.telemetry import Telemetry
 from exporter.turns import Turns
 from exporter.web.addresses import ListenAddress, url_of
@@ -61,8 +63,10 @@ class Options:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exporter:
-    """All parts, wired: polling and what shows it."""
+    """All parts, wired: polling, what shows it, and what keeps it over a restart if asked for."""
 
+    poller: Poller
+    keeper: StateKeeper | None
     scheduler: Scheduler
     exposition: Exposition
     site: Site
@@ -118,6 +122,14 @@ async def build(
             deadline=polling.deadline,
             turns=turns,
         )
+        keeper = keeper_for(
+            configuration,
+            mapper,
+            azure=where.resource_manager,
+            version=options.version,
+            telemetry=telemetry,
+            clock=clock,
+        )
         poller = Poller(
             source=client,
             mapper=mapper,
@@ -126,6 +138,7 @@ async def build(
             retention=Retention(keep_for=polling.keep_for, deadline=polling.deadline),
             max_series=configuration.metrics.max_series,
             turns=turns,
+            keeper=keeper,
         )
         records = tuple(poller.new_record(target) for target in configuration.targets())
         scheduler = Scheduler(
@@ -156,7 +169,14 @@ async def build(
             messages=configuration.web.messages,
             turns=turns,
         )
-        yield Exporter(scheduler=scheduler, exposition=exposition, site=site, watch=watch)
+        yield Exporter(
+            poller=poller,
+            keeper=keeper,
+            scheduler=scheduler,
+            exposition=exposition,
+            site=site,
+            watch=watch,
+        )
 
 
 async def run(
@@ -177,6 +197,7 @@ async def run(
     loop.add_signal_handler(signal.SIGHUP, _log.warning, "reload is not supported yet; restart")
     async with (
         build(configuration, text, options, clock=SystemClock(), tokens=tokens) as exporter,
+        kept(exporter.keeper, exporter.poller, exporter.scheduler.records, stop),
         serving(exporter.site, options.listen) as addresses,
     ):
         # What is there now stays to the end. Walking over it again and again cost a full garbage

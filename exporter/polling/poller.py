@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -26,6 +26,7 @@ from exporter.model.scale_set import ScaleSetFacts, ScaleSetId, Target
 from exporter.polling.guard import suppressed_records
 from exporter.polling.record import FactsSnapshot, Record, Snapshot
 from exporter.polling.served import Served
+from exporter.polling.state.contents import Saved
 from exporter.telemetry import Telemetry
 from exporter.turns import Turns
 
@@ -59,6 +60,14 @@ class ScaleSetSource(Protocol):
         ...
 
 
+class Keeper(Protocol):
+    """Who lets the records outlive a restart."""
+
+    def keep(self, record: Record) -> None:
+        """Note what the record holds now; does not wait."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Retention:
     """How long an answer is served while polls fail: `polling.keep_for` and `deadline`."""
@@ -82,6 +91,7 @@ class Poller:
         retention: how long answers are kept.
         max_series: the limit on the series about Azure; 0 for none.
         turns: the turns on the event loop, which mapping takes.
+        keeper: who lets the records outlive a restart; None for nobody.
     """
 
     def __init__(
@@ -94,6 +104,7 @@ class Poller:
         retention: Retention,
         max_series: int = 0,
         turns: Turns | None = None,
+        keeper: Keeper | None = None,
     ) -> None:
         self._source = source
         self._mapper = mapper
@@ -102,6 +113,7 @@ class Poller:
         self._retention = retention
         self._max_series = max_series
         self._turns = turns or Turns()
+        self._keeper = keeper
         self._records: list[Record] = []
         self._suppressed: frozenset[Record] = frozenset()
         self.served = Served(mapper.families)
@@ -123,6 +135,12 @@ class Poller:
         self._records.append(record)
         self.served.add(record, self._clock.monotonic())
         return record
+
+    async def restore(self, found: AsyncIterable[tuple[Record, Saved]]) -> None:
+        """Serve what an earlier process left, as old as it is: `azure_vmss_up` stays 0."""
+        async for record, saved in found:
+            self._restore(record, saved)
+        self._guard()
 
     async def poll(self, record: Record) -> AzureError | None:
         """Poll the instances of one target and swap its snapshot.
@@ -182,7 +200,32 @@ class Poller:
             served_until=self._clock.monotonic() + kept,
         )
         self._put(record, replace(record.poll, model_last_success=self._clock.now()))
+        self._keep(record)
         return None
+
+    def _restore(self, record: Record, saved: Saved) -> None:
+        now, monotonic = self._clock.now(), self._clock.monotonic()
+        poll = record.poll
+        record.memory = saved.memory
+        if saved.last_success is not None:
+            poll = replace(poll, last_success=saved.last_success)
+            left = self._retention.seconds(poll.interval) - (now - saved.last_success)
+            if saved.mapped is not None and left > 0:
+                record.snapshot = Snapshot(mapped=saved.mapped, served_until=monotonic + left)
+        if saved.facts_fetched is not None:
+            poll = replace(poll, model_last_success=saved.facts_fetched)
+            left = self._retention.seconds(FACTS_INTERVAL) - (now - saved.facts_fetched)
+            if saved.facts is not None and left > 0:
+                record.facts = FactsSnapshot(
+                    facts=saved.facts,
+                    lines=self._mapper.facts(record.target, saved.facts),
+                    served_until=monotonic + left,
+                )
+        self._put(record, poll)
+
+    def _keep(self, record: Record) -> None:
+        if self._keeper is not None:
+            self._keeper.keep(record)
 
     async def _walk(self, record: Record) -> MappedInstances:
         scale_set = record.target.scale_set
@@ -236,6 +279,7 @@ class Poller:
             )
         record.failing_since, record.failures = None, 0
         record.reasons_said.clear()
+        self._keep(record)
         _log.debug(
             "polled", scale_set=scale_set, instances=mapped.instances, seconds=round(duration, 3)
         )
@@ -285,6 +329,7 @@ class Poller:
             record.snapshot = None
             record.facts = None
             self._guard()
+            self._keep(record)
         record.missing = True
 
     def _guard(self) -> None:

@@ -86,6 +86,8 @@ OWN = {
     "exposition_bytes",
     "mapping_errors_total",
     "unknown_status_codes_total",
+    "state_write_failures_total",
+    "state_refused_total",
     "event_loop_lag_seconds",
 }
 
