@@ -136,11 +136,32 @@ class Poller:
         self.served.add(record, self._clock.monotonic())
         return record
 
+    def adopt(self, record: Record, target: Target, *, details: bool = True) -> None:
+        """Go on with a record of the poller before, whose data and counters stay.
+
+        Args:
+            record: of the same scale set.
+            target: the set as it is configured now.
+            details: whether the instances' JSON may still be shown as it was made.
+        """
+        record.target = target
+        snapshot, facts = record.snapshot, record.facts
+        if snapshot and not details:
+            record.snapshot = replace(snapshot, mapped=replace(snapshot.mapped, details=b""))
+        if facts:
+            record.facts = replace(facts, lines=self._mapper.facts(target, facts.facts))
+        record.poll = replace(record.poll, interval=target.interval, suppressed=False)
+        record.poll_lines = self._mapper.poll(target, record.poll)
+        self._records.append(record)
+        self.served.add(record, self._clock.monotonic())
+
     async def restore(self, found: AsyncIterable[tuple[Record, Saved]]) -> None:
         """Serve what an earlier process left, as old as it is: `azure_vmss_up` stays 0."""
         async for record, saved in found:
-            self._restore(record, saved)
-        self._guard()
+            # One that was adopted knows better.
+            if not record.poll.tried and record.snapshot is None:
+                self._restore(record, saved)
+        self.guard()
 
     async def poll(self, record: Record) -> AzureError | None:
         """Poll the instances of one target and swap its snapshot.
@@ -264,7 +285,7 @@ class Poller:
                 duration=duration,
             ),
         )
-        self._guard()
+        self.guard()
         self._count("success", duration)
         for family, count in mapped.mapping_errors.items():
             self._telemetry.counter("mapping_errors_total", family=family).inc(count)
@@ -328,11 +349,11 @@ class Poller:
         if record.missing:
             record.snapshot = None
             record.facts = None
-            self._guard()
+            self.guard()
             self._keep(record)
         record.missing = True
 
-    def _guard(self) -> None:
+    def guard(self) -> None:
         """Keep the page within its limit, and say which sets give way."""
         kept_back = frozenset(suppressed_records(self._records, self._max_series))
         for record in self._suppressed - kept_back:

@@ -45,6 +45,9 @@ class Record:
         reasons_said: the reasons that were logged since then.
         facts_reason: the reason that was logged for failing facts; None after a success.
         facts_message: why the last GET of the facts failed, for people.
+        due: the monotonic time of the next poll; None before anything was planned. A poll that was
+            cancelled is still due.
+        facts_due: the same of the next GET of the facts.
         place: which of the places of what is served is the record's.
         shown_until: the monotonic time when something of what is served gets too old.
     """
@@ -61,6 +64,8 @@ class Record:
     reasons_said: set[str] = field(default_factory=set)
     facts_reason: str | None = None
     facts_message: str | None = None
+    due: float | None = None
+    facts_due: float | None = None
     place: int = 0
     shown_until: float = inf
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
 
 import pytest
@@ -82,16 +81,6 @@ def test_once_exits_0_when_every_set_was_polled(tmp_path: Path) -> None:
     assert 'city="Zürich"' in ended.stdout
     instances = [v for (n, _), v in samples(ended.stdout).items() if n == "azure_vmss_instances"]
     assert instances == [3, 3]
-
-
-def test_a_reload_that_is_not_supported_yet_does_no_harm(tmp_path: Path) -> None:
-    with (
-        simulated_azure(tmp_path, FLEET) as url,
-        running(configuration(tmp_path, url, "web")) as exporter,
-    ):
-        exporter.process.send_signal(signal.SIGHUP)
-        exporter.wait_for_log("reload is not supported yet")
-        assert exporter.stop() == 0
 
 
 def test_a_name_look_up_that_hangs_does_not_delay_the_end(tmp_path: Path) -> None:
