@@ -25,6 +25,7 @@ def suppressed_records(records: Sequence[Record], max_series: int) -> list[Recor
     """
     total = SERIES_BESIDE * len(records)
     total += sum(record.snapshot.mapped.series for record in records if record.snapshot)
+    total += sum(block.lines for record in records for block in record.counter_lines.values())
     kept_back: list[Record] = []
     if not max_series or total <= max_series * RETURN_SHARE:
         return kept_back

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable
+from collections.abc import AsyncGenerator, AsyncIterable, Collection
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -20,9 +20,11 @@ from exporter.azure.errors import (
 from exporter.clock import Clock
 from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.mapper import RENDERED_AT_A_TIME, MappedInstances, Mapper, family_of
+from exporter.metrics.transitions import Transitions
 from exporter.model.instance_view import InstancePage, Problem
 from exporter.model.poll import PollState
 from exporter.model.scale_set import ScaleSetFacts, ScaleSetId, Target
+from exporter.polling.counters import count_codes, show_counters
 from exporter.polling.guard import suppressed_records
 from exporter.polling.record import FactsSnapshot, Record, Snapshot
 from exporter.polling.served import Served
@@ -116,7 +118,7 @@ class Poller:
         self._keeper = keeper
         self._records: list[Record] = []
         self._suppressed: frozenset[Record] = frozenset()
-        self.served = Served(mapper.families)
+        self.served = Served(mapper.families, count=self._count_codes)
         """What is served of all records."""
         # Counters start at 0 for every label set that can be known, or increase() misses the
         # first failure.
@@ -152,6 +154,7 @@ class Poller:
             record.facts = replace(facts, lines=self._mapper.facts(target, facts.facts))
         record.poll = replace(record.poll, interval=target.interval, suppressed=False)
         record.poll_lines = self._mapper.poll(target, record.poll)
+        show_counters(record, self._mapper, self._clock.monotonic())
         self._records.append(record)
         self.served.add(record, self._clock.monotonic())
 
@@ -228,6 +231,8 @@ class Poller:
         now, monotonic = self._clock.now(), self._clock.monotonic()
         poll = record.poll
         record.memory = saved.memory
+        record.memory.transitions = Transitions.from_state(saved.transitions)
+        show_counters(record, self._mapper, monotonic)
         if saved.last_success is not None:
             poll = replace(poll, last_success=saved.last_success)
             left = self._retention.seconds(poll.interval) - (now - saved.last_success)
@@ -260,7 +265,7 @@ class Poller:
                 if isinstance(page, Restart):
                     mapping = self._mapper.start(record.target, record.memory)
                     continue
-                mapping.add((), page.problems)
+                mapping.add((), page.problems, lost=page.lost)
                 for begin in range(0, len(page.instances), INSTANCES_AT_A_TIME):
                     async with self._turns.piece():
                         mapping.add(page.instances[begin : begin + INSTANCES_AT_A_TIME])
@@ -273,6 +278,7 @@ class Poller:
         kept = self._retention.seconds(record.poll.interval)
         record.snapshot = Snapshot(mapped=mapped, served_until=now + kept)
         record.missing = False
+        show_counters(record, self._mapper, now)
         self._put(
             record,
             replace(
@@ -373,6 +379,13 @@ class Poller:
     def _count(self, result: str, duration: float) -> None:
         self._telemetry.counter("polls_total", result=result).inc()
         self._telemetry.histogram("poll_duration_seconds").observe(duration)
+
+    def _count_codes(self, record: Record, codes: Collection[str]) -> None:
+        now = self._clock.monotonic()
+        if count_codes(record, codes, self._mapper, now):
+            self.served.show(record, now)
+            # Or the next process would count the same once more.
+            self._keep(record)
 
     def _put(self, record: Record, poll: PollState) -> None:
         record.poll_lines = self._mapper.poll(record.target, poll)

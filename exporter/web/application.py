@@ -99,7 +99,7 @@ class _Endpoints:
             chunks, length = page.gzip_chunks(CHUNK), page.gzip_length
         else:
             chunks, length = page.plain_chunks(CHUNK), page.length
-        return await self._send(request, headers, chunks, length)
+        return await self._send(request, headers, chunks, length, on_sent=page.on_sent)
 
     async def healthy(self, _: web.Request) -> web.Response:
         return web.Response(text="azure-vmss-exporter is healthy.\n")
@@ -153,6 +153,7 @@ class _Endpoints:
         length: int,
         *,
         status: int = 200,
+        on_sent: Callable[[], None] | None = None,
     ) -> web.StreamResponse:
         """Send a body piece by piece, as the reader takes it, for as long as it may take."""
         response = web.StreamResponse(status=status, headers=headers)
@@ -165,6 +166,8 @@ class _Endpoints:
                         for chunk in chunks:
                             await response.write(chunk)
                     await response.write_eof()
+            if on_sent is not None and request.method != "HEAD":
+                on_sent()
         except TimeoutError:
             _log.warning("slow reader cut off", path=request.path, seconds=self._site.reader_limit)
             if request.transport is not None:

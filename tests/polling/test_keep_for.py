@@ -104,6 +104,10 @@ async def test_data_go_without_any_poll_and_what_tells_of_the_polls_stays(
         "azure_vmss_model_last_success_timestamp_seconds",
         "azure_vmss_poll_duration_seconds",
         "azure_vmss_poll_interval_seconds",
+        "azure_vmss_instance_creations_total",
+        "azure_vmss_instance_deletions_total",
+        "azure_vmss_power_state_transitions_total",
+        "azure_vmss_provisioning_failures_total",
     }
     assert shown["azure_vmss_last_success_timestamp_seconds"] == polled
     assert shown["azure_vmss_up"] == 1, "no poll has failed: none was made"

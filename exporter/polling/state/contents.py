@@ -62,12 +62,14 @@ class Saved(msgspec.Struct, kw_only=True):
     @classmethod
     def of(cls, record: Record) -> Saved:
         """What the record holds now; cheap, for its parts are replaced whole, never changed."""
+        transitions = record.memory.transitions
         return cls(
             last_success=record.poll.last_success,
             mapped=record.snapshot.mapped if record.snapshot else None,
             facts=record.facts.facts if record.facts else None,
             facts_fetched=record.poll.model_last_success,
             memory=TargetMemory(record.memory.spellings, record.memory.failure_codes),
+            transitions=transitions.to_state() if transitions else b"",
         )
 
 
