@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, Collection
+from collections.abc import AsyncIterable, Collection
 from contextlib import aclosing
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import replace
 
 import structlog
 
@@ -21,13 +20,14 @@ from exporter.clock import Clock
 from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.mapper import RENDERED_AT_A_TIME, MappedInstances, Mapper, family_of
 from exporter.metrics.transitions import Transitions
-from exporter.model.instance_view import InstancePage, Problem
 from exporter.model.poll import PollState
-from exporter.model.scale_set import ScaleSetFacts, ScaleSetId, Target
+from exporter.model.scale_set import Target
 from exporter.polling.counters import count_codes, show_counters
 from exporter.polling.guard import suppressed_records
 from exporter.polling.record import FactsSnapshot, Record, Snapshot
+from exporter.polling.retention import Retention
 from exporter.polling.served import Served
+from exporter.polling.source import Keeper, ScaleSetSource
 from exporter.polling.state.contents import Saved
 from exporter.telemetry import Telemetry
 from exporter.turns import Turns
@@ -44,42 +44,6 @@ INTERNAL = "internal"
 FAULT = "a fault of the exporter; see its log"
 
 _log = structlog.get_logger(__name__)
-
-
-class ScaleSetSource(Protocol):
-    """Where the answers come from: the Azure client, or a stand-in of a test."""
-
-    def instance_pages(
-        self, scale_set: ScaleSetId, *, location: str = ""
-    ) -> AsyncGenerator[InstancePage | Restart, None]:
-        """Walk over the set's instances, page by page; raises AzureError."""
-        ...
-
-    async def scale_set_facts(
-        self, scale_set: ScaleSetId, *, location: str = ""
-    ) -> tuple[ScaleSetFacts, list[Problem]]:
-        """Get the set itself; raises AzureError."""
-        ...
-
-
-class Keeper(Protocol):
-    """Who lets the records outlive a restart."""
-
-    def keep(self, record: Record) -> None:
-        """Note what the record holds now; does not wait."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Retention:
-    """How long an answer is served while polls fail: `polling.keep_for` and `deadline`."""
-
-    keep_for: float
-    deadline: float
-
-    def seconds(self, interval: float) -> float:
-        """The time in force: never so short that two missed polls empty the page."""
-        return max(self.keep_for, 2 * interval + self.deadline)
 
 
 class Poller:
@@ -158,6 +122,18 @@ class Poller:
         self._records.append(record)
         self.served.add(record, self._clock.monotonic())
 
+    def set_interval(self, record: Record, interval: float) -> None:
+        """Show the seconds between two polls that are in force, and keep the data as they ask."""
+        if interval == record.poll.interval:
+            return
+        kept = self._retention.seconds
+        longer = kept(interval) - kept(record.poll.interval)
+        # Never shorter: a set in trouble is polled more often, and must not lose its data by it.
+        if record.snapshot is not None and longer > 0:
+            until = record.snapshot.served_until + longer
+            record.snapshot = replace(record.snapshot, served_until=until)
+        self._put(record, replace(record.poll, interval=interval))
+
     async def restore(self, found: AsyncIterable[tuple[Record, Saved]]) -> None:
         """Serve what an earlier process left, as old as it is: `azure_vmss_up` stays 0."""
         async for record, saved in found:
@@ -200,7 +176,7 @@ class Poller:
         scale_set = record.target.scale_set
         try:
             facts, problems = await self._source.scale_set_facts(
-                scale_set, location=_location(record)
+                scale_set, location=record.location
             )
         except AzureError as error:
             if not (isinstance(error, Throttled) and not error.sent):
@@ -259,7 +235,7 @@ class Poller:
         if facts and facts.facts.is_flexible:
             raise FlexibleNotSupported.of(scale_set)
         mapping = self._mapper.start(record.target, record.memory)
-        pages = self._source.instance_pages(scale_set, location=_location(record))
+        pages = self._source.instance_pages(scale_set, location=record.location)
         async with aclosing(pages):
             async for page in pages:
                 if isinstance(page, Restart):
@@ -391,7 +367,3 @@ class Poller:
         record.poll_lines = self._mapper.poll(record.target, poll)
         record.poll = poll
         self.served.show(record, self._clock.monotonic())
-
-
-def _location(record: Record) -> str:
-    return (record.facts.facts.location or "").lower() if record.facts else ""
