@@ -13,6 +13,7 @@ from pathlib import Path
 
 from bench import figures, stage
 from bench.client import Client
+from bench.fleet import WIDE_LIMITS
 from bench.process import MeasuredProcess, running, say
 from bench.report import Part, Table, Target
 from bench.rounds import median
@@ -168,7 +169,7 @@ def _simulated(folder: Path, case: Polled) -> Iterator[Path]:
     names = [f"set{number}" for number in range(case.sets)]
     described = {
         "page_size": case.page_size,
-        "limits": {"enabled": False},
+        "limits": WIDE_LIMITS.model_dump(),
         "scale_sets": [
             {
                 "name": name,
