@@ -8,7 +8,7 @@ from multidict import CIMultiDict
 from exporter.azure.budget import LIST_INSTANCES, Budget
 from exporter.model.scale_set import ScaleSetId
 from exporter.telemetry import Telemetry
-from tests.support.clock import FakeClock
+from support.clock import FakeClock
 
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
 PLACED = ScaleSetId(SUBSCRIPTION, "rg", "placed")
