@@ -35,6 +35,7 @@ async def pipeline(
         made = Pipeline(clock)
         made.connect(
             AzureClient(
+                retries=0,
                 session=session,
                 endpoints=Endpoints(resource_manager=azure.url, scope=f"{azure.url}/.default"),
                 tokens=tokens,
