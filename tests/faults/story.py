@@ -204,6 +204,11 @@ class Story:
             while not condition():  # noqa: ASYNC110 - what threads do sets no event
                 await asyncio.sleep(0)
 
+    async def until_own(self, name: str, value: float) -> None:
+        """Let threads work until one of the exporter's own metrics without labels has a value."""
+        registry = self.process.telemetry.registry
+        await self.until(lambda: registry.get_sample_value(OWN + name) == value)
+
     def record(self, name: str = "web") -> Record:
         """What is known of a set."""
         (found,) = (r for r in self.exporter.records if r.target.scale_set.name == name)
