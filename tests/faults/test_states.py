@@ -125,6 +125,27 @@ async def test_nulls_among_the_statuses_are_as_if_they_were_not_there(story: Sto
     assert await story.total("mapping_errors_total", family="azure_vmss_instances") == 1
 
 
+async def test_a_type_that_changes_in_every_instance_costs_that_field_and_no_poll(
+    story: Story,
+) -> None:
+    usual = [machine(number) for number in range(120)]
+    await story.poll_items(*usual)
+    levels = "azure_vmss_instance_status_level"
+    assert len(await story.values(levels)) == 240
+    odd = [machine(number) for number in range(120)]
+    for item in odd:
+        for part in item["properties"]["instanceView"]["statuses"]:
+            part["level"] = 0
+    await story.poll_items(*odd)
+    assert await story.value("azure_vmss_up") == 1
+    assert await story.values(levels) == []
+    assert await story.value("azure_vmss_instances_by_power_state", state="running") == 120
+    assert await story.value("azure_vmss_instances_by_power_state", state="unknown") == 0
+    assert await story.total("mapping_errors_total", family=levels) == 240
+    await story.poll_items(*usual)
+    assert len(await story.values(levels)) == 240
+
+
 def _with_nulls(value: Any) -> Any:
     if isinstance(value, dict):
         return {"nothing": None, **{key: _with_nulls(inner) for key, inner in value.items()}}
