@@ -14,7 +14,7 @@ HOUR, DAY = 3600.0, 86400.0
 NAMES = ("web", "batch", "queue", "cache")
 FETCHED = "azure_vmss_last_success_timestamp_seconds"
 WALL_JUMPS = [HOUR, 3 * DAY, -HOUR, -3 * DAY]
-"""The wall clock is set, or it went on while the machine slept and the monotonic one did not."""
+"""The wall clock is set, by hand or by NTP; the steady one goes on as ever."""
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ async def test_data_go_by_the_time_that_passed_and_not_by_the_wall_clock(
 async def test_after_a_machine_stood_still_every_set_is_polled_once_and_nothing_old_is_served(
     fleet: Story, gap: float
 ) -> None:
-    # Both clocks go on, and nothing ran: a machine that was paused, or a process that was stopped.
+    # Both clocks went on, and nothing ran: a machine was suspended, or a process was stopped.
     fleet.clock.wall += gap
     fleet.clock.steady += gap
     assert await fleet.values("azure_vmss_instances") == [], "too old by now"
