@@ -47,9 +47,12 @@ async def test_fifteen_minutes_without_any_connection_at_full_fleet(world: World
         assert await world.reasons("web") == {"connection"}
         assert differing(before, await world.served()) == {}
         assert await world.total("poll_failures_total", reason="connection") >= targets
-        assert await world.total("polls_total", result="success") >= targets
+        assert await world.total("azure_circuit_open") == 1
+        tried = await world.total("azure_requests_total", code="error")
+        assert tried < 100, "one call at a time tries, not 15 polls of every set"
         await world.come_back()
         await world.recovers()
+        assert await world.total("azure_circuit_open") == 0
         assert differing(before, await world.served()) == {}
         assert await world.total("mapping_errors_total") == 0
 
