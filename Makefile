@@ -68,6 +68,10 @@ docs: $(BIN)/.installed ## Write docs/metrics.md from the declarations.
 	$(BIN)/python -m exporter.reference > $(VENV)/metrics.md
 	mv $(VENV)/metrics.md docs/metrics.md
 
+.PHONY: dashboards
+dashboards: $(BIN)/.installed-test ## Write grafana/dashboards/*.json from grafana/source.
+	$(BIN)/python -m grafana.source
+
 .PHONY: lock
 lock: ## Write the lock files. Needs uv (UV=path). UPGRADE=--upgrade takes the newest versions.
 	scripts/write-locks.sh $(UPGRADE)
