@@ -72,7 +72,7 @@ def now() -> frame.Section:
                     size=SMALL,
                 ),
                 Ask(f"max({own('poll_lag_seconds')})"),
-                limits=((30, LOOK), (120, BROKEN)),
+                limits=((0, GOOD), (30, LOOK), (120, BROKEN)),
             ),
             number(
                 Facts(
@@ -83,7 +83,7 @@ def now() -> frame.Section:
                     size=SMALL,
                 ),
                 Ask(f"max({own('budget_used_ratio')})"),
-                limits=((0.8, LOOK), (0.95, BROKEN)),
+                limits=((0, GOOD), (0.8, LOOK), (0.95, BROKEN)),
             ),
             number(
                 Facts(
@@ -105,7 +105,7 @@ def now() -> frame.Section:
                     size=SMALL,
                 ),
                 Ask(f"max({own('event_loop_lag_seconds')})"),
-                limits=((0.1, LOOK), (1, BROKEN)),
+                limits=((0, GOOD), (0.1, LOOK), (1, BROKEN)),
             ),
         ],
     )
@@ -205,7 +205,7 @@ def odd() -> frame.Section:
                     "they feed. The ten most frequent.",
                     unit="short",
                     empty="Every field could be read.",
-                    size=THIRD,
+                    size=(12, 6),
                 ),
                 Ask(f"topk(10, sum by (family) ({mapping}) > 0)", "{{family}}"),
                 limits=((0, LOOK),),
@@ -217,7 +217,7 @@ def odd() -> frame.Section:
                     "state files that could not be written, or were not used at the start.",
                     unit="short",
                     empty="Nothing was odd.",
-                    size=THIRD,
+                    size=(12, 6),
                 ),
                 Ask(f"sum({unknown}) > 0", "unknown codes"),
                 Ask(f"sum({unwritten}) > 0", "state files not written"),
@@ -230,7 +230,7 @@ def odd() -> frame.Section:
                     about="What runs, and when each replica read the configuration in force. "
                     "Replicas with different numbers have different configurations.",
                     empty=NO_EXPORTER,
-                    size=THIRD,
+                    size=(24, 6),
                 ),
                 [
                     Column(title="Replica", label="instance"),

@@ -109,7 +109,7 @@ def azure() -> frame.Section:
                     "came.",
                     unit="reqps",
                     empty=NO_EXPORTER,
-                    size=THIRD,
+                    size=(12, 8),
                 ),
                 Ask(rate("azure_requests_total", "operation, code"), "{{operation}} {{code}}"),
             ),
@@ -119,7 +119,7 @@ def azure() -> frame.Section:
                     about="By operation, the body included.",
                     unit="s",
                     empty="No request ended in this time range.",
-                    size=THIRD,
+                    size=(12, 8),
                 ),
                 Ask(
                     quantile(0.5, "azure_request_duration_seconds", "operation"),
@@ -137,7 +137,7 @@ def azure() -> frame.Section:
                     "use of the limit. The ten largest budgets.",
                     unit="percentunit",
                     empty="No limit of Azure is known yet.",
-                    size=THIRD,
+                    size=(12, 10),
                 ),
                 Ask(
                     worst(
@@ -145,9 +145,10 @@ def azure() -> frame.Section:
                         f"topk(10, max by ({POLICY}) (max_over_time({used}{RANGE})))",
                         POLICY,
                     ),
-                    "{{policy}} {{location}} {{instance}}",
+                    "{{location}} {{policy}} {{instance}}",
                 ),
                 limit=0.9,
+                below=True,
             ),
             series(
                 Facts(
@@ -156,7 +157,7 @@ def azure() -> frame.Section:
                     "line may be an old answer. The ten smallest.",
                     unit="short",
                     empty="Azure has sent no limit yet.",
-                    size=THIRD,
+                    size=(12, 10),
                 ),
                 Ask(
                     worst(
@@ -164,8 +165,9 @@ def azure() -> frame.Section:
                         f"bottomk(10, min by ({POLICY}) (min_over_time({remaining}{RANGE})))",
                         POLICY,
                     ),
-                    "{{policy}} {{location}} {{instance}}",
+                    "{{location}} {{policy}} {{instance}}",
                 ),
+                below=True,
             ),
             bars(
                 Facts(
@@ -173,9 +175,9 @@ def azure() -> frame.Section:
                     about="Answers with HTTP 429 by policy.",
                     unit="short",
                     empty="Azure throttled nothing in this time range.",
-                    size=THIRD,
+                    size=(12, 6),
                 ),
-                Ask(f"topk(10, {throttled} > 0)", "{{policy}} {{location}} {{instance}}"),
+                Ask(f"topk(10, {throttled} > 0)", "{{location}} {{policy}} {{instance}}"),
                 limits=((0, BROKEN),),
             ),
             bars(
@@ -184,9 +186,9 @@ def azure() -> frame.Section:
                     about="How long the exporter still makes no call, by policy.",
                     unit="s",
                     empty="No policy waits.",
-                    size=THIRD,
+                    size=(12, 6),
                 ),
-                Ask(f"topk(10, {until} - time() > 0)", "{{policy}} {{location}} {{instance}}"),
+                Ask(f"topk(10, {until} - time() > 0)", "{{location}} {{policy}} {{instance}}"),
                 limits=((0, LOOK),),
             ),
         ],

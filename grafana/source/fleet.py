@@ -6,6 +6,7 @@ from typing import Any
 
 from grafana.source import fleet_table, frame
 from grafana.source.panels import (
+    AGE,
     ANY_IS_BAD,
     ANY_WANTS_A_LOOK,
     THIRD,
@@ -15,7 +16,7 @@ from grafana.source.panels import (
     number,
     series,
 )
-from grafana.source.queries import FLEET, QUOTA, SET, worst
+from grafana.source.queries import FLEET, QUOTA, SET, in_words, worst
 from grafana.source.states import (
     BROKEN,
     GOOD,
@@ -89,7 +90,7 @@ def now() -> frame.Section:
                     size=small,
                 ),
                 Ask(f"max(time() - {FLEET.value('azure_vmss_last_success_timestamp_seconds')})"),
-                limits=((600, LOOK), (1800, BROKEN)),
+                limits=AGE,
             ),
             count(
                 "Running",
@@ -203,13 +204,15 @@ def over_time() -> frame.Section:
             series(
                 Facts(
                     title="Power states entered",
-                    about="Instances that entered a power state, as seen between polls.",
+                    about="Instances that entered a power state since the bar before, as seen "
+                    "between polls.",
                     unit="short",
                     empty="No poll has succeeded yet.",
                 ),
                 Ask(f"sum by (to) ({entered})", "{{to}}"),
                 colours=colours(POWER),
                 few=True,
+                counted=True,
             ),
             bars(
                 Facts(
@@ -241,16 +244,20 @@ def domains_and_quota() -> frame.Section:
         panels=[
             bars(
                 Facts(
-                    title="Instances by zone and fault domain",
-                    about="All instances by availability zone and fault domain. Without zones in "
-                    "the answer (azure.detail: full) the zone is empty.",
+                    title="Instances by zone / fault domain",
+                    about="All instances by availability zone and fault domain. The zone is "
+                    "none where there are none, or azure.detail is not full.",
                     unit="short",
                     empty="Azure sends no fault domains.",
                     size=half,
                 ),
                 Ask(
-                    f"topk(30, sum by ({DOMAINS}) ({by_domain}))",
-                    "zone {{availability_zone}} domain {{fault_domain}}",
+                    in_words(
+                        f"topk(30, sum by ({DOMAINS}) ({by_domain}))",
+                        "availability_zone",
+                        "fault_domain",
+                    ),
+                    "{{availability_zone}} / {{fault_domain}}",
                 ),
             ),
             bars(
@@ -262,7 +269,10 @@ def domains_and_quota() -> frame.Section:
                     empty="Azure sends no fault domains.",
                     size=half,
                 ),
-                Ask(f"topk(10, {spread})", "{{scale_set}} {{availability_zone}}"),
+                Ask(
+                    in_words(f"topk(10, {spread})", "availability_zone"),
+                    "{{scale_set}}, zone {{availability_zone}}",
+                ),
                 limits=((0, GOOD), (2, LOOK)),
                 links=[SET_LINK],
             ),
@@ -288,6 +298,7 @@ def domains_and_quota() -> frame.Section:
                     "itself of Azure's limits. Near 100 % polls are stretched. The ten largest.",
                     unit="percentunit",
                     empty="No limit of Azure is known yet.",
+                    size=(12, 10),
                 ),
                 Ask(
                     worst(
@@ -295,9 +306,10 @@ def domains_and_quota() -> frame.Section:
                         f"topk(10, max by ({POLICY}) ({QUOTA.in_range('max_over_time', used)}))",
                         POLICY,
                     ),
-                    "{{policy}} {{location}}",
+                    "{{location}} {{policy}}",
                 ),
                 limit=0.9,
+                below=True,
             ),
             series(
                 Facts(
@@ -306,11 +318,13 @@ def domains_and_quota() -> frame.Section:
                     "replicas. The ten smallest.",
                     unit="short",
                     empty="Azure has sent no limit yet.",
+                    size=(12, 10),
                 ),
                 Ask(
                     worst(f"min by ({POLICY}) ({QUOTA.least(remaining)})", smallest, POLICY),
-                    "{{policy}} {{location}}",
+                    "{{location}} {{policy}}",
                 ),
+                below=True,
             ),
         ],
     )

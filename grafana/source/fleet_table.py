@@ -33,7 +33,6 @@ def section() -> frame.Section:
         Column(
             title="Trouble",
             expression=chosen,
-            unit="short",
             limits=((1, LOOK), (1000, BROKEN)),
             width=80,
         ),

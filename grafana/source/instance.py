@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from grafana.source import frame, instance_parts
-from grafana.source.panels import SMALL, Ask, Facts, bars, number, text_number, timeline
+from grafana.source.panels import AGE, SMALL, Ask, Facts, bars, number, timeline
 from grafana.source.queries import ONE_INSTANCE, ONE_SET
 from grafana.source.states import (
     AGENT,
-    BROKEN,
     HEALTH,
     LEVELS,
-    LOOK,
     MODEL,
     MOVING,
     POLL,
@@ -61,7 +59,7 @@ def now() -> frame.Section:
                 Ask(PROVISIONING_NOW),
                 mapped=mappings(PROVISIONING),
             ),
-            text_number(
+            rows(
                 Facts(
                     title="Failure code",
                     about="Azure's code of the failed provisioning, in lower case. The message "
@@ -69,8 +67,16 @@ def now() -> frame.Section:
                     empty="not failed",
                     size=SMALL,
                 ),
-                Ask(f"max by (code) ({failure})", "{{code}}"),
-            ),
+                [
+                    Column(title="Code", label="code"),
+                    Column(
+                        title="Failed",
+                        expression=f"max by (code) ({failure})",
+                        hidden=True,
+                    ),
+                ],
+                order="Code",
+            ).show_header(False),
             number(
                 Facts(
                     title="Application health",
@@ -121,7 +127,7 @@ def now() -> frame.Section:
                     size=SMALL,
                 ),
                 Ask(f"time() - {FETCHED}"),
-                limits=((600, LOOK), (1800, BROKEN)),
+                limits=AGE,
             ),
         ],
     )

@@ -49,7 +49,7 @@ def section() -> frame.Section:
                     Column(title="Fault domain", label="fault_domain"),
                     Column(title="Update domain", label="update_domain"),
                     Column(title="Agent's version", label="version"),
-                    Column(title="VM id", label="vm_id", width=300),
+                    Column(title="VM id", label="vm_id", width=330),
                     Column(title="Generation", label="hyper_v_generation"),
                     Column(title="Known", expression=f"max by ({known}) ({info})", hidden=True),
                     Column(title="Placed", expression=f"max by ({domains}) ({place})", hidden=True),

@@ -25,6 +25,9 @@ from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 from grafana.source.states import BROKEN, GOOD, LOOK, UNKNOWN
 
 DATASOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
+WIDE_ENOUGH = 12
+"""Columns from which on a legend has room beside the lines."""
+
 FEW_POINTS = 300
 """Points of a panel that sums over the whole fleet: enough to see, cheap at 2,500 scale sets."""
 
@@ -79,8 +82,8 @@ def target(ask: Ask, number: int, *, instant: bool, table: bool = False) -> prom
     return query.format(PromQueryFormat.TABLE if table else PromQueryFormat.TIME_SERIES)
 
 
-def steps(*limits: tuple[float, str], start: str = GOOD) -> builders.ThresholdsConfig:
-    """Colours from limits on: the first colour, then each limit with its colour."""
+def steps(*limits: tuple[float, str], start: str = "text") -> builders.ThresholdsConfig:
+    """Colours from limits on. What has no value has the first colour, which says nothing."""
     first = Threshold(value=None, color=start)
     return (
         builders.ThresholdsConfig()
@@ -92,8 +95,9 @@ def steps(*limits: tuple[float, str], start: str = GOOD) -> builders.ThresholdsC
 SMALL = (3, 4)
 THIRD = (8, 8)
 PLAIN = ((0.0, "text"),)
-ANY_IS_BAD = ((1.0, BROKEN),)
-ANY_WANTS_A_LOOK = ((1.0, LOOK),)
+ANY_IS_BAD = ((0.0, GOOD), (1.0, BROKEN))
+ANY_WANTS_A_LOOK = ((0.0, GOOD), (1.0, LOOK))
+AGE = ((0.0, GOOD), (600.0, LOOK), (1800.0, BROKEN))
 
 
 def number(
@@ -101,27 +105,18 @@ def number(
     *asks: Ask,
     limits: Sequence[tuple[float, str]] = PLAIN,
     mapped: list[ValueMapping] | None = None,
-    name: bool = False,
     links: Sequence[Builder[DashboardLink]] = (),
 ) -> stat.Panel:
     """The value of now as a large number or word, without a line behind it."""
     panel = describe(stat.Panel(), facts)
     panel.graph_mode(options.BigValueGraphMode.NONE).color_mode(options.BigValueColorMode.VALUE)
     panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
-    panel.text_mode(
-        options.BigValueTextMode.VALUE_AND_NAME if name else options.BigValueTextMode.VALUE
-    )
+    panel.text_mode(options.BigValueTextMode.VALUE)
     panel.thresholds(steps(*limits)).mappings(mapped or [])
     panel.color_scheme(builders.FieldColor().mode(FieldColorModeId.THRESHOLDS))
     for index, ask in enumerate(asks):
         panel.with_target(target(ask, index, instant=True))
     return panel.data_links(list(links)) if links else panel
-
-
-def text_number(facts: Facts, ask: Ask) -> stat.Panel:
-    """A label's value as a large word: the series is named by its legend."""
-    panel = number(facts, ask)
-    return panel.text_mode(options.BigValueTextMode.NAME)
 
 
 def series(
@@ -132,8 +127,10 @@ def series(
     links: Sequence[Builder[DashboardLink]] = (),
     few: bool = False,
     limit: float | None = None,
+    below: bool = False,
+    counted: bool = False,
 ) -> lines.Panel:
-    """Lines over time; the legend tells the last value and the largest, the largest first.
+    """Lines over time; where there is room the legend tells the last value and the largest.
 
     Args:
         facts: what the reader is told.
@@ -143,20 +140,14 @@ def series(
         links: where a click on a series leads.
         few: whether fewer points do.
         limit: a value at which a dashed line is drawn.
+        below: whether the names are too long for a legend beside the lines.
+        counted: whether each value is what happened since the one before, in whole numbers.
     """
     panel = describe(lines.Panel(), facts).min(0)
     panel.line_width(1).fill_opacity(60 if stacked else 5)
     panel.line_interpolation(options.LineInterpolation.STEP_AFTER)
     panel.show_points(options.VisibilityMode.NEVER).span_nulls(False)
-    panel.legend(
-        common.VizLegendOptions()
-        .display_mode(options.LegendDisplayMode.TABLE)
-        .placement(options.LegendPlacement.RIGHT)
-        .calcs(["lastNotNull", "max"])
-        .sort_by("Last *")
-        .sort_desc(True)
-        .show_legend(True)
-    )
+    panel.legend(listed() if below or facts.size[0] < WIDE_ENOUGH else tabled())
     panel.tooltip(
         common.VizTooltipOptions()
         .mode(options.TooltipDisplayMode.MULTI)
@@ -164,6 +155,10 @@ def series(
     )
     panel.color_scheme(builders.FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC_BY_NAME))
     if stacked:
+        panel.stacking(common.StackingConfig().mode(options.StackingMode.NORMAL))
+    if counted:
+        # Steps of a minute at least: rates need some scrapes, and would tell one event twice.
+        panel.draw_style(options.GraphDrawStyle.BARS).interval("1m").decimals(0).fill_opacity(80)
         panel.stacking(common.StackingConfig().mode(options.StackingMode.NORMAL))
     if limit is not None:
         panel.thresholds(steps((limit, BROKEN), start="transparent"))
@@ -179,6 +174,19 @@ def series(
     return panel.data_links(list(links)) if links else panel
 
 
+def tabled() -> common.VizLegendOptions:
+    """A legend beside the lines: the last value and the largest, the largest first."""
+    legend = common.VizLegendOptions().display_mode(options.LegendDisplayMode.TABLE)
+    legend.placement(options.LegendPlacement.RIGHT).calcs(["lastNotNull", "max"])
+    return legend.sort_by("Last *").sort_desc(True).show_legend(True)
+
+
+def listed() -> common.VizLegendOptions:
+    """A legend below: names only, the values are in the tooltip."""
+    legend = common.VizLegendOptions().display_mode(options.LegendDisplayMode.LIST)
+    return legend.placement(options.LegendPlacement.BOTTOM).calcs([]).show_legend(True)
+
+
 def timeline(
     facts: Facts,
     *asks: Ask,
@@ -191,12 +199,7 @@ def timeline(
     panel.merge_values(True).row_height(0.85).line_width(0).fill_opacity(80).per_page(40)
     panel.show_value(options.VisibilityMode.AUTO if words else options.VisibilityMode.NEVER)
     panel.align_value(options.TimelineValueAlignment.LEFT)
-    panel.legend(
-        common.VizLegendOptions()
-        .display_mode(options.LegendDisplayMode.LIST)
-        .placement(options.LegendPlacement.BOTTOM)
-        .show_legend(True)
-    )
+    panel.legend(listed())
     panel.tooltip(common.VizTooltipOptions().mode(options.TooltipDisplayMode.SINGLE))
     panel.color_scheme(builders.FieldColor().mode(FieldColorModeId.THRESHOLDS))
     panel.thresholds(steps(start=UNKNOWN)).max_data_points(FEW_POINTS)
@@ -220,6 +223,9 @@ def bars(
     panel.orientation(options.VizOrientation.HORIZONTAL)
     panel.display_mode(options.BarGaugeDisplayMode.BASIC).show_unfilled(True)
     panel.value_mode(options.BarGaugeValueMode.TEXT)
+    panel.text(common.VizTextDisplayOptions().title_size(13).value_size(15))
+    if facts.unit == "short":
+        panel.decimals(0)
     panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
     for index, ask in enumerate(asks):
         panel.with_target(target(ask, index, instant=True))

@@ -125,6 +125,13 @@ def longest_not(scope: Scope, name: str, good: str, most: int) -> str:
     )
 
 
+def in_words(expression: str, *labels: str) -> str:
+    """The expression with `none` for labels that are empty, so that legends can be read."""
+    for label in labels:
+        expression = f'label_replace({expression}, "{label}", "none", "{label}", "")'
+    return expression
+
+
 def worst(expression: str, chosen: str, on: str) -> str:
     """The rows of an expression that were chosen."""
     return f"{expression} and on ({on}) {chosen}"

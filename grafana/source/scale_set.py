@@ -6,6 +6,7 @@ from typing import Any
 
 from grafana.source import frame, set_instances
 from grafana.source.panels import (
+    AGE,
     ANY_IS_BAD,
     SMALL,
     THIRD,
@@ -15,8 +16,8 @@ from grafana.source.panels import (
     number,
     series,
 )
-from grafana.source.queries import ONE_SET
-from grafana.source.states import BROKEN, GOOD, LOOK, POLL, POWER, mappings, words
+from grafana.source.queries import ONE_SET, in_words
+from grafana.source.states import BROKEN, GOOD, LOOK, MOVING, OFF, POLL, POWER, mappings, words
 from grafana.source.tables import Column, rows
 
 
@@ -53,7 +54,7 @@ def now() -> frame.Section:
                     size=SMALL,
                 ),
                 Ask(f"time() - max({fetched})"),
-                limits=((600, LOOK), (1800, BROKEN)),
+                limits=AGE,
             ),
             number(
                 Facts(
@@ -147,12 +148,14 @@ def failures() -> frame.Section:
             series(
                 Facts(
                     title="Entries into a failed state by code",
-                    about="Instances that became failed, as seen between polls.",
+                    about="Instances that became failed since the bar before, as seen "
+                    "between polls.",
                     unit="short",
                     empty="No instance has been failed since the exporter started.",
                     size=third,
                 ),
                 Ask(f"sum by (code) ({entered})", "{{code}}"),
+                counted=True,
             ),
             bars(
                 Facts(
@@ -303,6 +306,7 @@ def capacity() -> frame.Section:
                 ),
                 Ask(f"sum({asked})", "capacity"),
                 Ask(f"sum({listed})", "instances"),
+                colours={"capacity": OFF, "instances": GOOD},
             ),
             series(
                 Facts(
@@ -318,24 +322,31 @@ def capacity() -> frame.Section:
             series(
                 Facts(
                     title="Instances that came and went",
-                    about="As seen between polls. Azure does not say why an instance went.",
+                    about="Since the bar before, as seen between polls. Azure does not say why an "
+                    "instance went.",
                     unit="short",
                     empty="No poll has succeeded yet.",
                 ),
                 Ask(f"sum({came})", "came"),
                 Ask(f"sum({went})", "went"),
+                colours={"came": MOVING, "went": OFF},
+                counted=True,
             ),
             bars(
                 Facts(
-                    title="Zones and fault domains",
+                    title="Zone / fault domain",
                     about="Instances by availability zone and fault domain.",
                     unit="short",
                     empty="Azure sends no fault domains.",
                     size=half,
                 ),
                 Ask(
-                    f"sum by (availability_zone, fault_domain) ({domains})",
-                    "zone {{availability_zone}} domain {{fault_domain}}",
+                    in_words(
+                        f"sum by (availability_zone, fault_domain) ({domains})",
+                        "availability_zone",
+                        "fault_domain",
+                    ),
+                    "{{availability_zone}} / {{fault_domain}}",
                 ),
             ),
             bars(
@@ -347,7 +358,7 @@ def capacity() -> frame.Section:
                     empty="Not told: azure.detail is not full.",
                     size=half,
                 ),
-                Ask(f"sum by (applied) ({model})", "applied: {{applied}}"),
+                Ask(f"sum by (applied) ({model})", "{{applied}}"),
             ),
         ],
     )

@@ -108,7 +108,7 @@ def section() -> frame.Section:
         panels=[
             timeline(
                 Facts(
-                    title="Power state, the longest not running first",
+                    title=f"Power state (the {MOST_ROWS} longest not running)",
                     about=f"{limited} Azure gives power states no time: what is seen here is "
                     "what the polls saw.",
                     empty=kept_back,
@@ -127,7 +127,7 @@ def section() -> frame.Section:
             ),
             timeline(
                 Facts(
-                    title="Provisioning state, the longest not succeeded first",
+                    title=f"Provisioning state (the {MOST_ROWS} longest not succeeded)",
                     about=limited,
                     empty=kept_back,
                     size=(12, 14),

@@ -75,10 +75,12 @@ class Prometheus:
 
 
 @contextmanager
-def prometheus(folder: Path, targets: Iterable[Target]) -> Iterator[Prometheus]:
-    """Prometheus that scrapes each second, its data in the folder."""
+def prometheus(
+    folder: Path, targets: Iterable[Target], *flags: str, interval: int = 1
+) -> Iterator[Prometheus]:
+    """Prometheus that scrapes every few seconds, its data in the folder."""
     configuration = {
-        "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
+        "global": {"scrape_interval": f"{interval}s", "scrape_timeout": "1s"},
         "scrape_configs": [target.configuration() for target in targets],
     }
     (folder / "prometheus.yml").write_text(json.dumps(configuration))
@@ -91,6 +93,7 @@ def prometheus(folder: Path, targets: Iterable[Target]) -> Iterator[Prometheus]:
                 f"--config.file={folder}/prometheus.yml",
                 f"--storage.tsdb.path={folder}/data",
                 f"--web.listen-address={address}",
+                *flags,
             ],
             stdout=output,
             stderr=subprocess.STDOUT,
