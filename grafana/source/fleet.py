@@ -344,7 +344,7 @@ def dashboard() -> dict[str, Any]:
                 frame.exporter_address(),
             ],
             links=[frame.EXPORTER_LINK],
-            events=frame.events(FLEET, transitions=False),
+            events=frame.events(FLEET, many=True),
             sections=[now(), fleet_table.section(), over_time(), domains_and_quota()],
         )
     )

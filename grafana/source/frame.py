@@ -163,6 +163,7 @@ class Event:
     text: str
     labels: str
     shown: bool = True
+    step: str = "1m"
 
 
 class EventQuery(AnnotationQuery):
@@ -185,6 +186,7 @@ class EventQuery(AnnotationQuery):
             "titleFormat": self.event.title,
             "textFormat": self.event.text,
             "tagKeys": self.event.labels,
+            "step": self.event.step,
             "useValueForTime": False,
         }
 
@@ -200,8 +202,15 @@ class EventBuilder(Builder[AnnotationQuery]):
         return EventQuery(self.event)
 
 
-def events(scope: Scope, *, transitions: bool) -> list[Event]:
-    """What changed between polls. A large fleet changes always, so that is off there at first."""
+def events(scope: Scope, *, many: bool) -> list[Event]:
+    """What changed between polls.
+
+    Args:
+        scope: where.
+        many: whether it is a whole fleet: it changes always, so transitions are off at first, and
+            it is looked at in longer steps.
+    """
+    step = "5m" if many else "1m"
     entered = scope.increase("azure_vmss_power_state_transitions_total")
     deleted = scope.increase("azure_vmss_instance_deletions_total")
     failed = scope.increase("azure_vmss_provisioning_failures_total")
@@ -212,15 +221,17 @@ def events(scope: Scope, *, transitions: bool) -> list[Event]:
             OFF,
             "Instances became {{to}}.",
             "to",
-            shown=transitions,
+            shown=not many,
+            step=step,
         ),
-        Event("Instances deleted", f"sum({deleted}) > 0", LOOK, "Instances went.", ""),
+        Event("Instances deleted", f"sum({deleted}) > 0", LOOK, "Instances went.", "", step=step),
         Event(
             "Provisioning failed",
             f"topk(5, sum by (code) ({failed}) > 0)",
             BROKEN,
             "Provisioning failed: {{code}}.",
             "code",
+            step=step,
         ),
     ]
 

@@ -278,7 +278,7 @@ def changed() -> list[frame.Event]:
             event.labels,
             shown=False,
         )
-        for event in frame.events(ONE_SET, transitions=False)
+        for event in frame.events(ONE_SET, many=False)
     ]
     return [
         frame.Event(

@@ -28,8 +28,10 @@ DATASOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
 WIDE_ENOUGH = 12
 """Columns from which on a legend has room beside the lines."""
 
-FEW_POINTS = 300
+FEW_POINTS = 120
 """Points of a panel that sums over the whole fleet: enough to see, cheap at 2,500 scale sets."""
+
+TIMELINE_POINTS = 300
 
 
 Kind = TypeVar("Kind", bargauge.Panel, lines.Panel, stat.Panel, statetimeline.Panel, table.Panel)
@@ -202,7 +204,7 @@ def timeline(
     panel.legend(listed())
     panel.tooltip(common.VizTooltipOptions().mode(options.TooltipDisplayMode.SINGLE))
     panel.color_scheme(builders.FieldColor().mode(FieldColorModeId.THRESHOLDS))
-    panel.thresholds(steps(start=UNKNOWN)).max_data_points(FEW_POINTS)
+    panel.thresholds(steps(start=UNKNOWN)).max_data_points(TIMELINE_POINTS)
     for index, ask in enumerate(asks):
         panel.with_target(target(ask, index, instant=False))
     return panel.data_links(list(links)) if links else panel

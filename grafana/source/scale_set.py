@@ -378,7 +378,7 @@ def dashboard() -> dict[str, Any]:
                 frame.exporter_address(),
             ],
             links=[frame.FLEET_LINK, frame.EXPORTER_LINK, frame.JSON_LINK],
-            events=frame.events(ONE_SET, transitions=True),
+            events=frame.events(ONE_SET, many=False),
             sections=[
                 now(),
                 set_instances.section(),

@@ -28,7 +28,9 @@ function filled(expression, step) {
 
 // A panel may want longer steps than the page: `interval` is "1m" or nothing.
 function stepsOf(panel) {
-  const step = panel.interval ? Math.max(range.step, 60 * parseInt(panel.interval)) : range.step;
+  const fewest = panel.interval ? 60 * parseInt(panel.interval) : range.step;
+  const few = panel.maxDataPoints ? (range.end - range.start) / panel.maxDataPoints : 0;
+  const step = Math.max(range.step, fewest, Math.ceil(few / range.step) * range.step);
   return { ...range, step, start: range.end - Math.floor((range.end - range.start) / step) * step };
 }
 
