@@ -84,6 +84,7 @@ lock: ## Write the lock files. Needs uv (UV=path). UPGRADE=--upgrade takes the n
 
 .PHONY: clean
 clean: ## Remove what the other commands made.
+	rm -rf tests/dashboard-pictures/{node_modules,dist}
 	rm -rf $(VENV) build dist *.egg-info .coverage .hypothesis .*_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -245,8 +245,8 @@ def domains_and_quota() -> frame.Section:
             bars(
                 Facts(
                     title="Instances by zone / fault domain",
-                    about="All instances by availability zone and fault domain. The zone is "
-                    "none where there are none, or azure.detail is not full.",
+                    about="All instances by availability zone and fault domain. A dash for "
+                    "the zone: there are none, or azure.detail is not full.",
                     unit="short",
                     empty="Azure sends no fault domains.",
                     size=half,

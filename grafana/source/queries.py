@@ -126,9 +126,9 @@ def longest_not(scope: Scope, name: str, good: str, most: int) -> str:
 
 
 def in_words(expression: str, *labels: str) -> str:
-    """The expression with `none` for labels that are empty, so that legends can be read."""
+    """The expression with a dash for labels that are empty, so that legends can be read."""
     for label in labels:
-        expression = f'label_replace({expression}, "{label}", "none", "{label}", "")'
+        expression = f'label_replace({expression}, "{label}", "-", "{label}", "")'
     return expression
 
 
