@@ -1,0 +1,240 @@
+"""One trial: a fleet, a way to poll it, and a neighbour, for an hour of simulated time."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import structlog
+
+from bench.budget.fleets import INTERVAL, SHARE, FleetPlan
+from bench.budget.meter import Meter, region_charge
+from bench.budget.pollers import FixedInterval, Polling, RoundRobin
+from exporter.azure.errors import AzureError
+from exporter.clock import Clock
+from exporter.polling.record import Record
+from exporter.simulator import buckets
+from exporter.simulator.server import SimulatedAzure
+from soak import timelapse
+from soak.soak import WatchedPoller
+from soak.world import World, make_scheduler, make_world, new_records
+
+WARM_UP = 600.0
+TOKEN = "bench"  # noqa: S105 - it guards nothing real
+HOUR = 3600.0
+
+Way = Literal["exporter", "fixed", "round robin"]
+
+REGION_POLICIES = (
+    buckets.SUBSCRIPTION_HIGH_COST,
+    buckets.VM_VIEWS,
+    buckets.SUBSCRIPTION_LOW_COST,
+)
+"""What a neighbour spends from: the buckets of the whole region."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What a trial found. Times are seconds; parts are of share × refill, or of the capacity.
+
+    Attributes:
+        way: who polled.
+        fleet: what was polled.
+        neighbour: the part of the quota that the neighbour took.
+        throttled: answers 429 in the hour.
+        throttled_in_warm_up: those before it.
+        calls: requests for lists that were answered in the hour.
+        request_part, view_part: the most in a simulated minute.
+        request_span, view_span: the most in any 60 seconds.
+        least_left: the emptiest that a bucket of the region was.
+        neighbour_refused: calls of the neighbour's that were refused in the hour.
+        mean_age, quiet_age, oldest: ages of what is served.
+        walk_time: the mean duration of a poll.
+        seen_after: the median time until a failure was seen.
+        missed: the part of the failures that were never seen.
+        failures: how many there were.
+        took: seconds of real time.
+    """
+
+    way: Way
+    fleet: FleetPlan
+    neighbour: float
+    throttled: int
+    throttled_in_warm_up: int
+    calls: int
+    request_part: float
+    view_part: float
+    request_span: float
+    view_span: float
+    least_left: float
+    neighbour_refused: int
+    mean_age: float
+    quiet_age: float
+    oldest: float
+    walk_time: float
+    seen_after: float
+    missed: float
+    failures: int
+    took: float
+
+    @property
+    def target_age(self) -> float:
+        """What the mean age is to reach."""
+        return 1.2 * self.fleet.best_interval(neighbour=self.neighbour) / 2 + self.walk_time
+
+
+class StillToken:
+    """One token, for ever."""
+
+    def __init__(self, azure: SimulatedAzure, _: Clock) -> None:
+        azure.tokens = {TOKEN}
+
+    async def get(self, *, claims: str | None = None, stale: str | None = None) -> str:
+        """The token."""
+        del claims, stale
+        return TOKEN
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+class Neighbour:
+    """Another client of the subscription that spends a part of the refill, evenly.
+
+    Args:
+        world: where.
+        part: of the refill.
+    """
+
+    def __init__(self, world: World, part: float) -> None:
+        self.refused = 0
+        self._world = world
+        self._part = part
+        self._owed = dict.fromkeys(REGION_POLICIES, 0.0)
+
+    def spend(self) -> None:
+        """Spend what a second is worth."""
+        for policy in REGION_POLICIES:
+            self._owed[policy] += self._part * buckets.DEFAULTS[policy].refill / buckets.WINDOW
+            cost = int(self._owed[policy])
+            self._owed[policy] -= cost
+            if cost and self._world.azure.limits.spend([region_charge(self._world, policy, cost)]):
+                self.refused += 1
+
+
+def run(
+    plan: FleetPlan,
+    way: Way,
+    *,
+    neighbour: float,
+    rate: float = 0.0,
+    seed: int = 1,
+    hour: float = HOUR,
+) -> Result:
+    """Run a trial.
+
+    Args:
+        plan: the fleet.
+        way: who polls.
+        neighbour: the part of the quota that another client takes.
+        rate: requests per second, for the round robin.
+        seed: of the fleet's life and the latencies.
+        hour: simulated seconds to measure.
+    """
+    level = structlog.make_filtering_bound_logger(logging.CRITICAL)
+    settings = structlog.get_config()
+    structlog.configure(wrapper_class=level)
+    try:
+        return timelapse.run(_trial(plan, way, neighbour, rate, seed, hour))
+    finally:
+        structlog.configure(**settings)
+        gc.unfreeze()
+        gc.collect()
+
+
+async def _trial(  # noqa: PLR0917 - called in one place
+    plan: FleetPlan, way: Way, part: float, rate: float, seed: int, hour: float
+) -> Result:
+    started = time.monotonic()
+    world = make_world(
+        plan.fleet(seed),
+        tokens=StillToken,
+        poller=WatchedPoller,
+        seed=seed,
+    )
+    records = new_records(world, INTERVAL)
+    meter = Meter(world, warm_up=WARM_UP)
+    world.session.seen = meter.see
+    if isinstance(world.poller, WatchedPoller):
+        world.poller.ended = _telling(meter.retrieved)
+    neighbour = Neighbour(world, part)
+    gc.collect()
+    gc.freeze()  # fifty thousand instances need not be looked through again and again
+    polling = asyncio.create_task(_polling(way, world, records, rate).run())
+    refused = 0
+    while world.clock.monotonic() < WARM_UP + hour:
+        neighbour.spend()
+        meter.look()
+        if world.clock.monotonic() < WARM_UP:
+            refused = neighbour.refused
+        await asyncio.sleep(1.0)
+        if polling.done():
+            break
+    end = world.azure.fleet.elapsed
+    polling.cancel()
+    await asyncio.wait({polling})
+    if not polling.cancelled():
+        raise RuntimeError(f"polling ended by itself: {polling.exception()!r}")
+    delays = meter.delays(end)
+    high, views = (
+        buckets.DEFAULTS[policy] for policy in (buckets.SUBSCRIPTION_HIGH_COST, buckets.VM_VIEWS)
+    )
+    return Result(
+        way=way,
+        fleet=plan,
+        neighbour=part,
+        throttled=meter.throttled,
+        throttled_in_warm_up=meter.throttled_in_warm_up,
+        calls=meter.requests.since(WARM_UP),
+        request_part=meter.requests.highest_minute(WARM_UP) / (SHARE * high.refill),
+        view_part=meter.views.highest_minute(WARM_UP) / (SHARE * views.refill),
+        request_span=meter.requests.highest_span(WARM_UP) / (SHARE * high.refill),
+        view_span=meter.views.highest_span(WARM_UP) / (SHARE * views.refill),
+        least_left=min(
+            left / buckets.DEFAULTS[policy].capacity for policy, left in meter.least_left.items()
+        ),
+        neighbour_refused=neighbour.refused - refused,
+        mean_age=meter.all_ages.mean,
+        quiet_age=meter.quiet_ages.mean,
+        oldest=meter.oldest,
+        walk_time=meter.walk_time(),
+        seen_after=statistics.median(delays) if delays else float("nan"),
+        missed=sum(delay == float("inf") for delay in delays) / max(1, len(delays)),
+        failures=len(delays),
+        took=time.monotonic() - started,
+    )
+
+
+def _polling(way: Way, world: World, records: tuple[Record, ...], rate: float) -> Polling:
+    if way == "fixed":
+        return FixedInterval(world, records)
+    if way == "round robin":
+        return RoundRobin(world, records, rate=rate)
+    return make_scheduler(world, records)
+
+
+def _telling(
+    retrieved: Callable[[Record], None],
+) -> Callable[[Record, AzureError | None, bool], None]:
+    def ended(record: Record, error: AzureError | None, is_new: bool) -> None:  # noqa: FBT001 - a callback's
+        del error
+        if is_new:
+            retrieved(record)
+
+    return ended

@@ -1,0 +1,67 @@
+"""The soak in small: some hours of it, and proof that it finds what it looks for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from exporter.metrics.mapper import Mapping
+from exporter.polling.poller import Poller
+from exporter.polling.record import Record
+from soak import timelapse
+from soak.growth import Growth
+from soak.soak import HOUR, Outcome, Plan, soak
+
+PLAN = Plan(days=0.1, interval=240.0, seed=3, warm_up=2 * HOUR, sample_every=1800.0)
+
+
+def run(plan: Plan = PLAN) -> Outcome:
+    return timelapse.run(soak(plan))
+
+
+def test_some_hours_of_troubles_lose_nothing_and_show_nothing_false() -> None:
+    outcome = run()
+    assert outcome.breaches == []
+    figures = dict(outcome.figures)
+    assert int(figures["polls"].replace(",", "")) > 300
+    assert figures["failed polls"]
+    assert int(figures["instances compared"].replace(",", "")) > 10_000
+
+
+def test_the_same_seed_is_the_same_soak() -> None:
+    short = replace(PLAN, days=0.04)
+    told = [dict(run(short).figures) for _ in range(2)]
+    names = ("polls", "failed polls", "troubles", "instances compared")
+    first, second = ([found[name] for name in names] for found in told)
+    assert first == second
+
+
+def test_a_failed_poll_that_empties_a_set_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    keep = Poller._failed
+
+    def empty(self: Poller, record: Record, reason: str, message: str, begun: float) -> None:
+        record.snapshot = None
+        keep(self, record, reason, message, begun)
+
+    monkeypatch.setattr(Poller, "_failed", empty)
+    assert any(breach.startswith("dropped: ") for breach in run().breaches)
+
+
+def test_an_instance_that_is_left_out_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    add = Mapping.add
+
+    def lose(self: Mapping, instances: object, problems: object = ()) -> None:
+        add(self, list(instances)[1:], problems)  # type: ignore[call-overload, arg-type]  # any list
+
+    monkeypatch.setattr(Mapping, "add", lose)
+    outcome = run(replace(PLAN, days=0.01))
+    assert any(breach.startswith("served: ") for breach in outcome.breaches)
+
+
+def test_growth_is_told_from_noise() -> None:
+    growth = Growth({"memory": 5.0, "noise": 5.0})
+    for hour in range(48):
+        growth.add(hour * HOUR, {"memory": 100.0 + hour, "noise": 100.0 + hour % 2})
+    assert growth.grown("memory") == pytest.approx(47.0)
+    assert [breach.split(" ")[0] for breach in growth.breaches()] == ["memory"]
