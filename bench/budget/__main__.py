@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 
 from bench import report
-from bench.budget import trial
-from bench.budget.fleets import FleetPlan, even, skewed
+from bench.budget.fleets import even, skewed
 from bench.budget.targets import targets
-from bench.budget.trial import Result
+from bench.budget.trial import Result, compare
 
 SIZES = (10, 100, 1_000, 2_500)
 NEIGHBOURS = (0.0, 0.5)
@@ -27,7 +26,14 @@ def main() -> int:
     # Each fleet with each neighbour is a process of its own: nothing of one weighs on another.
     with ProcessPoolExecutor(flags.jobs, max_tasks_per_child=1, mp_context=SPAWN) as pool:
         runs = [
-            pool.submit(_trials, plan, neighbour, flags)
+            pool.submit(
+                compare,
+                plan,
+                neighbour=neighbour,
+                seed=flags.seed,
+                hour=flags.minutes * 60,
+                baselines=flags.baselines,
+            )
             for plan in plans
             for neighbour in flags.neighbours
         ]
@@ -36,24 +42,6 @@ def main() -> int:
     found = targets(results)
     _say(report.aligned(report.targets_table(found)))
     return 1 if any(target.reached is False for target in found) else 0
-
-
-def _trials(plan: FleetPlan, neighbour: float, flags: argparse.Namespace) -> list[Result]:
-    hour = flags.minutes * 60
-    ours = trial.run(plan, "exporter", neighbour=neighbour, seed=flags.seed, hour=hour)
-    _tell(ours)
-    results = [ours]
-    if flags.baselines:
-        fixed = trial.run(plan, "fixed", neighbour=neighbour, seed=flags.seed, hour=hour)
-        _tell(fixed)
-        # The same calls as ours, one after the other.
-        rate = max(ours.calls, 1) / hour
-        robin = trial.run(
-            plan, "round robin", neighbour=neighbour, rate=rate, seed=flags.seed, hour=hour
-        )
-        _tell(robin)
-        results += [fixed, robin]
-    return results
 
 
 def _table(results: Sequence[Result]) -> report.Table:
@@ -89,13 +77,6 @@ def _table(results: Sequence[Result]) -> report.Table:
             for result in results
         ],
     )  # fmt: skip
-
-
-def _tell(result: Result) -> None:
-    _say(
-        f"{result.fleet.name}, neighbour {result.neighbour:.0%}, {result.way}: "
-        f"{result.throttled} × 429, mean age {result.mean_age:.1f} s, took {result.took:.0f} s"
-    )
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -156,6 +157,38 @@ def run(
         structlog.configure(**settings)
         gc.unfreeze()
         gc.collect()
+
+
+def compare(
+    plan: FleetPlan, *, neighbour: float, seed: int, hour: float, baselines: bool
+) -> list[Result]:
+    """The exporter's trial of a fleet, and those of the simple ways; each is told when it ends.
+
+    Args:
+        plan: the fleet.
+        neighbour: the part of the quota that another client takes.
+        seed: of the fleet's life and the latencies.
+        hour: simulated seconds to measure.
+        baselines: whether the simple ways are tried too.
+    """
+    ours = _told(run(plan, "exporter", neighbour=neighbour, seed=seed, hour=hour))
+    if not baselines:
+        return [ours]
+    # The round robin spends the same calls as ours.
+    rate = max(ours.calls, 1) / hour
+    return [
+        ours,
+        _told(run(plan, "fixed", neighbour=neighbour, seed=seed, hour=hour)),
+        _told(run(plan, "round robin", neighbour=neighbour, rate=rate, seed=seed, hour=hour)),
+    ]
+
+
+def _told(result: Result) -> Result:
+    sys.stderr.write(
+        f"{result.fleet.name}, neighbour {result.neighbour:.0%}, {result.way}: "
+        f"{result.throttled} x 429, mean age {result.mean_age:.1f} s, took {result.took:.0f} s\n"
+    )
+    return result
 
 
 async def _trial(  # noqa: PLR0917 - called in one place

@@ -26,7 +26,7 @@ def test_some_hours_of_troubles_lose_nothing_and_show_nothing_false() -> None:
     figures = dict(outcome.figures)
     assert int(figures["polls"].replace(",", "")) > 300
     assert figures["failed polls"]
-    assert int(figures["instances compared"].replace(",", "")) > 10_000
+    assert int(figures["instances compared"].replace(",", "")) > 5_000
 
 
 def test_the_same_seed_is_the_same_soak() -> None:
