@@ -206,7 +206,7 @@ async def soak(plan: Plan) -> Outcome:
 
 ALLOWED_GROWTH: Mapping[str, float] = {
     "resident memory, MiB": 4.0,
-    "allocated blocks": 10_000.0,
+    "allocated blocks": 20_000.0,
     "tracked objects": 1_000.0,
     "tasks": 3.0,
     "exchanges open": 3.0,

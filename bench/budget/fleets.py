@@ -18,6 +18,7 @@ SHARE = 0.5
 LOCATION = "westeurope"
 PAGE_SIZE = 120
 MOVING_SHARE = 0.05
+STEP = 0.999
 SET_PAUSE = 6.0
 """Seconds per page of one set, from the bucket that each set has of its own."""
 
@@ -56,7 +57,7 @@ class FleetPlan:
         """How many requests a sweep over all sets takes."""
         return sum(_pages(size) for size in self.all_sizes)
 
-    def fleet(self, seed: int) -> Fleet:
+    def fleet(self, seed: int) -> SteppedFleet:
         """The fleet, with a life from that seed."""
         described = [
             ScaleSetDescription(name=f"{kind}-{number:04d}", size=size, pace=pace, trouble=trouble)
@@ -66,7 +67,7 @@ class FleetPlan:
             )
             for number, size in enumerate(sizes)
         ]
-        return Fleet(FleetDescription(seed=seed, page_size=PAGE_SIZE, scale_sets=described))
+        return SteppedFleet(FleetDescription(seed=seed, page_size=PAGE_SIZE, scale_sets=described))
 
     def best_interval(self, *, neighbour: float) -> float:
         """B: the interval that the quota allows for every set, or the wished one.
@@ -79,6 +80,15 @@ class FleetPlan:
         views = share * buckets.DEFAULTS[buckets.VM_VIEWS].refill / 60
         largest = max(_pages(size) for size in self.all_sizes)
         return max(INTERVAL, self.requests / requests, self.instances / views, SET_PAUSE * largest)
+
+
+class SteppedFleet(Fleet):
+    """A fleet that lives in steps of a second: thousands of sets at every request take too long."""
+
+    def advance(self, now: float) -> None:
+        """Let the fleet live up to `now`, a Unix time, or up to less than a second before."""
+        if self.started is None or now - self.unix_time(self.elapsed) >= STEP:
+            super().advance(now)
 
 
 def even(sets: int) -> FleetPlan:
