@@ -102,7 +102,7 @@ $(BIN)/.installed-bench: requirements-bench.lock $(BIN)/.installed
 # leave the peers out, and say so.
 .PHONY: prometheus-tools image-tools bench-tools
 prometheus-tools:
-	@scripts/install-debian-packages.sh prometheus prometheus-alertmanager
+	@scripts/install-debian-packages.sh prometheus prometheus-alertmanager curl
 image-tools:
 	@scripts/install-debian-packages.sh buildah podman runc conmon debootstrap
 bench-tools:

@@ -19,8 +19,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from exporter import daemon
-from exporter.clock import SystemClock
+from exporter import assembly
 from exporter.configuration import load
 from exporter.metrics.catalogue import RESERVED_LABELS
 
@@ -87,9 +86,9 @@ async def watch(text: str, polls: int) -> Pauses:
         RuntimeError: where a poll failed.
     """
     configuration = load(text, environment=os.environ, reserved_labels=RESERVED_LABELS)
-    options = daemon.Options(listen=(), telemetry_path="/", version="bench", python_version="3")
+    process = assembly.Process(version="bench", python_version="3")
     collections = Collections()
-    async with daemon.build(configuration, text, options, clock=SystemClock()) as exporter:
+    async with assembly.build(configuration, process) as exporter:
         gc.freeze()  # as the daemon does once it runs
         pauses: list[float] = []
         durations: list[float] = []

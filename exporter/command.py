@@ -13,7 +13,7 @@ from pathlib import Path
 
 import exporter
 from exporter import daemon, demo, logs
-from exporter.configuration import ConfigurationError, load
+from exporter.configuration import Configuration, ConfigurationError, load
 from exporter.metrics.catalogue import RESERVED_LABELS
 from exporter.web.addresses import ListenAddress
 
@@ -56,14 +56,19 @@ def _run(flags: argparse.Namespace) -> int:
     )
     if flags.demo and not flags.config_check:
         return asyncio.run(demo.run(options, once=flags.once))
-    text = _read(flags.config_file)
-    configuration = load(text, environment=os.environ, reserved_labels=RESERVED_LABELS)
+
+    def read() -> tuple[Configuration, str]:
+        text = _read(flags.config_file)
+        return load(text, environment=os.environ, reserved_labels=RESERVED_LABELS), text
+
+    configuration, text = read()
     if flags.config_check:
         count = len(configuration.targets())
         print(f"{flags.config_file}: good, {count} scale sets")  # noqa: T201 - the answer
         return GOOD
-    runner = daemon.run_once if flags.once else daemon.run
-    return asyncio.run(runner(configuration, text, options))
+    if flags.once:
+        return asyncio.run(daemon.run_once(configuration, text, options))
+    return asyncio.run(daemon.run(configuration, text, options, read=read))
 
 
 def _read(path: str) -> str:

@@ -1,39 +1,26 @@
-"""The only place that builds things: it wires the rooms, keeps them running and stops them."""
+"""The exporter's life: start, serve and poll, reload, stop."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
-import hashlib
 import os
 import signal
 import sys
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 import structlog
 from aiohttp import web
 
-from exporter.azure import credentials, endpoints
-from exporter.azure.client import AzureClient, new_session
+from exporter.assembly import Exporter, Process, build, tell_of_configuration
 from exporter.azure.tokens import TokenSource
-from exporter.clock import Clock, SystemClock
-from exporter.configuration import Configuration
-from exporter.loop_watch import LoopWatch
-from exporter.metrics.catalogue import CATALOGUE
-from exporter.metrics.family import FamilyFilter
-from exporter.metrics.mapper import Mapper
-from exporter.polling.lanes import Lanes
-from exporter.polling.poller import Poller, Retention
-from exporter.polling.scheduler import Scheduler
-from exporter.telemetry import Telemetry
-from exporter.turns import Turns
+from exporter.configuration import Configuration, ConfigurationError
+from exporter.polling.state.warm_start import kept
 from exporter.web.addresses import ListenAddress, url_of
 from exporter.web.application import CHUNK, Site, make_application
-from exporter.web.exposition import Exposition, exposed_name
 from exporter.web.formats import TEXT
 
 SHUTDOWN_TIMEOUT = 2.0
@@ -43,6 +30,9 @@ STOP_TIMEOUT = 4.0
 """Seconds for the whole stop, from the signal on; beyond it the process just ends."""
 
 _log = structlog.get_logger(__name__)
+
+Read = Callable[[], tuple[Configuration, str]]
+"""Reads the configuration file: the configuration and the text. Raises ConfigurationError."""
 
 
 class StartError(Exception):
@@ -58,135 +48,76 @@ class Options:
     version: str
     python_version: str
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exporter:
-    """All parts, wired: polling and what shows it."""
-
-    scheduler: Scheduler
-    exposition: Exposition
-    site: Site
-    watch: LoopWatch
+    def process(self, tokens: TokenSource | None = None) -> Process:
+        """What the process has once."""
+        return Process(version=self.version, python_version=self.python_version, tokens=tokens)
 
 
-@asynccontextmanager
-async def build(
+class Signals:
+    """What the process was told from outside.
+
+    Attributes:
+        stop: set by SIGTERM and SIGINT.
+        reload: set by SIGHUP.
+    """
+
+    def __init__(self) -> None:
+        self.stop = asyncio.Event()
+        self.reload = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop.set)
+        loop.add_signal_handler(signal.SIGHUP, self.reload.set)
+
+
+async def run(
     configuration: Configuration,
     text: str,
     options: Options,
     *,
-    clock: Clock,
+    read: Read | None = None,
     tokens: TokenSource | None = None,
-) -> AsyncIterator[Exporter]:
-    """Wire the rooms from a configuration, and close what they hold open at the end.
-
-    Args:
-        configuration: what to poll, and how.
-        text: the configuration file's content, for `config_hash`.
-        options: the command line's part.
-        clock: the time.
-        tokens: the source of tokens in place of the configured credential; it is closed too.
-    """
-    telemetry = Telemetry(version=options.version, python_version=options.python_version)
-    _tell_of_configuration(configuration, text, telemetry, clock)
-    azure, polling = configuration.azure, configuration.polling
-    allowed = FamilyFilter(
-        deny=tuple(configuration.metrics.deny), opt_in=tuple(configuration.metrics.opt_in)
-    )
-    mapper = Mapper(
-        families=allowed,
-        full=azure.detail == "full",
-        state_sets=configuration.metrics.state_sets,
-        tags=tuple(configuration.metrics.tags),
-        messages=configuration.web.messages,
-    )
-    turns = Turns()
-    async with AsyncExitStack() as stack:
-        session = await stack.enter_async_context(new_session())
-        where = endpoints.resolve(azure)
-        tokens = tokens or credentials.build(azure.credential, where, clock=clock)
-        stack.push_async_callback(tokens.close)
-        client = AzureClient(
-            session=session,
-            endpoints=where,
-            tokens=tokens,
-            telemetry=telemetry,
-            clock=clock,
-            api_version=azure.api_version,
-            detail=azure.detail,
-            timeout=polling.timeout,
-            deadline=polling.deadline,
-            turns=turns,
-        )
-        poller = Poller(
-            source=client,
-            mapper=mapper,
-            telemetry=telemetry,
-            clock=clock,
-            retention=Retention(keep_for=polling.keep_for, deadline=polling.deadline),
-            max_series=configuration.metrics.max_series,
-            turns=turns,
-        )
-        records = tuple(poller.new_record(target) for target in configuration.targets())
-        scheduler = Scheduler(
-            records=records,
-            poller=poller,
-            waits=client,
-            lanes=Lanes(polling.concurrency, clock=clock),
-            clock=clock,
-        )
-        telemetry.gauge("targets").set(len(records))
-        telemetry.gauge("poll_lag_seconds").set_function(scheduler.lag)
-        watch = LoopWatch(clock)
-        telemetry.gauge("event_loop_lag_seconds").set_function(watch.largest)
-        exposition = Exposition(
-            served=poller.served,
-            allowed=allowed,
-            telemetry=telemetry,
-            clock=clock,
-        )
-        ready_at = clock.monotonic() + polling.deadline
-        site = Site(
-            exposition=exposition,
-            records=records,
-            clock=clock,
-            ready=lambda: clock.monotonic() >= ready_at or all(r.poll.tried for r in records),
-            version=options.version,
-            telemetry_path=options.telemetry_path,
-            messages=configuration.web.messages,
-            turns=turns,
-        )
-        yield Exporter(scheduler=scheduler, exposition=exposition, site=site, watch=watch)
-
-
-async def run(
-    configuration: Configuration, text: str, options: Options, *, tokens: TokenSource | None = None
 ) -> int:
     """Poll and serve until SIGTERM or SIGINT; the result is the exit code.
 
-    The arguments are those of `build`.
+    SIGHUP reads the configuration again: it is taken whole, or not at all. Sets that stay as they
+    are keep their data and their beat, others begin anew, and those that are gone vanish.
+
+    Args:
+        configuration: what to poll, and how.
+        text: the configuration file's content.
+        options: the command line's part.
+        read: how to read the configuration again; None if there is no file.
+        tokens: the source of tokens in place of the configured credential.
 
     Raises:
         StartError: an address cannot be listened on.
     """
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    # A reload that is sent in good faith must not end the exporter.
-    loop.add_signal_handler(signal.SIGHUP, _log.warning, "reload is not supported yet; restart")
-    async with (
-        build(configuration, text, options, clock=SystemClock(), tokens=tokens) as exporter,
-        serving(exporter.site, options.listen) as addresses,
-    ):
-        # What is there now stays to the end. Walking over it again and again cost a full garbage
-        # collection 35 ms of the loop's time.
-        gc.freeze()
-        targets = len(exporter.scheduler.records)
-        _log.info("started", version=options.version, scale_sets=targets)
-        for address in addresses:
-            _log.info("listening", address=address, metrics=address + options.telemetry_path)
-        return await _poll_until(exporter, stop)
+    signals = Signals()
+    process = options.process(tokens)
+    site: Site | None = None
+    exporter: Exporter | None = None
+    async with AsyncExitStack() as stack:
+        while True:
+            async with (
+                build(configuration, process, carried=exporter) as exporter,
+                kept(exporter.keeper, exporter.poller, exporter.records, signals.stop),
+            ):
+                tell_of_configuration(configuration, text, process)
+                if site is None:
+                    site = _site(exporter, process, options)
+                    addresses = await stack.enter_async_context(serving(site, options.listen))
+                    # What is there now stays to the end. Walking over it again and again cost a
+                    # full garbage collection 35 ms of the loop's time.
+                    gc.freeze()
+                    _tell_of_start(exporter, options, addresses)
+                else:
+                    _show(site, exporter)
+                    _log.info("configuration reloaded", scale_sets=len(exporter.records))
+                ended = await _poll_until(exporter, process, signals, read)
+            if isinstance(ended, int):
+                return ended
+            configuration, text = ended
 
 
 async def run_once(
@@ -194,19 +125,21 @@ async def run_once(
 ) -> int:
     """Poll every scale set once and print the page; 1 if any set failed, said on stderr.
 
-    The arguments are those of `build`.
+    The arguments are those of `run`.
     """
-    async with build(configuration, text, options, clock=SystemClock(), tokens=tokens) as exporter:
+    process = options.process(tokens)
+    async with build(configuration, process) as exporter:
+        tell_of_configuration(configuration, text, process)
         await exporter.scheduler.poll_once()
         # The format is UTF-8, whatever the terminal's encoding.
         page = await exporter.exposition.page(TEXT)
         for chunk in page.plain_chunks(CHUNK):
             sys.stdout.buffer.write(chunk)
         sys.stdout.flush()
-        for record in exporter.scheduler.records:
+        for record in exporter.records:
             if record.poll.up and record.facts_message:
                 _say(f"{record.target.scale_set}: facts: {record.facts_message}")
-        failed = [record for record in exporter.scheduler.records if not record.poll.up]
+        failed = [record for record in exporter.records if not record.poll.up]
         for record in failed:
             poll = record.poll
             said = poll.message or "not polled: Azure asked to wait"
@@ -240,42 +173,86 @@ async def serving(site: Site, listen: tuple[ListenAddress, ...]) -> AsyncIterato
         await runner.cleanup()
 
 
-async def _poll_until(exporter: Exporter, stop: asyncio.Event) -> int:
-    """Keep the beats going until the stop; 1 if they end before, which they never should."""
+async def _poll_until(
+    exporter: Exporter, process: Process, signals: Signals, read: Read | None
+) -> int | tuple[Configuration, str]:
+    """Keep the beats going until the stop, or until there is another good configuration.
+
+    Returns:
+        The exit code: 1 if the beats end by themselves, which they never should. Else the
+        configuration and its text.
+    """
     polling = asyncio.create_task(exporter.scheduler.run(), name="scheduler")
-    watching = asyncio.create_task(exporter.watch.run(), name="loop watch")
-    stopping = asyncio.create_task(stop.wait(), name="stop")
+    watching = asyncio.create_task(process.watch.run(), name="loop watch")
+    stopping = asyncio.create_task(signals.stop.wait(), name="stop")
+    reloading = asyncio.create_task(_reloaded(process, signals, read), name="reload")
+    tasks = (polling, watching, stopping, reloading)
     try:
-        await asyncio.wait({polling, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if not stop.is_set():
+        await asyncio.wait({polling, stopping, reloading}, return_when=asyncio.FIRST_COMPLETED)
+        if signals.stop.is_set():
+            _log.info("stopping")
+            _end_in_time(0)
+            return 0
+        if polling.done():
             _log.error("polling ended by itself", error=repr(polling.exception()))
             return 1
-        _log.info("stopping")
-        _end_in_time(0)
-        return 0
+        return reloading.result()
     finally:
-        for task in (polling, watching, stopping):
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(polling, watching, stopping, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _tell_of_configuration(
-    configuration: Configuration, text: str, telemetry: Telemetry, clock: Clock
-) -> None:
-    digest = hashlib.sha256(text.encode()).digest()
-    telemetry.gauge("config_hash").set(int.from_bytes(digest[:6], "big"))
-    telemetry.gauge("config_last_reload_successful").set(1)
-    telemetry.gauge("config_last_reload_success_timestamp_seconds").set(clock.now())
-    for setting in configuration.inert_settings():
-        _log.warning("setting has no effect yet", setting=setting)
-    known = {family.name for family in CATALOGUE}
-    known.update(exposed_name(metric) for metric in telemetry.registry.collect())
-    for setting in ("deny", "opt_in"):
-        for pattern in getattr(configuration.metrics, setting):
-            if not any(fnmatchcase(name, pattern) for name in known):
-                _log.warning(
-                    "pattern matches no family", setting=f"metrics.{setting}", pattern=pattern
-                )
+async def _reloaded(
+    process: Process, signals: Signals, read: Read | None
+) -> tuple[Configuration, str]:
+    """Wait for a reload that succeeds. One that fails changes nothing, and is said."""
+    while True:
+        await signals.reload.wait()
+        signals.reload.clear()
+        if read is None:
+            _log.warning("nothing to reload: the configuration is in no file")
+            continue
+        try:
+            # Thousands of sets take a second to read and to check.
+            return await asyncio.to_thread(read)
+        except ConfigurationError as error:
+            process.telemetry.gauge("config_last_reload_successful").set(0)
+            for problem in error.problems:
+                _log.error("configuration not reloaded", problem=problem)
+
+
+def _site(exporter: Exporter, process: Process, options: Options) -> Site:
+    ready_at = process.clock.monotonic() + exporter.configuration.polling.deadline
+
+    def ready() -> bool:
+        tried = (record.poll.tried for record in site.records)
+        return process.clock.monotonic() >= ready_at or all(tried)
+
+    site = Site(
+        exposition=exporter.exposition,
+        records=exporter.records,
+        clock=process.clock,
+        ready=ready,
+        version=options.version,
+        telemetry_path=options.telemetry_path,
+        messages=exporter.configuration.web.messages,
+        turns=process.turns,
+    )
+    return site
+
+
+def _show(site: Site, exporter: Exporter) -> None:
+    """Let the site show another exporter, all of it at once."""
+    site.exposition = exporter.exposition
+    site.records = exporter.records
+    site.messages = exporter.configuration.web.messages
+
+
+def _tell_of_start(exporter: Exporter, options: Options, addresses: tuple[str, ...]) -> None:
+    _log.info("started", version=options.version, scale_sets=len(exporter.records))
+    for address in addresses:
+        _log.info("listening", address=address, metrics=address + options.telemetry_path)
 
 
 def _end_in_time(code: int) -> None:

@@ -126,6 +126,17 @@ OWN_METRICS: tuple[OwnMetric, ...] = (
         help="Status codes and levels that the exporter does not know; they count as unknown.",
     ),
     OwnMetric(
+        name="state_write_failures_total",
+        kind="counter",
+        help="State files that could not be written to polling.state_dir.",
+    ),
+    OwnMetric(
+        name="state_refused_total",
+        kind="counter",
+        help="State files that were not used at the start, wholly or in part, by reason.",
+        labels=("reason",),
+    ),
+    OwnMetric(
         name="event_loop_lag_seconds",
         kind="gauge",
         help="The largest delay of the event loop in the last one to two minutes.",

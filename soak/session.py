@@ -71,6 +71,12 @@ class InProcessSession:
         self._random = random.Random(seed)  # noqa: S311 - a simulation, no secret
         self._latency = latency
 
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
     def get(
         self, url: URL, *, headers: dict[str, str], timeout: aiohttp.ClientTimeout, **_: Any
     ) -> _Exchange:
@@ -81,11 +87,6 @@ class InProcessSession:
         request[hdrs.HOST] = url.host_port_subcomponent or ""
         latency = self._random.uniform(*self._latency)
         return _Exchange(self, url, request, total=timeout.total, latency=latency)
-
-
-def as_session(session: InProcessSession) -> aiohttp.ClientSession:
-    """The stand-in under the name that the Azure client asks for."""
-    return cast("aiohttp.ClientSession", session)
 
 
 class _Exchange:

@@ -17,7 +17,6 @@ import structlog
 from exporter.azure.errors import AzureError, NotFound
 from exporter.azure.tokens import CredentialTokens
 from exporter.clock import Clock
-from exporter.polling.poller import Poller
 from exporter.polling.record import Record
 from exporter.simulator.fleet import Fleet
 from exporter.simulator.server import SimulatedAzure
@@ -26,7 +25,7 @@ from soak.growth import Growth, memory
 from soak.tokens import TokenDesk
 from soak.troubles import Troubles
 from soak.truth import Facts, Key, Truth, WatchedFaults
-from soak.world import World, make_scheduler, make_world, new_records
+from soak.world import World, new_world
 
 HOUR, DAY = 3600.0, 86_400.0
 PAGE_SIZE = 120
@@ -77,24 +76,6 @@ class Outcome:
 
     breaches: list[str] = field(default_factory=list)
     figures: list[tuple[str, str]] = field(default_factory=list)
-
-
-class WatchedPoller(Poller):
-    """A poller that tells of every poll that has ended.
-
-    Attributes:
-        ended: called with the record, its error and whether the snapshot is a new one.
-    """
-
-    ended: Callable[[Record, AzureError | None, bool], None]
-
-    async def poll(self, record: Record) -> AzureError | None:
-        """Poll, and tell."""
-        before = record.snapshot
-        error = await super().poll(record)
-        is_new = record.snapshot is not None and record.snapshot is not before
-        self.ended(record, error, is_new)
-        return error
 
 
 class Checker:
@@ -170,19 +151,21 @@ async def soak(plan: Plan) -> Outcome:
         return CredentialTokens(desks[0].credential, scope="soak", clock=clock)
 
     fleet = Fleet.from_yaml(f"seed: {plan.seed}\n{FLEET}")
-    world = make_world(fleet, tokens=tokens, poller=WatchedPoller, seed=plan.seed)
-    world.azure.faults = WatchedFaults([])
-    world.azure.requests = deque(maxlen=100)  # thousands of old requests would look like growth
+    settings = {"polling": {"interval": f"{plan.interval:g}s"}}
     truth = Truth(fleet, page_size=PAGE_SIZE)
-    world.session.seen = truth.see
-    checker = Checker(world, truth)
-    if isinstance(world.poller, WatchedPoller):
-        world.poller.ended = checker.poll_ended
-    troubles = Troubles(world.azure, desks[0], world.clock, seed=plan.seed)
     growth = Growth(ALLOWED_GROWTH)
-    with _faults_of_the_program(checker):
-        await _run(plan, world, checker, troubles, growth)
-    checker.breaches.update({"growth": len(found)} if (found := growth.breaches()) else {})
+    async with new_world(fleet, tokens=tokens, settings=settings, seed=plan.seed) as world:
+        world.azure.faults = WatchedFaults([])
+        world.azure.requests = deque(maxlen=100)  # thousands of old ones would look like growth
+        world.session.seen = truth.see
+        checker = Checker(world, truth)
+        world.poller.ended = checker.poll_ended
+        troubles = Troubles(world.azure, desks[0], world.clock, seed=plan.seed)
+        with _faults_of_the_program(checker):
+            await _run(plan, world, checker, troubles, growth)
+    found = growth.breaches()
+    if found:
+        checker.breaches["growth"] = len(found)
     internal = world.telemetry.registry.get_sample_value(
         "azure_vmss_exporter_poll_failures_total", {"reason": "internal"}
     )
@@ -219,9 +202,8 @@ ALLOWED_GROWTH: Mapping[str, float] = {
 async def _run(
     plan: Plan, world: World, checker: Checker, troubles: Troubles, growth: Growth
 ) -> None:
-    records = new_records(world, plan.interval)
-    scheduler = make_scheduler(world, records)
-    polling = asyncio.create_task(scheduler.run(), name="scheduler")
+    records = world.exporter.records
+    polling = asyncio.create_task(world.exporter.scheduler.run(), name="scheduler")
     striking = asyncio.create_task(troubles.run(), name="troubles")
     end, day = plan.days * DAY, 0
     while world.clock.monotonic() < end and not (polling.done() or striking.done()):

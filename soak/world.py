@@ -1,35 +1,52 @@
-"""The exporter's own parts, wired to a simulated Azure in simulated time."""
+"""The exporter as it is assembled, on a simulated Azure, in simulated time.
+
+Of the exporter's own parts one is replaced, aiohttp's session, and one is watched, the poller.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
+from unittest import mock
 
+import yaml
 from aiohttp import web
 
-from exporter.azure.client import AzureClient
-from exporter.azure.endpoints import Endpoints
+from exporter import assembly, configuration
+from exporter.assembly import Exporter, Process
+from exporter.azure.errors import AzureError
 from exporter.azure.tokens import TokenSource
 from exporter.clock import Clock
-from exporter.metrics.family import FamilyFilter
-from exporter.metrics.mapper import Mapper
-from exporter.model.scale_set import Target
-from exporter.polling.lanes import Lanes
-from exporter.polling.poller import Poller, Retention
+from exporter.polling.poller import Poller
 from exporter.polling.record import Record
-from exporter.polling.scheduler import Scheduler
 from exporter.simulator.fleet import Fleet
 from exporter.simulator.server import SimulatedAzure
 from exporter.telemetry import Telemetry
-from soak.session import InProcessSession, as_session
+from soak.session import InProcessSession
 from soak.timelapse import TimelapseClock
 
 ENDPOINT = "https://azure.example"
-API_VERSION = "2024-07-01"
-KEEP_FOR = 600.0
-TIMEOUT, DEADLINE = 60.0, 180.0
-CONCURRENCY = 16
+
+
+class WatchedPoller(Poller):
+    """A poller that tells of every poll that has ended.
+
+    Attributes:
+        ended: called with the record, its error and whether the snapshot is a new one.
+    """
+
+    ended: Callable[[Record, AzureError | None, bool], None] = staticmethod(lambda *_: None)
+
+    async def poll(self, record: Record) -> AzureError | None:
+        """Poll, and tell."""
+        before = record.snapshot
+        error = await super().poll(record)
+        is_new = record.snapshot is not None and record.snapshot is not before
+        self.ended(record, error, is_new)
+        return error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,84 +58,72 @@ class World:
         azure: the simulated Azure.
         session: the way there.
         telemetry: the exporter's own metrics.
-        client: the exporter's Azure client.
-        poller: what polls and serves.
+        exporter: the exporter, assembled; nothing of it runs yet.
+        poller: the exporter's poller.
     """
 
     clock: Clock
     azure: SimulatedAzure
     session: InProcessSession
     telemetry: Telemetry
-    client: AzureClient
-    poller: Poller
+    exporter: Exporter
+    poller: WatchedPoller
 
 
-def make_world(
+@asynccontextmanager
+async def new_world(
     fleet: Fleet,
     *,
     tokens: Callable[[SimulatedAzure, Clock], TokenSource],
-    families: FamilyFilter | None = None,
-    poller: type[Poller] = Poller,
-    seed: int = 1,
-) -> World:
-    """Wire everything up to the poller, as the daemon does. Needs a running event loop.
+    settings: dict[str, Any],
+    seed: int,
+) -> AsyncIterator[World]:
+    """Put both sides together. Needs a running `TimelapseLoop`.
 
     Args:
-        fleet: what Azure holds.
+        fleet: what Azure holds, and the exporter polls.
         tokens: makes the exporter's source of tokens, and tells the simulated Azure which ones
             are good.
-        families: what the exporter serves; everything that is on by default where None.
-        poller: the class of the poller.
+        settings: sections of the configuration beside `azure` and `scale_sets`.
         seed: of the latencies.
     """
     clock = TimelapseClock(asyncio.get_running_loop())
     azure = SimulatedAzure(fleet, token="", clock=clock)
     session = InProcessSession(handler_of(azure.application), seed=seed)
-    telemetry = Telemetry(version="1", python_version="3", process=False)
-    client = AzureClient(
-        session=as_session(session),
-        endpoints=Endpoints(resource_manager=ENDPOINT, scope=f"{ENDPOINT}/.default"),
-        tokens=tokens(azure, clock),
-        telemetry=telemetry,
-        clock=clock,
-        api_version=API_VERSION,
-        detail="instance_view",
-        timeout=TIMEOUT,
-        deadline=DEADLINE,
-    )
-    return World(
-        clock=clock,
-        azure=azure,
-        session=session,
-        telemetry=telemetry,
-        client=client,
-        poller=poller(
-            source=client,
-            mapper=Mapper(families=families),
-            telemetry=telemetry,
+    process = Process(version="1", python_version="3", clock=clock, tokens=tokens(azure, clock))
+    pollers: list[WatchedPoller] = []
+
+    def watched(**parts: Any) -> WatchedPoller:
+        pollers.append(WatchedPoller(**parts))
+        return pollers[0]
+
+    async with AsyncExitStack() as stack:
+        stack.enter_context(mock.patch.object(assembly, "new_session", return_value=session))
+        stack.enter_context(mock.patch.object(assembly, "Poller", watched))
+        text = yaml.safe_dump(_settings(fleet) | settings)
+        exporter = await stack.enter_async_context(
+            assembly.build(configuration.load(text, environment={}), process)
+        )
+        yield World(
             clock=clock,
-            retention=Retention(keep_for=KEEP_FOR, deadline=DEADLINE),
-        ),
-    )
+            azure=azure,
+            session=session,
+            telemetry=process.telemetry,
+            exporter=exporter,
+            poller=pollers[0],
+        )
 
 
-def new_records(world: World, interval: float) -> tuple[Record, ...]:
-    """A record for every scale set of the simulated Azure."""
-    return tuple(
-        world.poller.new_record(Target(scale_set.identity, interval))
-        for scale_set in world.azure.fleet.scale_sets
-    )
-
-
-def make_scheduler(world: World, records: tuple[Record, ...]) -> Scheduler:
-    """The exporter's scheduler, as the daemon makes it."""
-    return Scheduler(
-        records=records,
-        poller=world.poller,
-        waits=world.client,
-        lanes=Lanes(CONCURRENCY, clock=world.clock),
-        clock=world.clock,
-    )
+def _settings(fleet: Fleet) -> dict[str, Any]:
+    return {
+        "azure": {
+            "cloud": "custom",
+            "endpoint": ENDPOINT,
+            "audience": ENDPOINT,
+            "credential": {"type": "static", "token_file": "unused"},
+        },
+        "scale_sets": [{"id": scale_set.identity.resource_id} for scale_set in fleet.scale_sets],
+    }
 
 
 def handler_of(

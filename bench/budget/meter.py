@@ -180,8 +180,9 @@ class Meter:
         total, count = self._durations()
         return (total - self._walks[0]) / max(1.0, count - self._walks[1])
 
-    def delays(self, end: float) -> list[float]:
+    def delays(self) -> list[float]:
         """Seconds until each failure in the moving sets was seen; infinite where it never was."""
+        end = self._world.azure.fleet.elapsed
         return [
             self._seen.get(fall, math.inf) - fall[2]
             for fall in sorted(self._fallen | self._seen.keys())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from typing import Protocol
 
 from bench.budget.fleets import INTERVAL, PAGE_SIZE
@@ -23,14 +22,13 @@ class Polling(Protocol):
 class FixedInterval:
     """Every set at its own beat of 60 seconds, whatever Azure says: the simplest exporter."""
 
-    def __init__(self, world: World, records: Sequence[Record]) -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
-        self._records = records
 
     async def run(self) -> None:
         """Poll until cancelled."""
         async with asyncio.TaskGroup() as group:
-            for record in self._records:
+            for record in self._world.exporter.records:
                 group.create_task(self._beat(record))
 
     async def _beat(self, record: Record) -> None:
@@ -46,13 +44,14 @@ class RoundRobin:
 
     Args:
         world: both sides.
-        records: the sets.
         rate: requests per second.
     """
 
-    def __init__(self, world: World, records: Sequence[Record], *, rate: float) -> None:
+    def __init__(self, world: World, *, rate: float) -> None:
         self._world = world
-        self._records = sorted(records, key=lambda record: phase_of(record.target.scale_set))
+        self._records = sorted(
+            world.exporter.records, key=lambda record: phase_of(record.target.scale_set)
+        )
         self._rate = rate
 
     async def run(self) -> None:

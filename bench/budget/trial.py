@@ -19,13 +19,11 @@ from bench.budget.meter import Meter, region_charge
 from bench.budget.pollers import FixedInterval, Polling, RoundRobin
 from exporter.azure.errors import AzureError
 from exporter.clock import Clock
-from exporter.metrics.family import FamilyFilter
 from exporter.polling.record import Record
 from exporter.simulator import buckets
 from exporter.simulator.server import SimulatedAzure
 from soak import timelapse
-from soak.soak import WatchedPoller
-from soak.world import World, make_scheduler, make_world, new_records
+from soak.world import World, new_world
 
 WARM_UP = 600.0
 UNSERVED = ("azure_vmss_*disk*", "azure_vmss_*agent*", "azure_vmss_*extension*", "*_status_*")
@@ -120,13 +118,13 @@ class Neighbour:
     def __init__(self, world: World, part: float) -> None:
         self.refused = 0
         self._world = world
-        self._part = part
+        self.part = part
         self._owed = dict.fromkeys(REGION_POLICIES, 0.0)
 
     def spend(self) -> None:
         """Spend what a second is worth."""
         for policy in REGION_POLICIES:
-            self._owed[policy] += self._part * buckets.DEFAULTS[policy].refill / buckets.WINDOW
+            self._owed[policy] += self.part * buckets.DEFAULTS[policy].refill / buckets.WINDOW
             cost = int(self._owed[policy])
             self._owed[policy] -= cost
             if cost and self._world.azure.limits.spend([region_charge(self._world, policy, cost)]):
@@ -199,44 +197,50 @@ async def _trial(  # noqa: PLR0917 - called in one place
     plan: FleetPlan, way: Way, part: float, rate: float, seed: int, hour: float
 ) -> Result:
     started = time.monotonic()
-    world = make_world(
-        plan.fleet(seed),
-        tokens=StillToken,
-        families=FamilyFilter(deny=UNSERVED),
-        poller=WatchedPoller,
-        seed=seed,
-    )
-    records = new_records(world, INTERVAL)
-    meter = Meter(world, warm_up=WARM_UP)
-    world.session.seen = meter.see
-    if isinstance(world.poller, WatchedPoller):
+    settings = {
+        "polling": {"interval": f"{INTERVAL:g}s", "budget_share": SHARE},
+        "metrics": {"deny": list(UNSERVED)},
+    }
+    fleet = plan.fleet(seed)
+    async with new_world(fleet, tokens=StillToken, settings=settings, seed=seed) as world:
+        meter = Meter(world, warm_up=WARM_UP)
+        world.session.seen = meter.see
         world.poller.ended = _telling(meter.retrieved)
-    neighbour = Neighbour(world, part)
-    gc.collect()
-    gc.freeze()  # fifty thousand instances need not be looked through again and again
-    polling = asyncio.create_task(_polling(way, world, records, rate).run())
-    refused = 0
-    while world.clock.monotonic() < WARM_UP + hour:
+        neighbour = Neighbour(world, part)
+        gc.collect()
+        gc.freeze()  # fifty thousand instances need not be looked through again and again
+        await _poll(_polling(way, world, rate), world, meter, neighbour, end=WARM_UP + hour)
+    return _result(plan, way, meter, neighbour, took=time.monotonic() - started)
+
+
+async def _poll(
+    polling: Polling, world: World, meter: Meter, neighbour: Neighbour, *, end: float
+) -> None:
+    """Let everybody do as they do until a simulated time."""
+    task = asyncio.create_task(polling.run())
+    while world.clock.monotonic() < end and not task.done():
         neighbour.spend()
         meter.look()
         if world.clock.monotonic() < WARM_UP:
-            refused = neighbour.refused
+            neighbour.refused = 0
         await asyncio.sleep(1.0)
-        if polling.done():
-            break
-    end = world.azure.fleet.elapsed
-    polling.cancel()
-    await asyncio.wait({polling})
-    if not polling.cancelled():
-        raise RuntimeError(f"polling ended by itself: {polling.exception()!r}")
-    delays = meter.delays(end)
+    task.cancel()
+    await asyncio.wait({task})
+    if not task.cancelled():
+        raise RuntimeError(f"polling ended by itself: {task.exception()!r}")
+
+
+def _result(
+    plan: FleetPlan, way: Way, meter: Meter, neighbour: Neighbour, *, took: float
+) -> Result:
+    delays = meter.delays()
     high, views = (
         buckets.DEFAULTS[policy] for policy in (buckets.SUBSCRIPTION_HIGH_COST, buckets.VM_VIEWS)
     )
     return Result(
         way=way,
         fleet=plan,
-        neighbour=part,
+        neighbour=neighbour.part,
         throttled=meter.throttled,
         throttled_in_warm_up=meter.throttled_in_warm_up,
         calls=meter.requests.since(WARM_UP),
@@ -247,7 +251,7 @@ async def _trial(  # noqa: PLR0917 - called in one place
         least_left=min(
             left / buckets.DEFAULTS[policy].capacity for policy, left in meter.least_left.items()
         ),
-        neighbour_refused=neighbour.refused - refused,
+        neighbour_refused=neighbour.refused,
         mean_age=meter.all_ages.mean,
         quiet_age=meter.quiet_ages.mean,
         oldest=meter.oldest,
@@ -255,16 +259,16 @@ async def _trial(  # noqa: PLR0917 - called in one place
         seen_after=statistics.median(delays) if delays else float("nan"),
         missed=sum(delay == float("inf") for delay in delays) / max(1, len(delays)),
         failures=len(delays),
-        took=time.monotonic() - started,
+        took=took,
     )
 
 
-def _polling(way: Way, world: World, records: tuple[Record, ...], rate: float) -> Polling:
+def _polling(way: Way, world: World, rate: float) -> Polling:
     if way == "fixed":
-        return FixedInterval(world, records)
+        return FixedInterval(world)
     if way == "round robin":
-        return RoundRobin(world, records, rate=rate)
-    return make_scheduler(world, records)
+        return RoundRobin(world, rate=rate)
+    return world.exporter.scheduler
 
 
 def _telling(

@@ -93,6 +93,7 @@ class AzureClient:
         body_limit: bytes of one answer after decompression.
         page_limit: pages of one walk.
         turns: the turns on the event loop, which decoding takes.
+        holds: until when Azure asked to wait, if an earlier client was told.
     """
 
     def __init__(
@@ -110,6 +111,7 @@ class AzureClient:
         body_limit: int = BODY_LIMIT,
         page_limit: int = PAGE_LIMIT,
         turns: Turns | None = None,
+        holds: Holds | None = None,
     ) -> None:
         self._session = session
         self._endpoints = endpoints
@@ -123,7 +125,7 @@ class AzureClient:
         self._body_limit = body_limit
         self._page_limit = page_limit
         self._turns = turns or Turns()
-        self._holds = Holds(clock=clock, telemetry=telemetry)
+        self._holds = holds or Holds(clock=clock, telemetry=telemetry)
         self._proxy = proxy_for(endpoints)
         for operation in _ACTIONS:
             telemetry.histogram("azure_request_duration_seconds", operation=operation)

@@ -11,7 +11,7 @@ from exporter.configuration.fields import Boolean, Duration, Interval, Section, 
 from exporter.configuration.scale_sets import Discovery, ScaleSet
 from exporter.model.scale_set import Target
 
-_INERT = (("polling", "state_dir"), ("polling", "budget_share"))
+_INERT = (("polling", "budget_share"),)
 
 
 class Polling(Section):

@@ -14,6 +14,7 @@ from fnmatch import fnmatchcase
 from typing import Literal
 
 from exporter.metrics.reading import InstanceReading
+from exporter.metrics.transitions import TransitionCounts
 from exporter.model.poll import PollState
 from exporter.model.scale_set import ScaleSetFacts
 
@@ -61,7 +62,7 @@ class Family:
     stability: Stability = Stability.EXPERIMENTAL
     opt_in: bool = False
     full_only: bool = False
-    kind: Literal["gauge"] = "gauge"
+    kind: Literal["gauge", "counter"] = field(default="gauge", init=False)
     identity: tuple[str, ...] = field(default=SCALE_SET_LABELS, init=False)
 
     def __post_init__(self) -> None:
@@ -130,6 +131,14 @@ class PollFamily(Family):
     """A family about how the polls of the set stand; always served."""
 
     rows: Callable[[PollState], Iterable[Row]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CounterFamily(Family):
+    """A counter of what changed in the set from poll to poll; its name ends with `_total`."""
+
+    rows: Callable[[TransitionCounts], Iterable[Row]]
+    kind: Literal["gauge", "counter"] = field(default="counter", init=False)
 
 
 @dataclass(frozen=True, slots=True)

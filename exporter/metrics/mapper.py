@@ -17,6 +17,7 @@ from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.catalogue.scale_set import tags_family
 from exporter.metrics.family import (
     SCALE_SET_LABELS,
+    CounterFamily,
     CountFamily,
     FactsFamily,
     Family,
@@ -29,6 +30,7 @@ from exporter.metrics.instance_json import InstanceArray
 from exporter.metrics.reader import read_instance
 from exporter.metrics.rendering import Identified, Renderer
 from exporter.metrics.text import SampleWriter, escape, label_pairs
+from exporter.metrics.transitions import Transitions, Walk
 from exporter.model.instance_view import Instance, Problem
 from exporter.model.poll import PollState
 from exporter.model.scale_set import ScaleSetFacts, Target
@@ -52,10 +54,13 @@ class TargetMemory:
             letter case.
         failure_codes: the failure codes that had a series of their own in the last walk; they
             keep it as long as they last, whatever else comes.
+        transitions: the counters, and what the next walk is compared with; None before the first
+            good one, and where no counter is served.
     """
 
     spellings: dict[str, str] = field(default_factory=dict)
     failure_codes: set[str] = field(default_factory=set)
+    transitions: Transitions | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +126,7 @@ class Mapper:
         self.full = full
         self.messages = messages
         self.count_families = [f for f in self.families if isinstance(f, CountFamily)]
+        self.counter_families = [f for f in self.families if isinstance(f, CounterFamily)]
         self.writers = {f.name: SampleWriter(f.name, f.labels) for f in self.families}
         self.renderer = Renderer(self.families, self.writers, active=state_sets == "active")
 
@@ -148,6 +154,16 @@ class Mapper:
             and (lines := self.writers[family.name].write([(prefix, family.rows(poll))]))
         }
 
+    def counters(self, target: Target, memory: TargetMemory) -> Lines:
+        """Write the counters; no lines before the first good walk."""
+        if memory.transitions is None:
+            return {}
+        prefix, counts = _identity(target), memory.transitions.counts
+        return {
+            family.name: _pressed(self.writers[family.name].write([(prefix, family.rows(counts))]))
+            for family in self.counter_families
+        }
+
 
 class Mapping:
     """One walk being mapped: `add` what comes, then `finish`."""
@@ -165,15 +181,25 @@ class Mapping:
         self._counts: dict[str, Counter[Labels]] = {
             family.name: Counter() for family in mapper.count_families
         }
+        self._walk = Walk() if mapper.counter_families else None
         self._details = InstanceArray(messages=mapper.messages)
         self._errors: Counter[str] = Counter()
         self._unknown_codes = 0
 
-    def add(self, instances: Iterable[Instance], problems: Iterable[Problem] = ()) -> None:
+    def add(
+        self, instances: Iterable[Instance], problems: Iterable[Problem] = (), *, lost: int = 0
+    ) -> None:
         """Map some instances; one that was seen before in this walk is passed over.
 
         A list that moves while it is paged repeats instances, and a series must not.
+
+        Args:
+            instances: the readable items.
+            problems: what was left out of items.
+            lost: the number of items that could not be read at all.
         """
+        if self._walk is not None:
+            self._walk.lost += lost
         for problem in problems:
             self._errors[family_of(problem.path)] += 1
         for instance in instances:
@@ -186,7 +212,10 @@ class Mapping:
             if not azure_id.isdecimal():
                 # Numbers have one spelling only: the ids of a Uniform set need no memory.
                 spelling = self._spellings[key] = self._memory.spellings.get(key, azure_id)
-            self._read.append(self._identified(instance, spelling))
+            identified = self._identified(instance, spelling)
+            self._read.append(identified)
+            if self._walk is not None:
+                self._walk.see(key, identified[1])
             if len(self._read) >= RENDERED_AT_A_TIME:
                 self._render()
 
@@ -202,7 +231,7 @@ class Mapping:
                 lines[family.name] = _pressed(text)
         instance_lines = {name: join(blocks) for name, blocks in self._blocks.items()}
         instance_series = sum(block.lines for block in instance_lines.values())
-        return MappedInstances(
+        mapped = MappedInstances(
             lines=lines,
             instance_lines=instance_lines,
             series=instance_series + sum(block.lines for block in lines.values()),
@@ -212,6 +241,13 @@ class Mapping:
             mapping_errors=dict(self._errors),
             unknown_codes=self._unknown_codes,
         )
+        # Last of all: a poll that breaks before this has counted nothing.
+        if self._walk is not None:
+            before = self._memory.transitions
+            self._memory.transitions = (
+                before.after(self._walk) if before else Transitions.begin(self._walk)
+            )
+        return mapped
 
     def _identified(self, instance: Instance, instance_id: str) -> Identified:
         reading = read_instance(

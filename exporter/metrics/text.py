@@ -41,8 +41,13 @@ def number(value: float | str) -> str:
     return str(int(value)) if value == int(value) else repr(value)
 
 
-def header(name: str, kind: str, help_text: str) -> str:
-    """Write the HELP and TYPE lines of a family; the help holds nothing to be escaped."""
+def header(name: str, kind: str, help_text: str, *, openmetrics: bool = False) -> str:
+    """Write the HELP and TYPE lines of a family; the help holds nothing to be escaped.
+
+    OpenMetrics names a counter's family without the `_total` of its samples.
+    """
+    if openmetrics and kind == "counter":
+        name = name.removesuffix("_total")
     return f"# HELP {name} {help_text}\n# TYPE {name} {kind}\n"
 
 

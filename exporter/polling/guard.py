@@ -28,6 +28,7 @@ def suppressed_records(records: Sequence[Record], max_series: int) -> list[Recor
         return kept_back
     total = SERIES_BESIDE * len(records)
     total += sum(record.snapshot.mapped.series for record in records if record.snapshot)
+    total += sum(block.lines for record in records for block in record.counter_lines.values())
     if total <= max_series * RETURN_SHARE:
         return kept_back
     by_size = sorted(records, key=_size, reverse=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterable, Collection
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -20,12 +20,15 @@ from exporter.azure.errors import (
 from exporter.clock import Clock
 from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.mapper import RENDERED_AT_A_TIME, MappedInstances, Mapper, family_of
+from exporter.metrics.transitions import Transitions
 from exporter.model.instance_view import InstancePage, Problem
 from exporter.model.poll import PollState
 from exporter.model.scale_set import ScaleSetFacts, ScaleSetId, Target
+from exporter.polling.counters import count_codes, show_counters
 from exporter.polling.guard import suppressed_records
 from exporter.polling.record import FactsSnapshot, Record, Snapshot
 from exporter.polling.served import Served
+from exporter.polling.state.contents import Saved
 from exporter.telemetry import Telemetry
 from exporter.turns import Turns
 
@@ -59,6 +62,14 @@ class ScaleSetSource(Protocol):
         ...
 
 
+class Keeper(Protocol):
+    """Who lets the records outlive a restart."""
+
+    def keep(self, record: Record) -> None:
+        """Note what the record holds now; does not wait."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Retention:
     """How long an answer is served while polls fail: `polling.keep_for` and `deadline`."""
@@ -82,6 +93,7 @@ class Poller:
         retention: how long answers are kept.
         max_series: the limit on the series about Azure; 0 for none.
         turns: the turns on the event loop, which mapping takes.
+        keeper: who lets the records outlive a restart; None for nobody.
     """
 
     def __init__(
@@ -94,6 +106,7 @@ class Poller:
         retention: Retention,
         max_series: int = 0,
         turns: Turns | None = None,
+        keeper: Keeper | None = None,
     ) -> None:
         self._source = source
         self._mapper = mapper
@@ -102,9 +115,10 @@ class Poller:
         self._retention = retention
         self._max_series = max_series
         self._turns = turns or Turns()
+        self._keeper = keeper
         self._records: list[Record] = []
         self._suppressed: frozenset[Record] = frozenset()
-        self.served = Served(mapper.families)
+        self.served = Served(mapper.families, count=self._count_codes)
         """What is served of all records."""
         # Counters start at 0 for every label set that can be known, or increase() misses the
         # first failure.
@@ -123,6 +137,34 @@ class Poller:
         self._records.append(record)
         self.served.add(record, self._clock.monotonic())
         return record
+
+    def adopt(self, record: Record, target: Target, *, details: bool = True) -> None:
+        """Go on with a record of the poller before, whose data and counters stay.
+
+        Args:
+            record: of the same scale set.
+            target: the set as it is configured now.
+            details: whether the instances' JSON may still be shown as it was made.
+        """
+        record.target = target
+        snapshot, facts = record.snapshot, record.facts
+        if snapshot and not details:
+            record.snapshot = replace(snapshot, mapped=replace(snapshot.mapped, details=b""))
+        if facts:
+            record.facts = replace(facts, lines=self._mapper.facts(target, facts.facts))
+        record.poll = replace(record.poll, interval=target.interval, suppressed=False)
+        record.poll_lines = self._mapper.poll(target, record.poll)
+        show_counters(record, self._mapper, self._clock.monotonic())
+        self._records.append(record)
+        self.served.add(record, self._clock.monotonic())
+
+    async def restore(self, found: AsyncIterable[tuple[Record, Saved]]) -> None:
+        """Serve what an earlier process left, as old as it is: `azure_vmss_up` stays 0."""
+        async for record, saved in found:
+            # One that was adopted knows better.
+            if not record.poll.tried and record.snapshot is None:
+                self._restore(record, saved)
+        self.guard()
 
     async def poll(self, record: Record) -> AzureError | None:
         """Poll the instances of one target and swap its snapshot.
@@ -182,7 +224,34 @@ class Poller:
             served_until=self._clock.monotonic() + kept,
         )
         self._put(record, replace(record.poll, model_last_success=self._clock.now()))
+        self._keep(record)
         return None
+
+    def _restore(self, record: Record, saved: Saved) -> None:
+        now, monotonic = self._clock.now(), self._clock.monotonic()
+        poll = record.poll
+        record.memory = saved.memory
+        record.memory.transitions = Transitions.from_state(saved.transitions)
+        show_counters(record, self._mapper, monotonic)
+        if saved.last_success is not None:
+            poll = replace(poll, last_success=saved.last_success)
+            left = self._retention.seconds(poll.interval) - (now - saved.last_success)
+            if saved.mapped is not None and left > 0:
+                record.snapshot = Snapshot(mapped=saved.mapped, served_until=monotonic + left)
+        if saved.facts_fetched is not None:
+            poll = replace(poll, model_last_success=saved.facts_fetched)
+            left = self._retention.seconds(FACTS_INTERVAL) - (now - saved.facts_fetched)
+            if saved.facts is not None and left > 0:
+                record.facts = FactsSnapshot(
+                    facts=saved.facts,
+                    lines=self._mapper.facts(record.target, saved.facts),
+                    served_until=monotonic + left,
+                )
+        self._put(record, poll)
+
+    def _keep(self, record: Record) -> None:
+        if self._keeper is not None:
+            self._keeper.keep(record)
 
     async def _walk(self, record: Record) -> MappedInstances:
         scale_set = record.target.scale_set
@@ -196,7 +265,7 @@ class Poller:
                 if isinstance(page, Restart):
                     mapping = self._mapper.start(record.target, record.memory)
                     continue
-                mapping.add((), page.problems)
+                mapping.add((), page.problems, lost=page.lost)
                 for begin in range(0, len(page.instances), INSTANCES_AT_A_TIME):
                     async with self._turns.piece():
                         mapping.add(page.instances[begin : begin + INSTANCES_AT_A_TIME])
@@ -209,6 +278,7 @@ class Poller:
         kept = self._retention.seconds(record.poll.interval)
         record.snapshot = Snapshot(mapped=mapped, served_until=now + kept)
         record.missing = False
+        show_counters(record, self._mapper, now)
         self._put(
             record,
             replace(
@@ -221,7 +291,7 @@ class Poller:
                 duration=duration,
             ),
         )
-        self._guard()
+        self.guard()
         self._count("success", duration)
         for family, count in mapped.mapping_errors.items():
             self._telemetry.counter("mapping_errors_total", family=family).inc(count)
@@ -236,6 +306,7 @@ class Poller:
             )
         record.failing_since, record.failures = None, 0
         record.reasons_said.clear()
+        self._keep(record)
         _log.debug(
             "polled", scale_set=scale_set, instances=mapped.instances, seconds=round(duration, 3)
         )
@@ -284,10 +355,11 @@ class Poller:
         if record.missing:
             record.snapshot = None
             record.facts = None
-            self._guard()
+            self.guard()
+            self._keep(record)
         record.missing = True
 
-    def _guard(self) -> None:
+    def guard(self) -> None:
         """Keep the page within its limit, and say which sets give way."""
         kept_back = frozenset(suppressed_records(self._records, self._max_series))
         for record in self._suppressed - kept_back:
@@ -307,6 +379,13 @@ class Poller:
     def _count(self, result: str, duration: float) -> None:
         self._telemetry.counter("polls_total", result=result).inc()
         self._telemetry.histogram("poll_duration_seconds").observe(duration)
+
+    def _count_codes(self, record: Record, codes: Collection[str]) -> None:
+        now = self._clock.monotonic()
+        if count_codes(record, codes, self._mapper, now):
+            self.served.show(record, now)
+            # Or the next process would count the same once more.
+            self._keep(record)
 
     def _put(self, record: Record, poll: PollState) -> None:
         record.poll_lines = self._mapper.poll(record.target, poll)

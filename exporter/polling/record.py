@@ -39,12 +39,17 @@ class Record:
         snapshot: the last good walk; None before the first, and once the set is gone.
         facts: the set's facts.
         memory: what the mapper keeps from poll to poll.
+        counter_lines: the counters of what changed from poll to poll.
+        codes_until: the monotonic times until which new failure codes wait to be served as 0.
         missing: whether Azure has answered 404 since the last success.
         failing_since: monotonic time of the first failure in a row.
         failures: the number of failures in a row.
         reasons_said: the reasons that were logged since then.
         facts_reason: the reason that was logged for failing facts; None after a success.
         facts_message: why the last GET of the facts failed, for people.
+        due: the monotonic time of the next poll; None before anything was planned. A poll that was
+            cancelled is still due.
+        facts_due: the same of the next GET of the facts.
         place: which of the places of what is served is the record's.
         shown_until: the monotonic time when something of what is served gets too old.
     """
@@ -55,12 +60,16 @@ class Record:
     snapshot: Snapshot | None = None
     facts: FactsSnapshot | None = None
     memory: TargetMemory = field(default_factory=TargetMemory)
+    counter_lines: Lines = field(default_factory=dict)
+    codes_until: dict[str, float] = field(default_factory=dict)
     missing: bool = False
     failing_since: float | None = None
     failures: int = 0
     reasons_said: set[str] = field(default_factory=set)
     facts_reason: str | None = None
     facts_message: str | None = None
+    due: float | None = None
+    facts_due: float | None = None
     place: int = 0
     shown_until: float = inf
 
@@ -77,6 +86,7 @@ class Record:
     def lines(self, monotonic: float) -> Iterable[Lines]:
         """All sample lines that are served at that monotonic time."""
         yield self.poll_lines
+        yield self.counter_lines
         if facts := self.live_facts(monotonic):
             yield facts.lines
         if snapshot := self.live_snapshot(monotonic):
@@ -85,6 +95,7 @@ class Record:
                 yield snapshot.mapped.instance_lines
 
     def lines_end(self, monotonic: float) -> float:
-        """The monotonic time when the first of these lines gets too old to be served."""
+        """The monotonic time when the first of these lines is to be served no longer."""
         live = (self.live_facts(monotonic), self.live_snapshot(monotonic))
-        return min((part.served_until for part in live if part is not None), default=inf)
+        ends = [part.served_until for part in live if part is not None]
+        return min((*ends, *self.codes_until.values()), default=inf)

@@ -104,9 +104,7 @@ class Scheduler:
     async def _beat(self, record: Record) -> None:
         target = record.target
         phase = phase_of(target.scale_set)
-        due = first_due(
-            self._time(), phase=phase, interval=target.interval, targets=len(self.records)
-        )
+        due = self._first(record.due, phase, target.interval)
         # The first poll is off the beat: half an interval at least lies between it and the next.
         after = due + target.interval / 2
         slow = 0
@@ -119,6 +117,7 @@ class Scheduler:
 
         while True:
             self._due[target] = due
+            record.due = due - self._epoch
             await self._until_due(record, due, phase)
             slow = await self._lanes.run(poll, slow=slow)
             if isinstance(error, Throttled) and not error.sent:
@@ -127,6 +126,14 @@ class Scheduler:
                 continue
             due = next_due(max(self._time(), after), phase=phase, interval=target.interval)
             after = due
+
+    def _first(self, planned: float | None, phase: float, interval: float) -> float:
+        """When a set is due first, as Unix time; one that an earlier scheduler planned goes on."""
+        now = self._time()
+        if planned is not None:
+            # Not later than its interval says, which may be shorter than it was.
+            return min(planned + self._epoch, next_due(now, phase=phase, interval=interval))
+        return first_due(now, phase=phase, interval=interval, targets=len(self.records))
 
     async def _until_due(self, record: Record, due: float, phase: float) -> None:
         """Wait until a poll is due and allowed."""
@@ -137,9 +144,7 @@ class Scheduler:
     async def _facts_beat(self, record: Record) -> None:
         target = record.target
         phase = phase_of(target.scale_set)
-        due = first_due(
-            self._time(), phase=phase, interval=FACTS_INTERVAL, targets=len(self.records)
-        )
+        due = self._first(record.facts_due, phase, FACTS_INTERVAL)
         slow = 0
         error: AzureError | None = None
 
@@ -148,6 +153,7 @@ class Scheduler:
             error = await self._poller.poll_facts(record)
 
         while True:
+            record.facts_due = due - self._epoch
             await self._until_due(record, due, phase)
             slow = await self._lanes.run(poll, slow=slow)
             if isinstance(error, Throttled) and not error.sent:

@@ -33,9 +33,9 @@ the answer's bytes are held."""
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Site:
-    """What the endpoints show.
+    """What the endpoints show; after a reload of the configuration they show something else.
 
     Attributes:
         exposition: the page of metrics.
@@ -58,6 +58,11 @@ class Site:
     messages: bool = True
     reader_limit: float = READER_LIMIT
     turns: Turns = field(default_factory=Turns)
+
+    def record(self, scale_set: ScaleSetId) -> Record | None:
+        """The record of a scale set, named in any letter case; None if it is not polled here."""
+        key = scale_set.key
+        return next((r for r in self.records if r.target.scale_set.key == key), None)
 
 
 def make_application(site: Site) -> web.Application:
@@ -82,7 +87,6 @@ def make_application(site: Site) -> web.Application:
 class _Endpoints:
     def __init__(self, site: Site) -> None:
         self._site = site
-        self._by_key = {record.target.scale_set.key: record for record in site.records}
 
     async def metrics(self, request: web.Request) -> web.StreamResponse:
         page_format = choose_format(request.headers.get("Accept", ""))
@@ -95,7 +99,7 @@ class _Endpoints:
             chunks, length = page.gzip_chunks(CHUNK), page.gzip_length
         else:
             chunks, length = page.plain_chunks(CHUNK), page.length
-        return await self._send(request, headers, chunks, length)
+        return await self._send(request, headers, chunks, length, on_sent=page.on_sent)
 
     async def healthy(self, _: web.Request) -> web.Response:
         return web.Response(text="azure-vmss-exporter is healthy.\n")
@@ -111,7 +115,7 @@ class _Endpoints:
             request.match_info["group"],
             request.match_info["name"],
         )
-        record = self._by_key.get(wanted.key)
+        record = self._site.record(wanted)
         content_type = "application/json; charset=utf-8"
         if record is None:
             body = b'{"error":"not a scale set that is polled here"}\n'
@@ -149,6 +153,7 @@ class _Endpoints:
         length: int,
         *,
         status: int = 200,
+        on_sent: Callable[[], None] | None = None,
     ) -> web.StreamResponse:
         """Send a body piece by piece, as the reader takes it, for as long as it may take."""
         response = web.StreamResponse(status=status, headers=headers)
@@ -161,6 +166,8 @@ class _Endpoints:
                         for chunk in chunks:
                             await response.write(chunk)
                     await response.write_eof()
+            if on_sent is not None and request.method != "HEAD":
+                on_sent()
         except TimeoutError:
             _log.warning("slow reader cut off", path=request.path, seconds=self._site.reader_limit)
             if request.transport is not None:

@@ -46,7 +46,7 @@ class Exposition:
                 `_total`, a histogram without `_bucket`.
         """
         await self._served.drop_expired(self._clock.monotonic())
-        page = self._served.page(names)
+        page = self._served.page(names, openmetrics=page_format.openmetrics)
         if not names:
             self._telemetry.gauge("series").set(page.series)
             self._telemetry.gauge("exposition_bytes").set(page.length)

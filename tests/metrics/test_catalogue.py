@@ -26,7 +26,7 @@ def test_it_is_said_when_a_family_is_absent(family: Family) -> None:
 @by_name
 def test_names_follow_the_conventions(family: Family) -> None:
     assert family.name.startswith("azure_vmss_")
-    assert not family.name.endswith("_total")
+    assert family.name.endswith("_total") == (family.kind == "counter")
     assert ("timestamp" not in family.name) or family.name.endswith("_timestamp_seconds")
 
 

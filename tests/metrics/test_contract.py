@@ -6,7 +6,6 @@ from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.catalogue.scale_set import tags_family
 from exporter.telemetry import OWN_METRICS
 
-# What waits for its own part of the work: the transition counters.
 CONTRACT = """
 azure_vmss_up
 azure_vmss_poll_failure reason
@@ -28,6 +27,10 @@ azure_vmss_instances_by_vm_agent_state state
 azure_vmss_instances_by_latest_model_applied applied
 azure_vmss_disk_instances level
 azure_vmss_extension_instances extension level
+azure_vmss_instance_creations_total
+azure_vmss_instance_deletions_total
+azure_vmss_power_state_transitions_total to
+azure_vmss_provisioning_failures_total code
 azure_vmss_instance_info instance_name computer_name os_name os_version hyper_v_generation vm_size vm_id provider_id
 azure_vmss_instance_placement_info fault_domain update_domain availability_zone
 azure_vmss_instance_power_state state
@@ -86,6 +89,8 @@ OWN = {
     "exposition_bytes",
     "mapping_errors_total",
     "unknown_status_codes_total",
+    "state_write_failures_total",
+    "state_refused_total",
     "event_loop_lag_seconds",
 }
 

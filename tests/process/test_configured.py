@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from support.answers import ROOT, SUBSCRIPTION, samples
 from support.process import run, running
+from support.simulated import TOKEN, configured, simulated_azure
 from support.waiting import eventually
 
 pytestmark = pytest.mark.process
 
-TOKEN = "a-token-that-must-not-show"
 FLEET = f"""\
 subscription_id: {SUBSCRIPTION}
 scale_sets:
@@ -38,40 +32,8 @@ socket.getaddrinfo = slowly
 STALLED = FLEET + "faults: [{kind: stalled, scale_set: slow}]\n"
 
 
-@contextmanager
-def simulated_azure(folder: Path, fleet: str) -> Iterator[str]:
-    (folder / "fleet.yaml").write_text(fleet)
-    (folder / "token").write_text(TOKEN)
-    command = [
-        sys.executable,
-        "-m",
-        "exporter.simulator",
-        f"--fleet.file={folder}/fleet.yaml",
-        f"--token-file={folder}/token",
-        "--web.listen-address=127.0.0.1:0",
-    ]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            yield process.stdout.readline().split()[-1]
-        finally:
-            process.terminate()
-            assert process.wait(timeout=5) == 0
-
-
 def configuration(folder: Path, url: str, *names: str) -> str:
-    sets = "".join(
-        f"  - {{subscription_id: {SUBSCRIPTION}, resource_group: rg-web, name: {name},"
-        ' labels: {city: "Zürich"}}\n'
-        for name in names
-    )
-    (folder / "config.yaml").write_text(
-        f"azure:\n  cloud: custom\n  endpoint: {url}\n  audience: {url}\n"
-        f"  credential: {{type: static, token_file: {folder}/token}}\n"
-        f"polling: {{interval: 1s, state_dir: {folder}/state}}\nscale_sets:\n{sets}"
-    )
-    return f"--config.file={folder}/config.yaml"
+    return configured(folder, url, *names, polling="interval: 1s, budget_share: 0.5")
 
 
 def test_one_hanging_set_delays_neither_the_other_nor_the_end(tmp_path: Path) -> None:
@@ -119,16 +81,6 @@ def test_once_exits_0_when_every_set_was_polled(tmp_path: Path) -> None:
     assert 'city="Zürich"' in ended.stdout
     instances = [v for (n, _), v in samples(ended.stdout).items() if n == "azure_vmss_instances"]
     assert instances == [3, 3]
-
-
-def test_a_reload_that_is_not_supported_yet_does_no_harm(tmp_path: Path) -> None:
-    with (
-        simulated_azure(tmp_path, FLEET) as url,
-        running(configuration(tmp_path, url, "web")) as exporter,
-    ):
-        exporter.process.send_signal(signal.SIGHUP)
-        exporter.wait_for_log("reload is not supported yet")
-        assert exporter.stop() == 0
 
 
 def test_a_name_look_up_that_hangs_does_not_delay_the_end(tmp_path: Path) -> None:

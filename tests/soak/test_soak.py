@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from exporter.metrics.mapper import Mapping
+from exporter.model.instance_view import Instance
 from exporter.polling.poller import Poller
 from exporter.polling.record import Record
 from soak import timelapse
@@ -51,8 +54,8 @@ def test_a_failed_poll_that_empties_a_set_is_found(monkeypatch: pytest.MonkeyPat
 def test_an_instance_that_is_left_out_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     add = Mapping.add
 
-    def lose(self: Mapping, instances: object, problems: object = ()) -> None:
-        add(self, list(instances)[1:], problems)  # type: ignore[call-overload, arg-type]  # any list
+    def lose(self: Mapping, instances: Iterable[Instance], *others: Any, **more: Any) -> None:
+        add(self, list(instances)[1:], *others, **more)
 
     monkeypatch.setattr(Mapping, "add", lose)
     outcome = run(replace(PLAN, days=0.01))

@@ -70,6 +70,46 @@ async def test_both_formats_hold_the_same_series(client: Client, case: WebCase) 
     assert plain == rich
 
 
+async def test_counters_about_azure_have_the_header_of_their_format(
+    client: Client, case: WebCase
+) -> None:
+    await case.poll()
+    await case.poll()
+    name = "azure_vmss_instance_creations"
+    plain = await text(client)
+    rich = await text(client, Accept="application/openmetrics-text;version=1.0.0")
+    assert f"# TYPE {name}_total counter\n{name}_total{{" in plain
+    assert f"# TYPE {name} counter\n{name}_total{{" in rich
+    (family,) = [
+        family
+        for family in openmetrics(rich)  # type: ignore[no-untyped-call] # theirs
+        if family.name == name
+    ]
+    assert (family.type, len(family.samples)) == ("counter", 2)
+    for accept in ("text/plain", "application/openmetrics-text"):
+        body = await text(client, f"/metrics?name[]={name}_total", Accept=accept)
+        assert body.count("# TYPE") == 1
+        assert f"{name}_total{{" in body
+        assert "_total" not in await text(client, f"/metrics?name[]={name}", Accept=accept)
+
+
+async def test_a_new_failure_code_counts_once_a_reader_has_had_all_of_a_page(
+    client: Client, case: WebCase
+) -> None:
+    async def count() -> float:
+        page_text = await text(client, "/metrics?name[]=azure_vmss_provisioning_failures_total")
+        return sum(samples(page_text).values())
+
+    await case.poll()
+    failed = instance({"statuses": [{"code": "ProvisioningState/failed/X"}]}, instance_id="1")
+    case.source.pages["web"] = [page(failed)]
+    await case.poll()
+    await client.head("/metrics")
+    assert await count() == 0, "nobody has read a whole page"
+    await text(client)
+    assert await count() == 1
+
+
 @pytest.mark.parametrize(
     ("accept", "content_type"),
     [

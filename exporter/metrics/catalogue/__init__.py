@@ -2,10 +2,10 @@
 
 `scale_set.py` has what holds for a set: its polls, its facts, its counts. `instance.py`,
 `vm_agent.py`, `extension.py` and `disk.py` have what holds for one instance, by the part of the
-instance view that tells it.
+instance view that tells it. `transitions.py` has what changed from poll to poll.
 """
 
-from exporter.metrics.catalogue import disk, extension, instance, scale_set, vm_agent
+from exporter.metrics.catalogue import disk, extension, instance, scale_set, transitions, vm_agent
 from exporter.metrics.family import Family
 
 CATALOGUE: tuple[Family, ...] = (
@@ -14,6 +14,7 @@ CATALOGUE: tuple[Family, ...] = (
     *vm_agent.FAMILIES,
     *extension.FAMILIES,
     *disk.FAMILIES,
+    *transitions.FAMILIES,
 )
 
 RESERVED_LABELS: frozenset[str] = frozenset(

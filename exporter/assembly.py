@@ -1,0 +1,228 @@
+"""The only place that builds things: it wires the rooms as one configuration wants them."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+import structlog
+
+from exporter.azure import credentials, endpoints
+from exporter.azure.client import AzureClient, new_session
+from exporter.azure.endpoints import Endpoints
+from exporter.azure.holds import Holds
+from exporter.azure.tokens import TokenSource
+from exporter.clock import Clock, SystemClock
+from exporter.configuration import Configuration
+from exporter.loop_watch import LoopWatch
+from exporter.metrics.catalogue import CATALOGUE
+from exporter.metrics.family import FamilyFilter
+from exporter.metrics.mapper import Mapper
+from exporter.model.scale_set import Target
+from exporter.polling.lanes import Lanes
+from exporter.polling.poller import Poller, Retention
+from exporter.polling.record import Record
+from exporter.polling.scheduler import Scheduler
+from exporter.polling.state.keeper import StateKeeper
+from exporter.polling.state.warm_start import keeper_for
+from exporter.telemetry import Telemetry
+from exporter.turns import Turns
+from exporter.web.exposition import Exposition, exposed_name
+
+_Same = tuple[str, str, str, tuple[tuple[str, str], ...]]
+
+_log = structlog.get_logger(__name__)
+
+
+class Process:
+    """What the process has once, whatever configurations come and go.
+
+    Attributes:
+        version: the exporter's version.
+        clock: the time.
+        telemetry: the exporter's own metrics.
+        turns: the turns on the event loop.
+        watch: how late the event loop is.
+        holds: until when Azure asked to wait.
+        tokens: the source of tokens in place of the configured credential; None for that.
+    """
+
+    def __init__(
+        self,
+        *,
+        version: str,
+        python_version: str,
+        clock: Clock | None = None,
+        tokens: TokenSource | None = None,
+    ) -> None:
+        self.version = version
+        self.clock = clock or SystemClock()
+        self.telemetry = Telemetry(version=version, python_version=python_version)
+        self.turns = Turns()
+        self.watch = LoopWatch(self.clock)
+        self.holds = Holds(clock=self.clock, telemetry=self.telemetry)
+        self.tokens = tokens
+        self.telemetry.gauge("event_loop_lag_seconds").set_function(self.watch.largest)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exporter:
+    """All parts, wired: polling, what shows it, and what keeps it over a restart if asked for."""
+
+    configuration: Configuration
+    azure: Endpoints
+    poller: Poller
+    keeper: StateKeeper | None
+    scheduler: Scheduler
+    exposition: Exposition
+    records: tuple[Record, ...] = field(repr=False)
+
+
+@asynccontextmanager
+async def build(
+    configuration: Configuration, process: Process, *, carried: Exporter | None = None
+) -> AsyncIterator[Exporter]:
+    """Wire the rooms from a configuration, and close what they hold open at the end.
+
+    Args:
+        configuration: what to poll, and how.
+        process: what stays whatever the configuration says.
+        carried: the exporter of the configuration before, which has ended: the records of sets
+            that are the same go on with what they know.
+    """
+    azure, polling = configuration.azure, configuration.polling
+    allowed = family_filter(configuration)
+    mapper = Mapper(
+        families=allowed,
+        full=azure.detail == "full",
+        state_sets=configuration.metrics.state_sets,
+        tags=tuple(configuration.metrics.tags),
+        messages=configuration.web.messages,
+    )
+    async with AsyncExitStack() as stack:
+        session = await stack.enter_async_context(new_session())
+        where = endpoints.resolve(azure)
+        tokens = process.tokens or credentials.build(azure.credential, where, clock=process.clock)
+        stack.push_async_callback(tokens.close)
+        client = AzureClient(
+            session=session,
+            endpoints=where,
+            tokens=tokens,
+            telemetry=process.telemetry,
+            clock=process.clock,
+            api_version=azure.api_version,
+            detail=azure.detail,
+            timeout=polling.timeout,
+            deadline=polling.deadline,
+            turns=process.turns,
+            holds=process.holds,
+        )
+        keeper = keeper_for(
+            configuration,
+            mapper,
+            azure=where.resource_manager,
+            version=process.version,
+            telemetry=process.telemetry,
+            clock=process.clock,
+        )
+        poller = Poller(
+            source=client,
+            mapper=mapper,
+            telemetry=process.telemetry,
+            clock=process.clock,
+            retention=Retention(keep_for=polling.keep_for, deadline=polling.deadline),
+            max_series=configuration.metrics.max_series,
+            turns=process.turns,
+            keeper=keeper,
+        )
+        records = await _records(configuration, poller, _known(carried, where))
+        scheduler = Scheduler(
+            records=records,
+            poller=poller,
+            waits=client,
+            lanes=Lanes(polling.concurrency, clock=process.clock),
+            clock=process.clock,
+        )
+        process.telemetry.gauge("targets").set(len(records))
+        process.telemetry.gauge("poll_lag_seconds").set_function(scheduler.lag)
+        yield Exporter(
+            configuration=configuration,
+            azure=where,
+            poller=poller,
+            keeper=keeper,
+            scheduler=scheduler,
+            exposition=Exposition(
+                served=poller.served,
+                allowed=allowed,
+                telemetry=process.telemetry,
+                clock=process.clock,
+            ),
+            records=records,
+        )
+
+
+def family_filter(configuration: Configuration) -> FamilyFilter:
+    """Which families the configuration wants."""
+    metrics = configuration.metrics
+    return FamilyFilter(deny=tuple(metrics.deny), opt_in=tuple(metrics.opt_in))
+
+
+def _known(carried: Exporter | None, azure: Endpoints) -> dict[_Same, Record]:
+    """The records that may go on; of another Azure none, for its sets are others."""
+    if carried is None or carried.azure.resource_manager != azure.resource_manager:
+        return {}
+    return {_same(record.target): record for record in carried.records}
+
+
+def _same(target: Target) -> _Same:
+    """What must be the same, spelling included, for a set's series to go on."""
+    scale_set = target.scale_set
+    return scale_set.subscription_id, scale_set.resource_group, scale_set.name, target.labels
+
+
+async def _records(
+    configuration: Configuration, poller: Poller, known: dict[_Same, Record]
+) -> tuple[Record, ...]:
+    """The record of every target: that of before, or a new one."""
+    records: list[Record] = []
+    for target in configuration.targets():
+        record = known.get(_same(target))
+        if record is None:
+            record = poller.new_record(target)
+        else:
+            # With web.messages off nothing may show those that were kept until now.
+            poller.adopt(record, target, details=configuration.web.messages)
+        records.append(record)
+        # A thousand of them are some hundred milliseconds of work; others get their turn.
+        await asyncio.sleep(0)
+    poller.guard()
+    return tuple(records)
+
+
+def tell_of_configuration(configuration: Configuration, text: str, process: Process) -> None:
+    """Show on the metrics which configuration is in force, and log what is odd about it.
+
+    Args:
+        configuration: the configuration.
+        text: the file's content, for `config_hash`.
+        process: what has the metrics.
+    """
+    telemetry = process.telemetry
+    digest = hashlib.sha256(text.encode()).digest()
+    telemetry.gauge("config_hash").set(int.from_bytes(digest[:6], "big"))
+    telemetry.gauge("config_last_reload_successful").set(1)
+    telemetry.gauge("config_last_reload_success_timestamp_seconds").set(process.clock.now())
+    for setting in configuration.inert_settings():
+        _log.warning("setting has no effect yet", setting=setting)
+    known = {family.name for family in CATALOGUE}
+    known.update(exposed_name(metric) for metric in telemetry.registry.collect())
+    for setting in ("deny", "opt_in"):
+        for pattern in getattr(configuration.metrics, setting):
+            if not any(fnmatchcase(name, pattern) for name in known):
+                _log.warning(
+                    "pattern matches no family", setting=f"metrics.{setting}", pattern=pattern
+                )

@@ -1,0 +1,40 @@
+"""The counters of a record: written after each good walk, and when a new failure code may count.
+
+A counter that begins at 1 has never risen for Prometheus: `increase()` misses the first. So a new
+code is served as 0 first, and counts once a whole page with it was read, or after a while.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from exporter.metrics.mapper import Mapper
+from exporter.polling.record import Record
+
+NEW_CODE_WAITS = 120.0
+"""Seconds after which a new failure code counts, whether it was served as 0 or not."""
+
+
+def show_counters(record: Record, mapper: Mapper, monotonic: float) -> None:
+    """Write the counters anew; codes that wait for the first time do so from now on.
+
+    Where no counter is served, there is nothing to remember either.
+    """
+    if not mapper.counter_families:
+        record.memory.transitions = None
+    record.counter_lines = mapper.counters(record.target, record.memory)
+    transitions = record.memory.transitions
+    record.codes_until = {
+        code: record.codes_until.get(code, monotonic + NEW_CODE_WAITS)
+        for code in (transitions.waiting if transitions else ())
+    }
+
+
+def count_codes(record: Record, codes: Collection[str], mapper: Mapper, monotonic: float) -> bool:
+    """Count what waited under these codes; whether there was anything."""
+    transitions = record.memory.transitions
+    if transitions is None or transitions.waiting.keys().isdisjoint(codes):
+        return False
+    record.memory.transitions = transitions.released(codes)
+    show_counters(record, mapper, monotonic)
+    return True

@@ -1,0 +1,280 @@
+"""When the counters are served, and when a new failure code counts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from exporter.azure.errors import NotFound, TimedOut
+from exporter.metrics.family import FamilyFilter
+from exporter.metrics.mapper import Mapper
+from exporter.model.instance_view import Instance
+from exporter.model.scale_set import ScaleSetId, Target
+from exporter.polling.counters import NEW_CODE_WAITS
+from exporter.polling.poller import Poller, Retention
+from exporter.polling.record import Record
+from exporter.polling.state.contents import Saved
+from exporter.polling.state.folder import StateFolder
+from exporter.polling.state.keeper import StateKeeper
+from exporter.telemetry import Telemetry
+from support.answers import SUBSCRIPTION, instance, samples
+from support.clock import FakeClock
+from support.source import FakeSource, page
+
+CREATIONS = "azure_vmss_instance_creations_total"
+DELETIONS = "azure_vmss_instance_deletions_total"
+FAILURES = "azure_vmss_provisioning_failures_total"
+
+
+class Life:
+    """One life of an exporter with one scale set."""
+
+    def __init__(
+        self,
+        clock: FakeClock,
+        *,
+        mapper: Mapper | None = None,
+        folder: Path | None = None,
+        carried: Record | None = None,
+    ) -> None:
+        self.clock = clock
+        self.source = FakeSource(clock)
+        telemetry = Telemetry(version="1", python_version="3", process=False)
+        self.keeper = (
+            StateKeeper(StateFolder(folder), azure="x", form="f", telemetry=telemetry, clock=clock)
+            if folder
+            else None
+        )
+        self.poller = Poller(
+            source=self.source,
+            mapper=mapper or Mapper(),
+            telemetry=telemetry,
+            clock=clock,
+            retention=Retention(keep_for=600.0, deadline=180.0),
+            keeper=self.keeper,
+        )
+        if carried:
+            self.record = carried
+            self.poller.adopt(carried, carried.target)
+        else:
+            target = Target(ScaleSetId(SUBSCRIPTION, "rg-web", "web"), 60.0)
+            self.record = self.poller.new_record(target)
+
+    async def poll(self, *instances: Instance, lost: int = 0) -> None:
+        self.source.pages["web"] = [page(*instances, lost=lost)]
+        await self.poller.poll(self.record)
+
+    async def fail(self, error: Exception) -> None:
+        self.source.pages["web"] = [error]
+        await self.poller.poll(self.record)
+
+    async def scrape(self, *names: str, read: bool = True) -> dict[tuple[str, str], float]:
+        """What a reader gets of the counters, by name and own label."""
+        await self.poller.served.drop_expired(self.clock.monotonic())
+        served = self.poller.served.page(names)
+        found = {
+            (name, dict(labels).get("to") or dict(labels).get("code") or ""): value
+            for (name, labels), value in samples(served.text.decode()).items()
+            if name.endswith("_total")
+        }
+        if read and served.on_sent:
+            served.on_sent()
+        return found
+
+    async def failures(self, *names: str, read: bool = True) -> dict[str, float]:
+        found = await self.scrape(*names, read=read)
+        return {code: value for (name, code), value in found.items() if name == FAILURES}
+
+
+def vm(instance_id: str = "0", code: str = "succeeded") -> Instance:
+    return instance({"statuses": [{"code": f"ProvisioningState/{code}"}]}, instance_id=instance_id)
+
+
+@pytest.fixture
+def life(clock: FakeClock) -> Life:
+    return Life(clock)
+
+
+async def test_before_the_first_success_there_is_no_counter_and_after_it_all_are_0(
+    life: Life,
+) -> None:
+    await life.fail(TimedOut("late"))
+    assert await life.scrape() == {}
+    await life.poll(vm())
+    found = await life.scrape()
+    assert len(found) == 2 + 8 + 1
+    assert set(found.values()) == {0}
+
+
+async def test_a_failed_poll_is_no_deletion_and_the_outage_counts_once(life: Life) -> None:
+    await life.poll(vm("0"), vm("1"))
+    for _ in range(3):
+        await life.fail(TimedOut("late"))
+        assert (await life.scrape())[DELETIONS, ""] == 0
+    await life.poll(vm("1"), vm("2"))
+    found = await life.scrape()
+    assert (found[CREATIONS, ""], found[DELETIONS, ""]) == (1, 1)
+
+
+async def test_items_that_could_not_be_read_are_no_deletions(life: Life) -> None:
+    await life.poll(vm("0"), vm("1"))
+    await life.poll(vm("0"), lost=1)
+    assert (await life.scrape())[DELETIONS, ""] == 0
+
+
+async def test_counters_stay_when_the_data_are_too_old_and_when_the_set_is_gone(
+    life: Life, clock: FakeClock
+) -> None:
+    await life.poll(vm("0"), vm("1"))
+    await life.poll(vm("0"))
+    for _ in range(2):
+        await life.fail(NotFound("gone", missing="scale set"))
+    await clock.advance(3600)
+    assert (await life.scrape())[DELETIONS, ""] == 1
+    await life.poll(vm("0"))
+    found = await life.scrape()
+    assert (found[CREATIONS, ""], found[DELETIONS, ""]) == (0, 1)
+
+
+async def test_a_new_code_is_0_until_a_reader_has_had_the_whole_page(life: Life) -> None:
+    await life.poll(vm())
+    await life.poll(vm(code="failed/X"))
+    assert await life.failures(read=False) == {"unspecified": 0, "x": 0}
+    assert await life.failures(FAILURES) == {"unspecified": 0, "x": 0}, "a filtered page is no full"
+    assert await life.failures() == {"unspecified": 0, "x": 0}
+    assert await life.failures() == {"unspecified": 0, "x": 1}
+
+
+async def test_a_page_put_together_before_the_code_came_lets_nothing_count(life: Life) -> None:
+    await life.poll(vm())
+    before = life.poller.served.page()
+    await life.poll(vm(code="failed/X"))
+    assert before.on_sent is not None
+    before.on_sent()
+    assert await life.failures() == {"unspecified": 0, "x": 0}
+    assert await life.failures() == {"unspecified": 0, "x": 1}
+
+
+async def test_a_new_code_counts_after_two_minutes_to_the_second_each_by_itself(
+    life: Life, clock: FakeClock
+) -> None:
+    await life.poll(vm("0"), vm("1"))
+    await life.poll(vm("0", "failed/X"), vm("1"))
+    await clock.advance(60)
+    await life.poll(vm("0", "failed/X"), vm("1", "failed/Y"))
+    await clock.advance(NEW_CODE_WAITS - 61)
+    assert await life.failures(FAILURES) == {"unspecified": 0, "x": 0, "y": 0}
+    await clock.advance(1)
+    assert await life.failures(FAILURES) == {"unspecified": 0, "x": 1, "y": 0}
+    await clock.advance(60)
+    assert await life.failures(FAILURES) == {"unspecified": 0, "x": 1, "y": 1}
+
+
+async def test_a_page_sent_twice_counts_once(life: Life) -> None:
+    await life.poll(vm())
+    await life.poll(vm(code="failed/X"))
+    one, two = life.poller.served.page(), life.poller.served.page()
+    for sent in (one, two, one):
+        assert sent.on_sent is not None
+        sent.on_sent()
+    assert await life.failures() == {"unspecified": 0, "x": 1}
+
+
+async def test_denied_counters_are_not_counted_and_need_no_memory(clock: FakeClock) -> None:
+    denying = FamilyFilter(deny=("*_total",))
+    life = Life(clock, mapper=Mapper(families=denying))
+    await life.poll(vm())
+    await life.poll()
+    assert await life.scrape() == {}
+    assert life.record.memory.transitions is None
+    some = Life(clock, mapper=Mapper(families=FamilyFilter(deny=(FAILURES, CREATIONS))))
+    await some.poll(vm())
+    assert {name for name, _ in await some.scrape()} == {
+        DELETIONS,
+        "azure_vmss_power_state_transitions_total",
+    }
+
+
+async def test_a_reload_goes_on_counting_and_one_that_denies_forgets(
+    life: Life, clock: FakeClock
+) -> None:
+    await life.poll(vm("0"))
+    await life.poll(vm("0"), vm("1"))
+    after = Life(clock, carried=life.record)
+    assert (await after.scrape())[CREATIONS, ""] == 1
+    denying = Mapper(families=FamilyFilter(deny=("*_total",)))
+    denied = Life(clock, mapper=denying, carried=life.record)
+    assert denied.record.memory.transitions is None
+    assert await denied.scrape() == {}
+
+
+# With polling.state_dir
+
+
+async def restarted(life: Life, folder: Path) -> Life:
+    """The next life, with what the one before left."""
+    assert life.keeper
+    async with life.keeper.writing():
+        pass
+    following = Life(life.clock, folder=folder)
+    assert following.keeper
+    found = following.keeper.saved([following.record])
+    await following.poller.restore(found)
+    return following
+
+
+async def test_counters_go_on_after_a_restart_and_the_gap_counts_once(
+    clock: FakeClock, tmp_path: Path
+) -> None:
+    first = Life(clock, folder=tmp_path)
+    await first.poll(vm("0"))
+    await first.poll(vm("0"), vm("1"))
+    second = await restarted(first, tmp_path)
+    assert await second.scrape() == await first.scrape(), "before any poll"
+    await second.fail(TimedOut("late"))
+    await second.poll(vm("1"), vm("2"))
+    await second.poll(vm("1"), vm("2"))
+    found = await second.scrape()
+    assert (found[CREATIONS, ""], found[DELETIONS, ""]) == (2, 1)
+
+
+async def test_without_a_state_the_first_poll_after_a_restart_counts_nothing(
+    clock: FakeClock,
+) -> None:
+    await Life(clock).poll(vm("0"))
+    second = Life(clock)
+    await second.poll(vm("1"))
+    assert set((await second.scrape()).values()) == {0}
+
+
+async def test_a_code_that_waits_goes_on_waiting_after_a_restart(
+    clock: FakeClock, tmp_path: Path
+) -> None:
+    first = Life(clock, folder=tmp_path)
+    await first.poll(vm())
+    await first.poll(vm(code="failed/X"))
+    second = await restarted(first, tmp_path)
+    assert await second.failures() == {"unspecified": 0, "x": 0}
+    assert await second.failures() == {"unspecified": 0, "x": 1}
+
+
+async def test_a_code_that_has_counted_does_not_count_again_after_a_restart(
+    clock: FakeClock, tmp_path: Path
+) -> None:
+    first = Life(clock, folder=tmp_path)
+    await first.poll(vm())
+    await first.poll(vm(code="failed/X"))
+    assert first.keeper
+    async with first.keeper.writing():
+        await clock.settle()
+    await first.failures()
+    second = await restarted(first, tmp_path)
+    assert await second.failures() == {"unspecified": 0, "x": 1}
+    await second.poll(vm(code="failed/X"))
+    assert await second.failures() == {"unspecified": 0, "x": 1}
+
+
+def test_a_record_without_counters_saves_none(life: Life) -> None:
+    record: Record = life.record
+    assert Saved.of(record).transitions == b""

@@ -1,0 +1,230 @@
+"""How long data is served while polls fail: to the second, and what is said meanwhile."""
+
+from __future__ import annotations
+
+import pytest
+
+from exporter.azure.errors import AzureError, BrokenAnswer, TimedOut
+from exporter.metrics.mapper import Mapper
+from exporter.model.scale_set import ScaleSetFacts, ScaleSetId, Target
+from exporter.polling.poller import Poller, Retention
+from exporter.polling.record import Record
+from exporter.telemetry import Telemetry
+from support.answers import SUBSCRIPTION, instance, samples
+from support.clock import FakeClock
+from support.source import FakeSource, page
+
+OF_DATA = (
+    "azure_vmss_instances",
+    "azure_vmss_instances_by_power_state",
+    "azure_vmss_instance_info",
+    "azure_vmss_instance_power_state",
+)
+
+
+class Case:
+    """A poller with one set that was polled well once."""
+
+    def __init__(self, clock: FakeClock, *, keep_for: float, deadline: float) -> None:
+        self.clock = clock
+        self.source = FakeSource(clock)
+        self.telemetry = Telemetry(version="1", python_version="3", process=False)
+        self.poller = Poller(
+            source=self.source,
+            mapper=Mapper(),
+            telemetry=self.telemetry,
+            clock=clock,
+            retention=Retention(keep_for=keep_for, deadline=deadline),
+        )
+
+    async def polled(self, interval: float = 60.0, name: str = "web") -> Record:
+        target = Target(ScaleSetId(SUBSCRIPTION, "rg-web", name), interval)
+        record = self.poller.new_record(target)
+        self.source.pages[name] = [page(instance({}, instance_id="1"))]
+        self.source.facts[name] = ScaleSetFacts(capacity=1)
+        await self.poller.poll_facts(record)
+        await self.poller.poll(record)
+        return record
+
+    async def fail(self, record: Record, error: AzureError) -> None:
+        self.source.pages[record.target.scale_set.name] = [error]
+        await self.poller.poll(record)
+
+    async def page(self) -> dict[str, float]:
+        """What a scrape now would show of Azure, by family; of several series the sum."""
+        await self.poller.served.drop_expired(self.clock.monotonic())
+        shown: dict[str, float] = {}
+        for (name, _), value in samples(self.poller.served.page().text.decode()).items():
+            shown[name] = shown.get(name, 0.0) + value
+        return shown
+
+    async def shows_data(self) -> bool:
+        shown = await self.page()
+        present = [name in shown for name in OF_DATA]
+        assert all(present) or not any(present), "a set's families come and go together"
+        return all(present)
+
+
+@pytest.mark.parametrize(
+    ("keep_for", "interval", "deadline", "seconds"),
+    [
+        (600, 60, 180, 600),  # keep_for rules
+        (600, 210, 180, 600),  # both are equal
+        (600, 211, 180, 602),  # the interval rules
+        (1, 60, 180, 300),
+        (1, 0.1, 1, 1.2),
+        (86_400, 60, 180, 86_400),
+    ],
+)
+async def test_data_is_served_until_the_last_second_and_not_beyond(
+    clock: FakeClock, keep_for: float, interval: float, deadline: float, seconds: float
+) -> None:
+    case = Case(clock, keep_for=keep_for, deadline=deadline)
+    await case.polled(interval)
+    await clock.advance(seconds - 1)
+    assert await case.shows_data()
+    await clock.advance(0.999)
+    assert await case.shows_data()
+    await clock.advance(0.001 + 1e-6)
+    assert not await case.shows_data()
+
+
+async def test_data_go_without_any_poll_and_what_tells_of_the_polls_stays(
+    clock: FakeClock,
+) -> None:
+    case = Case(clock, keep_for=600, deadline=180)
+    await case.polled()
+    polled = clock.now()
+    await clock.advance(780)
+    shown = await case.page()
+    assert shown.keys() == {
+        "azure_vmss_up",
+        "azure_vmss_instance_series_suppressed",
+        "azure_vmss_last_success_timestamp_seconds",
+        "azure_vmss_model_last_success_timestamp_seconds",
+        "azure_vmss_poll_duration_seconds",
+        "azure_vmss_poll_interval_seconds",
+        "azure_vmss_instance_creations_total",
+        "azure_vmss_instance_deletions_total",
+        "azure_vmss_power_state_transitions_total",
+        "azure_vmss_provisioning_failures_total",
+    }
+    assert shown["azure_vmss_last_success_timestamp_seconds"] == polled
+    assert shown["azure_vmss_up"] == 1, "no poll has failed: none was made"
+
+
+async def test_failing_polls_do_not_prolong_the_time_and_are_shown_and_counted_each(
+    clock: FakeClock,
+) -> None:
+    case = Case(clock, keep_for=600, deadline=180)
+    record = await case.polled()
+    polled = clock.now()
+    for minute in range(1, 10):
+        await clock.advance(60)
+        await case.fail(record, TimedOut("late"))
+        assert await case.shows_data()
+        shown = await case.page()
+        assert shown["azure_vmss_instances"] == 1
+        assert shown["azure_vmss_up"] == 0
+        assert shown["azure_vmss_poll_failure"] == 1
+        assert shown["azure_vmss_last_success_timestamp_seconds"] == polled
+        failures = case.telemetry.registry.get_sample_value(
+            "azure_vmss_exporter_poll_failures_total", {"reason": "timeout"}
+        )
+        assert failures == minute
+    await clock.advance(59)
+    assert await case.shows_data()
+    await clock.advance(1)
+    assert not await case.shows_data()
+    shown = await case.page()
+    assert shown["azure_vmss_up"] == 0
+    assert shown["azure_vmss_poll_failure"] == 1
+
+
+async def test_the_latest_failure_is_the_one_shown(clock: FakeClock) -> None:
+    case = Case(clock, keep_for=600, deadline=180)
+    record = await case.polled()
+    await case.fail(record, TimedOut("late"))
+    await case.fail(record, BrokenAnswer("cut"))
+    found = samples(case.poller.served.page().text.decode())
+    shown = [dict(labels)["reason"] for name, labels in found if name == "azure_vmss_poll_failure"]
+    assert shown == ["broken_answer"]
+
+
+@pytest.mark.parametrize("away", [599, 601, 100_000])
+async def test_a_good_poll_begins_the_time_anew_whether_data_was_there_or_gone(
+    clock: FakeClock, away: float
+) -> None:
+    case = Case(clock, keep_for=600, deadline=180)
+    record = await case.polled()
+    await case.fail(record, TimedOut("late"))
+    await clock.advance(away)
+    case.source.pages["web"] = [page(instance({}), instance({}, instance_id="2"))]
+    await case.poller.poll(record)
+    shown = await case.page()
+    assert shown["azure_vmss_instances"] == 2
+    assert shown["azure_vmss_up"] == 1
+    assert "azure_vmss_poll_failure" not in shown
+    await clock.advance(599)
+    assert await case.shows_data()
+    await clock.advance(1)
+    assert not await case.shows_data()
+
+
+async def test_an_empty_set_is_kept_as_such_and_then_goes_too(clock: FakeClock) -> None:
+    case = Case(clock, keep_for=600, deadline=180)
+    record = await case.polled()
+    case.source.pages["web"] = [page()]
+    await case.poller.poll(record)
+    await case.fail(record, TimedOut("late"))
+    await clock.advance(599)
+    assert (await case.page())["azure_vmss_instances"] == 0
+    await clock.advance(1)
+    assert "azure_vmss_instances" not in await case.page()
+
+
+@pytest.mark.parametrize(("keep_for", "seconds"), [(600, 780), (1, 780), (1000, 1000)])
+async def test_facts_are_kept_by_their_own_interval_of_five_minutes(
+    clock: FakeClock, keep_for: float, seconds: float
+) -> None:
+    case = Case(clock, keep_for=keep_for, deadline=180)
+    record = await case.polled()
+    fetched = clock.now()
+    case.source.facts["web"] = TimedOut("late")
+    await clock.advance(seconds - 1)
+    await case.poller.poll_facts(record)
+    await case.poller.poll(record)
+    shown = await case.page()
+    assert shown["azure_vmss_capacity"] == 1
+    assert shown["azure_vmss_model_last_success_timestamp_seconds"] == fetched
+    await clock.advance(1)
+    shown = await case.page()
+    assert "azure_vmss_capacity" not in shown
+    assert shown["azure_vmss_instances"] == 1
+    assert shown["azure_vmss_model_last_success_timestamp_seconds"] == fetched
+    case.source.facts["web"] = ScaleSetFacts(capacity=5)
+    await case.poller.poll_facts(record)
+    assert (await case.page())["azure_vmss_capacity"] == 5
+
+
+@pytest.mark.parametrize("jump", [-86_400.0, 86_400.0])
+async def test_a_wall_clock_that_jumps_changes_nothing(clock: FakeClock, jump: float) -> None:
+    case = Case(clock, keep_for=600, deadline=180)
+    await case.polled()
+    clock.wall += jump
+    await clock.advance(599)
+    assert await case.shows_data()
+    await clock.advance(1)
+    assert not await case.shows_data()
+
+
+async def test_each_set_has_its_own_time(clock: FakeClock) -> None:
+    case = Case(clock, keep_for=600, deadline=180)
+    await case.polled(name="web")
+    await clock.advance(300)
+    await case.polled(name="jobs")
+    assert (await case.page())["azure_vmss_instances"] == 2
+    await clock.advance(300)
+    assert (await case.page())["azure_vmss_instances"] == 1
+    await clock.advance(300)
+    assert "azure_vmss_instances" not in await case.page()

@@ -1,0 +1,123 @@
+"""SIGHUP: the configuration is read again, and taken whole or not at all."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from support.answers import SUBSCRIPTION, samples
+from support.process import ExporterProcess, running
+from support.simulated import TOKEN, configured, simulated_azure
+from support.waiting import eventually
+
+pytestmark = pytest.mark.process
+
+FLEET = f"""\
+subscription_id: {SUBSCRIPTION}
+scale_sets:
+  - {{name: web, resource_group: rg-web, size: 3}}
+  - {{name: batch, resource_group: rg-web, size: 2}}
+  - {{name: slow, resource_group: rg-web, size: 2}}
+faults: [{{kind: stalled, scale_set: slow}}]
+"""
+OWN = "azure_vmss_exporter_"
+HOURLY = "interval: 1h"
+
+
+def by_set(exporter: ExporterProcess, family: str) -> dict[str, float]:
+    """A family's values by scale set."""
+    found = samples(exporter.get(f"/metrics?name[]={family}"))
+    return {dict(labels)["scale_set"]: value for (_, labels), value in found.items()}
+
+
+def own(exporter: ExporterProcess, name: str) -> float:
+    """One of the exporter's own values, its labels aside."""
+    (value,) = samples(exporter.get(f"/metrics?name[]={OWN}{name}")).values()
+    return value
+
+
+def wait_until_up(exporter: ExporterProcess, *names: str) -> None:
+    wanted = dict.fromkeys(names, 1.0)
+    assert eventually(lambda: by_set(exporter, "azure_vmss_up") == wanted or None, seconds=15)
+
+
+def reload(exporter: ExporterProcess) -> None:
+    exporter.process.send_signal(signal.SIGHUP)
+    exporter.wait_for_log("configuration reloaded")
+
+
+def test_unchanged_sets_keep_their_data_new_ones_come_and_removed_ones_vanish(
+    tmp_path: Path,
+) -> None:
+    with simulated_azure(tmp_path, FLEET) as url:
+        flag = configured(tmp_path, url, "web", "slow", polling=HOURLY)
+        with running(flag) as exporter:
+            assert eventually(
+                lambda: by_set(exporter, "azure_vmss_up") == {"web": 1, "slow": 0} or None,
+                seconds=15,
+            )
+            fetched = by_set(exporter, "azure_vmss_last_success_timestamp_seconds")
+            hash_before = own(exporter, "config_hash")
+            configured(tmp_path, url, "web", "batch", polling=HOURLY)
+            # While the poll of the slow set is under way.
+            reload(exporter)
+            # At once, before anything is polled: the data of web, and nothing of slow.
+            assert by_set(exporter, "azure_vmss_instances")["web"] == 3
+            assert "slow" not in exporter.get("/metrics")
+            wait_until_up(exporter, "web", "batch")
+            after = by_set(exporter, "azure_vmss_last_success_timestamp_seconds")
+            assert after["web"] == fetched["web"], "an unchanged set keeps its beat of an hour"
+            assert own(exporter, "config_hash") != hash_before
+            assert own(exporter, "targets") == 2
+            assert own(exporter, "config_last_reload_successful") == 1
+            assert exporter.stop() == 0
+            assert TOKEN not in "".join(exporter.log)
+
+
+def test_a_bad_configuration_changes_nothing_and_is_said(tmp_path: Path) -> None:
+    with simulated_azure(tmp_path, FLEET) as url:
+        flag = configured(tmp_path, url, "web")
+        with running(flag) as exporter:
+            wait_until_up(exporter, "web")
+            hash_before = own(exporter, "config_hash")
+            good = (tmp_path / "config.yaml").read_text()
+            (tmp_path / "config.yaml").write_text(good + "polling_typo: 1\n")
+            exporter.process.send_signal(signal.SIGHUP)
+            exporter.wait_for_log("configuration not reloaded.*polling_typo")
+            assert own(exporter, "config_last_reload_successful") == 0
+            assert own(exporter, "config_hash") == hash_before
+            assert by_set(exporter, "azure_vmss_up") == {"web": 1}
+            (tmp_path / "config.yaml").unlink()
+            exporter.process.send_signal(signal.SIGHUP)
+            exporter.wait_for_log("configuration not reloaded.*cannot be read")
+            (tmp_path / "config.yaml").write_text(good)
+            reload(exporter)
+            assert own(exporter, "config_last_reload_successful") == 1
+            wait_until_up(exporter, "web")
+            assert exporter.stop() == 0
+
+
+def test_families_and_messages_that_are_switched_off_go_at_once(tmp_path: Path) -> None:
+    with simulated_azure(tmp_path, FLEET) as url:
+        flag = configured(tmp_path, url, "web", polling=HOURLY)
+        with running(flag) as exporter:
+            wait_until_up(exporter, "web")
+            path = f"/api/v1/scale_sets/{SUBSCRIPTION}/rg-web/web"
+            assert "message" in exporter.get(path)
+            with (tmp_path / "config.yaml").open("a") as file:
+                file.write("metrics: {deny: [azure_vmss_disk_*]}\nweb: {messages: false}\n")
+            reload(exporter)
+            page = exporter.get("/metrics")
+            assert "azure_vmss_disk_state{" not in page
+            assert "azure_vmss_instance_info{" in page
+            assert "Guest Agent" not in exporter.get(path)
+            assert exporter.stop() == 0
+
+
+def test_the_demo_says_that_there_is_nothing_to_reload() -> None:
+    with running("--demo") as exporter:
+        exporter.process.send_signal(signal.SIGHUP)
+        exporter.wait_for_log("nothing to reload")
+        assert exporter.stop() == 0
