@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 import structlog
 
 from exporter.azure import credentials, endpoints
+from exporter.azure.budget import Budget
 from exporter.azure.client import AzureClient, new_session
 from exporter.azure.endpoints import Endpoints
 from exporter.azure.holds import Holds
@@ -48,6 +49,7 @@ class Process:
         turns: the turns on the event loop.
         watch: how late the event loop is.
         holds: until when Azure asked to wait.
+        budget: what may be spent of Azure's limits.
         tokens: the source of tokens in place of the configured credential; None for that.
     """
 
@@ -65,6 +67,7 @@ class Process:
         self.turns = Turns()
         self.watch = LoopWatch(self.clock)
         self.holds = Holds(clock=self.clock, telemetry=self.telemetry)
+        self.budget = Budget(clock=self.clock, telemetry=self.telemetry)
         self.tokens = tokens
         self.telemetry.gauge("event_loop_lag_seconds").set_function(self.watch.largest)
 
@@ -95,6 +98,7 @@ async def build(
             that are the same go on with what they know.
     """
     azure, polling = configuration.azure, configuration.polling
+    process.budget.share = polling.budget_share
     allowed = family_filter(configuration)
     mapper = Mapper(
         families=allowed,
@@ -120,6 +124,7 @@ async def build(
             deadline=polling.deadline,
             turns=process.turns,
             holds=process.holds,
+            budget=process.budget,
         )
         keeper = keeper_for(
             configuration,
@@ -146,6 +151,7 @@ async def build(
             waits=client,
             lanes=Lanes(polling.concurrency, clock=process.clock),
             clock=process.clock,
+            budget=process.budget,
         )
         process.telemetry.gauge("targets").set(len(records))
         process.telemetry.gauge("poll_lag_seconds").set_function(scheduler.lag)
@@ -216,8 +222,6 @@ def tell_of_configuration(configuration: Configuration, text: str, process: Proc
     telemetry.gauge("config_hash").set(int.from_bytes(digest[:6], "big"))
     telemetry.gauge("config_last_reload_successful").set(1)
     telemetry.gauge("config_last_reload_success_timestamp_seconds").set(process.clock.now())
-    for setting in configuration.inert_settings():
-        _log.warning("setting has no effect yet", setting=setting)
     known = {family.name for family in CATALOGUE}
     known.update(exposed_name(metric) for metric in telemetry.registry.collect())
     for setting in ("deny", "opt_in"):

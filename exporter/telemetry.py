@@ -107,6 +107,12 @@ OWN_METRICS: tuple[OwnMetric, ...] = (
         help="Until when the exporter makes no call, because Azure asked it to wait.",
         labels=_BUCKET,
     ),
+    OwnMetric(
+        name="budget_used_ratio",
+        kind="gauge",
+        help="What was charged in the last minute, as a part of what the exporter may use of it.",
+        labels=_BUCKET,
+    ),
     OwnMetric(name="targets", kind="gauge", help="Scale sets that are polled."),
     OwnMetric(name="series", kind="gauge", help="Series about Azure served at the last scrape."),
     OwnMetric(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Literal
@@ -17,6 +18,7 @@ import structlog
 from yarl import URL
 
 import exporter
+from exporter.azure.budget import GET_SCALE_SET, LIST_INSTANCES, Budget, Spending
 from exporter.azure.challenge import claims_of
 from exporter.azure.decode import decode_instance_page, decode_scale_set
 from exporter.azure.endpoints import Endpoints
@@ -41,9 +43,6 @@ BODY_LIMIT = 64 * 1024 * 1024
 
 PAGE_LIMIT = 1000
 """Pages of one walk: a set has 1000 instances at most, so even one on each page fits."""
-
-LIST_INSTANCES = "list_instances"
-GET_SCALE_SET = "get_scale_set"
 
 _ERROR_BODY_LIMIT = 1024 * 1024
 _ACTIONS = {
@@ -94,6 +93,7 @@ class AzureClient:
         page_limit: pages of one walk.
         turns: the turns on the event loop, which decoding takes.
         holds: until when Azure asked to wait, if an earlier client was told.
+        budget: what may be spent of Azure's limits; by default half of them.
     """
 
     def __init__(
@@ -112,6 +112,7 @@ class AzureClient:
         page_limit: int = PAGE_LIMIT,
         turns: Turns | None = None,
         holds: Holds | None = None,
+        budget: Budget | None = None,
     ) -> None:
         self._session = session
         self._endpoints = endpoints
@@ -126,6 +127,7 @@ class AzureClient:
         self._page_limit = page_limit
         self._turns = turns or Turns()
         self._holds = holds or Holds(clock=clock, telemetry=telemetry)
+        self._budget = budget or Budget(clock=clock, telemetry=telemetry)
         self._proxy = proxy_for(endpoints)
         for operation in _ACTIONS:
             telemetry.histogram("azure_request_duration_seconds", operation=operation)
@@ -153,7 +155,18 @@ class AzureClient:
         Raises:
             AzureError: the walk failed.
         """
-        call = _Call(operation=LIST_INSTANCES, scale_set=scale_set, location=location)
+        complete = False
+        pages = self._walk(_Call(operation=LIST_INSTANCES, scale_set=scale_set, location=location))
+        try:
+            async with aclosing(pages):
+                async for page in pages:
+                    yield page
+            complete = True
+        finally:
+            self._budget.end_walk(scale_set, complete=complete)
+
+    async def _walk(self, call: _Call) -> AsyncGenerator[InstancePage | Restart, None]:
+        scale_set = call.scale_set
         first = instances_url(
             self._endpoints, scale_set, api_version=self._api_version, full=self._full
         )
@@ -248,6 +261,16 @@ class AzureClient:
         raise error
 
     async def _send(self, url: URL, token: str, call: _Call) -> Answer:
+        """One request, as soon as the budget allows it."""
+        async with self._budget.request(call.operation, call.scale_set, call.location) as spending:
+            try:
+                self._heed_hold(call)
+            except Throttled:
+                spending.not_sent()
+                raise
+            return await self._exchange(url, token, call, spending)
+
+    async def _exchange(self, url: URL, token: str, call: _Call, spending: Spending) -> Answer:
         """One request on the wire, counted and timed, whatever its status."""
         headers = self._headers(url, token)
         begun = self._clock.monotonic()
@@ -261,6 +284,7 @@ class AzureClient:
                 proxy=self._proxy.address if self._proxy else None,
                 proxy_headers=self._proxy.headers if self._proxy else None,
             ) as response:
+                spending.answered(response.headers, response.status)
                 self._note_limits(response, call)
                 body = await self._body(response)
                 code = str(response.status)
@@ -335,6 +359,8 @@ class AzureClient:
             location=call.location,
             policy=error.policy,
         ).inc()
+        if error.layer != "arm":
+            self._budget.throttled(call.operation, call.scale_set, call.location, error.policy)
         # The Resource Manager counts by subscription, Compute by subscription and region.
         location = "" if error.layer == "arm" else call.location
         self._holds.put(subscription_id, location, error.retry_after, policy=error.policy)

@@ -11,8 +11,6 @@ from exporter.configuration.fields import Boolean, Duration, Interval, Section, 
 from exporter.configuration.scale_sets import Discovery, ScaleSet
 from exporter.model.scale_set import Target
 
-_INERT = (("polling", "budget_share"),)
-
 
 class Polling(Section):
     """`polling`: how often Azure is asked, and with what patience. Durations are seconds.
@@ -89,8 +87,3 @@ class Configuration(Section):
             )
             for entry in self.scale_sets
         )
-
-    def inert_settings(self) -> tuple[str, ...]:
-        """The settings that the file gives and that have no effect in this version."""
-        given = {"polling": self.polling.model_fields_set}
-        return tuple(f"{section}.{name}" for section, name in _INERT if name in given[section])

@@ -76,6 +76,8 @@ class MappedInstances:
         details: the instances with all statuses, a JSON array as one zlib stream.
         mapping_errors: fields left out, counted per family.
         unknown_codes: codes and levels that are not known.
+        unsettled: instances in a state that should pass, such as creating or stopping.
+        fingerprint: a number that is another when any instance's state is another.
     """
 
     lines: Lines
@@ -86,6 +88,8 @@ class MappedInstances:
     details: bytes
     mapping_errors: dict[str, int]
     unknown_codes: int
+    unsettled: int = 0
+    fingerprint: int = 0
 
     @property
     def all_lines(self) -> Lines:
@@ -185,6 +189,8 @@ class Mapping:
         self._details = InstanceArray(messages=mapper.messages)
         self._errors: Counter[str] = Counter()
         self._unknown_codes = 0
+        self._unsettled = 0
+        self._fingerprint = 0
 
     def add(
         self, instances: Iterable[Instance], problems: Iterable[Problem] = (), *, lost: int = 0
@@ -240,6 +246,8 @@ class Mapping:
             details=self._details.finish(),
             mapping_errors=dict(self._errors),
             unknown_codes=self._unknown_codes,
+            unsettled=self._unsettled,
+            fingerprint=self._fingerprint,
         )
         # Last of all: a poll that breaks before this has counted nothing.
         if self._walk is not None:
@@ -268,6 +276,9 @@ class Mapping:
         for family in self._mapper.count_families:
             keys = family.keys
             self._counts[family.name].update([key for r in readings for key in keys(r)])
+        for reading in readings:
+            self._unsettled += reading.unsettled
+            self._fingerprint ^= reading.fingerprint
         self._details.add(readings)
         self._read.clear()
 

@@ -39,6 +39,10 @@ PROVISIONING_STATES = (
 )
 HEALTH_STATES = ("healthy", "unhealthy", "initializing", UNKNOWN)
 
+_PASSING = frozenset(
+    ("creating", "starting", "stopping", "deallocating", "updating", "deleting", "migrating")
+)
+
 
 class StatusReading(Struct, frozen=True, gc=False):
     """The instance's status of one kind, such as `power_state`."""
@@ -138,6 +142,29 @@ class InstanceReading(Struct, gc=False):
     def maintenance(self) -> MaintenanceRedeployStatus | None:
         """`maintenanceRedeployStatus`."""
         return self.view.maintenance_redeploy_status
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether the instance is in a state that should pass."""
+        return self.power_state in _PASSING or self.provisioning_state in _PASSING
+
+    @property
+    def fingerprint(self) -> int:
+        """A number that is another when the state is; within this process only.
+
+        The times are those of the instance's own statuses: what was done between two polls shows
+        by them, even when everything is again as it was.
+        """
+        return hash(
+            (
+                self.instance_id,
+                self.power_state,
+                self.provisioning_state,
+                self.failure_code,
+                self.health_state,
+                self.status_times,
+            )
+        )
 
     @property
     def disk_level(self) -> int | None:

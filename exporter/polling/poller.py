@@ -158,6 +158,18 @@ class Poller:
         self._records.append(record)
         self.served.add(record, self._clock.monotonic())
 
+    def set_interval(self, record: Record, interval: float) -> None:
+        """Show the seconds between two polls that are in force, and keep the data as they ask."""
+        if interval == record.poll.interval:
+            return
+        kept = self._retention.seconds
+        longer = kept(interval) - kept(record.poll.interval)
+        # Never shorter: a set in trouble is polled more often, and must not lose its data by it.
+        if record.snapshot is not None and longer > 0:
+            until = record.snapshot.served_until + longer
+            record.snapshot = replace(record.snapshot, served_until=until)
+        self._put(record, replace(record.poll, interval=interval))
+
     async def restore(self, found: AsyncIterable[tuple[Record, Saved]]) -> None:
         """Serve what an earlier process left, as old as it is: `azure_vmss_up` stays 0."""
         async for record, saved in found:
@@ -200,7 +212,7 @@ class Poller:
         scale_set = record.target.scale_set
         try:
             facts, problems = await self._source.scale_set_facts(
-                scale_set, location=_location(record)
+                scale_set, location=record.location
             )
         except AzureError as error:
             if not (isinstance(error, Throttled) and not error.sent):
@@ -259,7 +271,7 @@ class Poller:
         if facts and facts.facts.is_flexible:
             raise FlexibleNotSupported.of(scale_set)
         mapping = self._mapper.start(record.target, record.memory)
-        pages = self._source.instance_pages(scale_set, location=_location(record))
+        pages = self._source.instance_pages(scale_set, location=record.location)
         async with aclosing(pages):
             async for page in pages:
                 if isinstance(page, Restart):
@@ -391,7 +403,3 @@ class Poller:
         record.poll_lines = self._mapper.poll(record.target, poll)
         record.poll = poll
         self.served.show(record, self._clock.monotonic())
-
-
-def _location(record: Record) -> str:
-    return (record.facts.facts.location or "").lower() if record.facts else ""

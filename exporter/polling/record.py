@@ -9,6 +9,7 @@ from math import inf
 from exporter.metrics.mapper import Lines, MappedInstances, TargetMemory
 from exporter.model.poll import PollState
 from exporter.model.scale_set import ScaleSetFacts, Target
+from exporter.polling.motion import Motion
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class Record:
         due: the monotonic time of the next poll; None before anything was planned. A poll that was
             cancelled is still due.
         facts_due: the same of the next GET of the facts.
+        motion: whether the set is in motion or in trouble.
         place: which of the places of what is served is the record's.
         shown_until: the monotonic time when something of what is served gets too old.
     """
@@ -70,8 +72,19 @@ class Record:
     facts_message: str | None = None
     due: float | None = None
     facts_due: float | None = None
+    motion: Motion = field(default_factory=Motion)
     place: int = 0
     shown_until: float = inf
+
+    @property
+    def location(self) -> str:
+        """The region, which limits are counted by, in lower case; empty until it is known."""
+        return (self.facts.facts.location or "").lower() if self.facts else ""
+
+    @property
+    def capacity(self) -> int | None:
+        """How many instances the set should have; None until that is known."""
+        return self.facts.facts.capacity if self.facts else None
 
     def live_snapshot(self, monotonic: float) -> Snapshot | None:
         """The snapshot, unless it is older than data is kept."""

@@ -8,10 +8,12 @@ from typing import Protocol
 
 import structlog
 
+from exporter.azure.budget import GET_SCALE_SET, LIST_INSTANCES, Budget
 from exporter.azure.errors import AzureError, Throttled
 from exporter.clock import Clock
 from exporter.model.scale_set import Target
 from exporter.polling.beat import first_due, next_due, phase_of
+from exporter.polling.intervals import Intervals
 from exporter.polling.lanes import Lanes
 from exporter.polling.poller import FACTS_INTERVAL, Poller
 from exporter.polling.record import Record
@@ -20,6 +22,16 @@ FACTS_RETRY = 60.0
 """Seconds until a failed GET of a set's facts is tried again."""
 
 HOLD_SPREAD = 60.0
+
+FACTS_LEAD = 0.5
+"""Seconds by which a set's facts come before its first poll: they tell the region and the size,
+which the budget goes by."""
+
+LOOK_AGAIN = (5.0, 60.0)
+"""At least and at most so many seconds pass until a set that waits looks at its interval again; a
+quarter of it where that lies between them."""
+
+_SAME_INTERVAL = 0.01
 
 _log = structlog.get_logger(__name__)
 
@@ -41,6 +53,7 @@ class Scheduler:
         waits: who knows of Azure's `Retry-After`.
         lanes: how many polls run at a time.
         clock: the time.
+        budget: what may be spent of Azure's limits.
     """
 
     def __init__(
@@ -51,8 +64,11 @@ class Scheduler:
         waits: WaitTeller,
         lanes: Lanes,
         clock: Clock,
+        budget: Budget,
     ) -> None:
         self.records = tuple(records)
+        self._budget = budget
+        self._intervals = Intervals(self.records, budget=budget, clock=clock)
         self._poller = poller
         self._waits = waits
         self._lanes = lanes
@@ -86,11 +102,16 @@ class Scheduler:
 
     async def _once(self, record: Record) -> None:
         # First the facts: they tell a Flexible set and the location that limits are counted by.
-        async def both() -> None:
+        async def facts() -> None:
             await self._poller.poll_facts(record)
+
+        async def poll() -> None:
             await self._poller.poll(record)
 
-        await self._lanes.run(both, slow=0)
+        slow = 0
+        for operation, work in ((GET_SCALE_SET, facts), (LIST_INSTANCES, poll)):
+            await self._turn(record, operation, slow=slow)
+            slow = await self._lanes.run(work, slow=slow)
 
     async def _watched(self, beat: Callable[[Record], Awaitable[None]], record: Record) -> None:
         """Make sure that no beat ends unseen, whether by returning or by raising."""
@@ -104,42 +125,95 @@ class Scheduler:
     async def _beat(self, record: Record) -> None:
         target = record.target
         phase = phase_of(target.scale_set)
-        due = self._first(record.due, phase, target.interval)
-        # The first poll is off the beat: half an interval at least lies between it and the next.
-        after = due + target.interval / 2
+        interval = self._interval(record)
+        due = self._first(record.due, phase, interval, lead=FACTS_LEAD)
+        # The first poll is off the beat, and so is every one while the interval is stretched.
+        beat: float | None = None
+        begun = due
         slow = 0
         error: AzureError | None = None
 
         async def poll() -> None:
-            nonlocal error
+            nonlocal error, begun
             self._due.pop(target, None)
+            begun = self._time()
             error = await self._poller.poll(record)
 
         while True:
-            self._due[target] = due
-            record.due = due - self._epoch
-            await self._until_due(record, due, phase)
+            interval = await self._until_due(record, due, interval)
+            await self._until_allowed(record, phase)
+            await self._turn(record, LIST_INSTANCES, slow=slow)
             slow = await self._lanes.run(poll, slow=slow)
             if isinstance(error, Throttled) and not error.sent:
                 # Put off by a hold that came while it waited: it is due when that ends.
                 await self._clock.sleep((error.retry_after or 0.0) + _spread(record, phase))
+                self._due[target] = due = self._time()
                 continue
-            due = next_due(max(self._time(), after), phase=phase, interval=target.interval)
-            after = due
+            self._intervals.polled(record, error)
+            before, interval = interval, self._interval(record)
+            if interval != self._intervals.wished(record):
+                # Stretched. The turns spread the sets, so each goes on from where it was.
+                due, beat = max(self._time(), begun + interval), None
+                continue
+            # Half an interval at least lies between a poll off the beat and the next.
+            after = due if beat == due and before == interval else begun + interval / 2
+            due = beat = next_due(max(self._time(), after), phase=phase, interval=interval)
 
-    def _first(self, planned: float | None, phase: float, interval: float) -> float:
+    def _first(
+        self, planned: float | None, phase: float, interval: float, *, lead: float = 0.0
+    ) -> float:
         """When a set is due first, as Unix time; one that an earlier scheduler planned goes on."""
         now = self._time()
         if planned is not None:
             # Not later than its interval says, which may be shorter than it was.
             return min(planned + self._epoch, next_due(now, phase=phase, interval=interval))
-        return first_due(now, phase=phase, interval=interval, targets=len(self.records))
+        return first_due(now + lead, phase=phase, interval=interval, targets=len(self.records))
 
-    async def _until_due(self, record: Record, due: float, phase: float) -> None:
-        """Wait until a poll is due and allowed."""
-        await self._clock.sleep(due - self._time())
+    async def _until_due(self, record: Record, due: float, interval: float) -> float:
+        """Wait until a poll is due; the result is the interval that is in force then.
+
+        When the interval in force changes meanwhile, what is left of the wait changes by the same
+        factor: sets that were spread over the old interval are spread over the new one.
+        """
+        while True:
+            self._due[record.target] = due
+            record.due = due - self._epoch
+            left = due - self._time()
+            if left <= 0:
+                # Even a beat that is late lets everybody else have their turn.
+                await self._clock.sleep(0)
+                return interval
+            shortest, longest = LOOK_AGAIN
+            await self._clock.sleep(min(left, max(shortest, min(longest, interval / 4))))
+            before, interval = interval, self._interval(record)
+            if interval != before:
+                now = self._time()
+                due = now + (due - now) * interval / before
+
+    def _interval(self, record: Record) -> float:
+        """The interval in force, which is shown from now on."""
+        interval = self._intervals.of(record)
+        shown = record.poll.interval
+        stretched = interval != self._intervals.wished(record)
+        if not stretched or abs(interval - shown) > _SAME_INTERVAL * shown:
+            self._poller.set_interval(record, interval)
+        return record.poll.interval
+
+    async def _until_allowed(self, record: Record, phase: float) -> None:
+        """Wait as long as Azure asked to be left alone."""
         while wait := self._wait(record):
             await self._clock.sleep(wait + _spread(record, phase))
+
+    async def _turn(self, record: Record, operation: str, *, slow: int) -> None:
+        """Wait until the budget allows the calls."""
+        await self._budget.turn(
+            operation,
+            record.target.scale_set,
+            record.location,
+            instances=record.capacity,
+            # One that was slow waits for a slot first, maybe for long: see Lanes.
+            hold=not slow,
+        )
 
     async def _facts_beat(self, record: Record) -> None:
         target = record.target
@@ -154,7 +228,9 @@ class Scheduler:
 
         while True:
             record.facts_due = due - self._epoch
-            await self._until_due(record, due, phase)
+            await self._clock.sleep(due - self._time())
+            await self._until_allowed(record, phase)
+            await self._turn(record, GET_SCALE_SET, slow=slow)
             slow = await self._lanes.run(poll, slow=slow)
             if isinstance(error, Throttled) and not error.sent:
                 await self._clock.sleep((error.retry_after or 0.0) + _spread(record, phase))
@@ -163,9 +239,7 @@ class Scheduler:
             due = next_due(max(self._time(), due) + interval / 2, phase=phase, interval=interval)
 
     def _wait(self, record: Record) -> float:
-        facts = record.facts
-        location = (facts.facts.location or "") if facts else ""
-        return self._waits.wait_for(record.target.scale_set.subscription_id, location)
+        return self._waits.wait_for(record.target.scale_set.subscription_id, record.location)
 
 
 def _spread(record: Record, phase: float) -> float:

@@ -157,7 +157,6 @@ def test_a_key_without_a_value_is_not_given() -> None:
     configuration = _good("azure:\npolling:\n  interval:\n  state_dir:\n")
 
     assert configuration.polling == Polling()
-    assert configuration.inert_settings() == ()
 
 
 def test_an_unquoted_date_is_an_api_version() -> None:
@@ -214,14 +213,6 @@ def test_a_simulator_may_be_polled_every_100_ms() -> None:
 
 def test_azure_may_be_polled_every_6_seconds() -> None:
     assert _good("polling: {interval: 6s}\n").polling.interval == 6.0
-
-
-def test_settings_without_effect_are_named_only_where_the_file_has_them() -> None:
-    assert _good("polling: {interval: 60s}\n").inert_settings() == ()
-    assert _good("polling: {budget_share: 0.5}\n").inert_settings() == ("polling.budget_share",)
-    assert _good(
-        "metrics: {max_series: 5}\npolling: {budget_share: 1, state_dir: a}\n"
-    ).inert_settings() == ("polling.budget_share",)
 
 
 def test_anchors_aliases_and_merges_work() -> None:

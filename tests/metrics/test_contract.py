@@ -84,6 +84,7 @@ OWN = {
     "azure_throttled_total",
     "azure_ratelimit_remaining",
     "azure_throttled_until_timestamp_seconds",
+    "budget_used_ratio",
     "targets",
     "series",
     "exposition_bytes",

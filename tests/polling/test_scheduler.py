@@ -9,11 +9,13 @@ from itertools import pairwise
 
 import pytest
 
+from exporter.azure.budget import Budget
 from exporter.azure.errors import AzureError, Throttled, TimedOut
 from exporter.polling.lanes import Lanes
 from exporter.polling.poller import Poller
 from exporter.polling.record import Record
 from exporter.polling.scheduler import Scheduler
+from exporter.telemetry import Telemetry
 from support.answers import SUBSCRIPTION
 from support.clock import FakeClock
 from support.source import FakeSource, page
@@ -23,7 +25,7 @@ NewRecord = Callable[..., Record]
 
 @pytest.fixture
 def start(
-    poller: Poller, source: FakeSource, clock: FakeClock
+    poller: Poller, source: FakeSource, clock: FakeClock, telemetry: Telemetry
 ) -> Callable[..., tuple[Scheduler, asyncio.Task[None]]]:
     def run(*records: Record, concurrency: int = 16) -> tuple[Scheduler, asyncio.Task[None]]:
         scheduler = Scheduler(
@@ -32,6 +34,7 @@ def start(
             waits=source,
             lanes=Lanes(concurrency, clock=clock),
             clock=clock,
+            budget=Budget(clock=clock, telemetry=telemetry, share=1.0),
         )
         return scheduler, asyncio.create_task(scheduler.run())
 

@@ -1,0 +1,172 @@
+"""How much of one of Azure's limits may be spent: learned from what Azure says remains.
+
+Compute's limits are buckets that belong to all clients of a subscription and region. A client sees
+how full they are, in the headers of its own answers, and nothing else. So the level decides: while
+a bucket stays half full, all clients together take no more than flows back, and the whole share
+may be spent. Below that others take more than their part, and the share shrinks with the level.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from math import inf
+
+WINDOW = 60.0
+"""Seconds over which charges are summed up: Azure's buckets are filled once a minute."""
+
+USUAL_MINUTES = 3.0
+"""A documented bucket holds what flows back in so many minutes (`capacity = 3 × refill`)."""
+
+FULL_SHARE_LEVEL, EMPTY_LEVEL = 0.5, 0.1
+"""The level of a bucket from which on the whole share may be spent, and where nothing is left.
+
+Two thirds remain at the end of a minute in which all clients together took what flows back.
+"""
+
+LEAST = 0.05
+"""The part of the share that is always spent: without calls the exporter would never learn that
+the others have ended."""
+
+RISE = 0.1
+"""The part of the share that may come back in a minute."""
+
+PERIOD = 600.0
+"""Seconds after which a bucket that never was as full as believed is believed smaller."""
+
+NEAR = 0.95
+"""A bucket seen this full is as large as believed: somebody's calls lie between two looks."""
+
+_ROUNDING = 1e-9
+_MINUTES = re.compile(r"(\d{1,3})Min$", re.IGNORECASE)
+
+
+class Policy:
+    """One limit of Azure's, by its name.
+
+    Args:
+        name: as Azure spells it. One that ends in `3Min` or `30Min`, of the old generation, holds
+            what flows back in so many minutes.
+        now: the monotonic time.
+        capacity: what it is believed to hold until Azure shows something else; 0 for unknown.
+    """
+
+    def __init__(self, name: str, *, now: float, capacity: float = 0.0) -> None:
+        self.name = name
+        found = _MINUTES.search(name)
+        self._minutes = max(1.0, float(found[1])) if found else USUAL_MINUTES
+        self._believed = capacity
+        self._highest_before = capacity
+        self._highest = 0.0
+        self._period_end = now + PERIOD
+        self._part = self._wanted_part = 1.0
+        self._risen_at = now
+
+    def seen(self, remaining: float, now: float) -> None:
+        """Take notice of what Azure says remains."""
+        self._rise(now)
+        if now >= self._period_end:
+            self._highest_before, self._highest = self._highest or self._highest_before, 0.0
+            self._period_end = now + PERIOD
+        self._highest = max(self._highest, remaining)
+        level = remaining / max(1.0, self._capacity)
+        part = (level - EMPTY_LEVEL) / (FULL_SHARE_LEVEL - EMPTY_LEVEL)
+        self._wanted_part = min(1.0, max(LEAST, part))
+        self._part = min(self._part, self._wanted_part)
+
+    def refused(self, now: float) -> None:
+        """Take notice of a call that Azure throttled: what was believed was too much."""
+        self._rise(now)
+        self._part = self._wanted_part = max(LEAST, self._part / 2)
+
+    def per_minute(self, now: float, share: float) -> float:
+        """What may be spent in a minute: down at once, up slowly."""
+        self._rise(now)
+        capacity = self._capacity
+        return share * capacity / self._minutes * self._part if capacity else inf
+
+    @property
+    def _capacity(self) -> float:
+        highest = max(self._highest, self._highest_before)
+        return self._believed if NEAR * self._believed <= highest < self._believed else highest
+
+    def _rise(self, now: float) -> None:
+        self._part = min(self._wanted_part, self._part + RISE * (now - self._risen_at) / 60.0)
+        self._risen_at = now
+
+
+class Charges:
+    """The charges of the last minute."""
+
+    def __init__(self) -> None:
+        self._charges: deque[tuple[float, float]] = deque()
+        self._sum = 0.0
+
+    def add(self, cost: float, now: float) -> None:
+        """Note a charge; it may have been made at any time until now."""
+        if cost > 0:
+            self._charges.append((now + WINDOW, cost))
+            self._sum += cost
+
+    def total(self, now: float) -> float:
+        """The sum over the last minute."""
+        while self._charges and self._charges[0][0] <= now:
+            self._sum -= self._charges.popleft()[1]
+        if not self._charges:
+            self._sum = 0.0
+        return self._sum
+
+    def wait(self, amount: float, now: float) -> float:
+        """Seconds until charges of that amount are more than a minute old; infinite if never."""
+        for ends, cost in self._charges:
+            amount -= cost
+            if amount <= 0:
+                return ends - now
+        return inf
+
+
+class Limit:
+    """What is spent in one region of one thing that Azure counts: requests, or VM views.
+
+    Args:
+        policy: the policy that counts it, by its documented name.
+        capacity: what its bucket holds, as documented or believed.
+        now: the monotonic time.
+
+    Attributes:
+        policies: the policies that count it, by name. Each of them is a limit.
+        beside: limits whose charges may be of the same bucket, while nobody knows the region.
+        held: what calls that are under way or about to begin may still spend.
+    """
+
+    def __init__(self, policy: str, capacity: float, now: float) -> None:
+        self.policies = {policy: Policy(policy, now=now, capacity=capacity)}
+        self.beside: list[Limit] = []
+        self.held: dict[object, float] = {}
+        self._charges = Charges()
+
+    def charge(self, cost: float, now: float) -> None:
+        """Note what Azure has charged."""
+        self._charges.add(cost, now)
+
+    def used(self, now: float) -> float:
+        """The charges of the last minute."""
+        return self._charges.total(now)
+
+    def per_minute(self, now: float, share: float) -> float:
+        """What may be spent in any minute."""
+        return min(policy.per_minute(now, share) for policy in self.policies.values())
+
+    def wait(self, cost: float, now: float, share: float) -> float:
+        """Seconds until the cost fits, 0 where it does; infinite where only held costs may go.
+
+        A cost above the allowance fits when nothing else was spent for a minute.
+        """
+        allowance = self.per_minute(now, share)
+        others = max((limit.taken(now) for limit in self.beside), default=0.0)
+        missing = self.taken(now) + others + min(cost, allowance) - allowance
+        return 0.0 if missing <= _ROUNDING * allowance else self._charges.wait(missing, now)
+
+    def taken(self, now: float) -> float:
+        """The charges of the last minute, and what may still be spent without asking."""
+        return self.used(now) + sum(self.held.values())

@@ -1,0 +1,80 @@
+"""Which interval is in force for each set: what the polls show goes in, the plan comes out."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from math import inf
+
+from exporter.azure.budget import Budget
+from exporter.azure.errors import AzureError
+from exporter.clock import Clock
+from exporter.polling.planner import Demand, Plan, plan
+from exporter.polling.record import Record
+
+PLAN_FOR = 5.0
+"""Seconds for which a plan is good."""
+
+_Region = tuple[str, str]
+
+
+class Intervals:
+    """The interval in force of every set.
+
+    Args:
+        records: the sets.
+        budget: what may be spent, and what each set costs.
+        clock: the time.
+    """
+
+    def __init__(self, records: Iterable[Record], *, budget: Budget, clock: Clock) -> None:
+        self._records = tuple(records)
+        self._budget = budget
+        self._clock = clock
+        self._plans: dict[_Region, Plan] = {}
+        self._planned_until = -inf
+
+    def of(self, record: Record) -> float:
+        """The seconds between two polls of a set that are in force now."""
+        now = self._clock.monotonic()
+        region = _region(record)
+        if now >= self._planned_until or region not in self._plans:
+            self._plan_all(now)
+            self._planned_until = now + PLAN_FOR
+        return self._plans[region].interval(self._demand(record, now))
+
+    def wished(self, record: Record) -> float:
+        """The same with room to spare."""
+        return self._demand(record, self._clock.monotonic()).interval
+
+    def polled(self, record: Record, error: AzureError | None) -> None:
+        """Take notice of how a poll has ended."""
+        now = self._clock.monotonic()
+        if error is not None:
+            record.motion.failed(error, now)
+        elif record.poll.up and record.snapshot is not None:
+            record.motion.seen(record.snapshot.mapped, now)
+
+    def _plan_all(self, now: float) -> None:
+        demands: dict[_Region, list[Demand]] = defaultdict(list)
+        for record in self._records:
+            demands[_region(record)].append(self._demand(record, now))
+        self._plans = {}
+        for (subscription, location), its in demands.items():
+            # A set whose region is not known may belong to any.
+            unknown = demands.get((subscription, ""), []) if location else []
+            rates = self._budget.rates(subscription, location)
+            self._plans[subscription, location] = plan([*its, *unknown], rates)
+
+    def _demand(self, record: Record, now: float) -> Demand:
+        cost = self._budget.expected(record.target.scale_set)
+        return Demand(
+            wished=record.target.interval,
+            pages=max(1, cost.pages) if cost else 1,
+            views=cost.views if cost else record.capacity or 0,
+            moving=now < record.motion.until,
+        )
+
+
+def _region(record: Record) -> _Region:
+    return record.target.scale_set.subscription_id.casefold(), record.location
