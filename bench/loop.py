@@ -13,6 +13,7 @@ from pathlib import Path
 
 from bench import figures, stage
 from bench.client import Client
+from bench.fleet import WIDE_LIMITS
 from bench.process import MeasuredProcess, running, say
 from bench.report import Part, Table, Target
 from bench.rounds import median
@@ -168,7 +169,7 @@ def _simulated(folder: Path, case: Polled) -> Iterator[Path]:
     names = [f"set{number}" for number in range(case.sets)]
     described = {
         "page_size": case.page_size,
-        "limits": {"enabled": False},
+        "limits": WIDE_LIMITS.model_dump(),
         "scale_sets": [
             {
                 "name": name,
@@ -263,12 +264,14 @@ def _pauses_table(pauses: dict[Polled, list[Pauses]]) -> Table:
             f"other, at most {stage.CONCURRENCY} polls at a time; a task beside them wakes every "
             "millisecond and looks how late it is. The "
             "simulated Azure is another process. Garbage collections are part of the pauses; "
-            "*full collection* is one that is asked for at the end. The longest of all "
+            "*full collection* is one that is asked for at the end. *Busy* is the longest "
+            "pause in processor time of the loop's own thread: what is beyond it, the kernel gave "
+            "to other processes. The longest of all "
             "rounds counts, not a median."
         ),
         columns=(
-            "polled", "sweeps", "sweep", "longest pause", "p99", "longest collection",
-            "of the oldest", "full collection",
+            "polled", "sweeps", "sweep", "longest pause", "longest busy", "p99",
+            "longest collection", "of the oldest", "full collection",
         ),
         rows=[
             (
@@ -276,6 +279,7 @@ def _pauses_table(pauses: dict[Polled, list[Pauses]]) -> Table:
                 str(sum(one.polls for one in found)),
                 figures.seconds(median([one.poll for one in found])),
                 figures.seconds(max(one.worst for one in found)),
+                figures.seconds(max(one.busy for one in found)),
                 figures.seconds(median([one.p99 for one in found])),
                 figures.seconds(max(one.collection for one in found)),
                 str(sum(one.collections[2] for one in found)),

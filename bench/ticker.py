@@ -33,6 +33,8 @@ class Pauses:
 
     Attributes:
         worst: the longest pause.
+        busy: the longest one counted in processor time of the event loop's thread, which leaves
+            out what the kernel gave to others.
         p99: the pause that one tick in a hundred exceeds.
         ticks: how often it looked.
         polls: the polls in that time.
@@ -43,6 +45,7 @@ class Pauses:
     """
 
     worst: float
+    busy: float
     p99: float
     ticks: int
     polls: int
@@ -91,8 +94,9 @@ async def watch(text: str, polls: int) -> Pauses:
     async with assembly.build(configuration, process) as exporter:
         gc.freeze()  # as the daemon does once it runs
         pauses: list[float] = []
+        busy: list[float] = []
         durations: list[float] = []
-        ticking = asyncio.create_task(_tick(pauses))
+        ticking = asyncio.create_task(_tick(pauses, busy))
         gc.callbacks.append(collections)
         try:
             for _ in range(polls):
@@ -110,6 +114,7 @@ async def watch(text: str, polls: int) -> Pauses:
         full_collection = time.perf_counter() - begun
     return Pauses(
         worst=max(pauses),
+        busy=max(busy),
         p99=quantile(pauses, 0.99),
         ticks=len(pauses),
         polls=polls,
@@ -120,13 +125,15 @@ async def watch(text: str, polls: int) -> Pauses:
     )
 
 
-async def _tick(pauses: list[float]) -> None:
-    last = time.perf_counter()
+async def _tick(pauses: list[float], busy: list[float]) -> None:
+    last, used_before = time.perf_counter(), time.thread_time()
     while True:
         await asyncio.sleep(TICK)
-        now = time.perf_counter()
-        pauses.append(max(0.0, now - last - TICK))
-        last = now
+        now, used = time.perf_counter(), time.thread_time()
+        pause = max(0.0, now - last - TICK)
+        pauses.append(pause)
+        busy.append(min(pause, used - used_before))
+        last, used_before = now, used
 
 
 def main() -> None:

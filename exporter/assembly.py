@@ -25,8 +25,9 @@ from exporter.metrics.family import FamilyFilter
 from exporter.metrics.mapper import Mapper
 from exporter.model.scale_set import Target
 from exporter.polling.lanes import Lanes
-from exporter.polling.poller import Poller, Retention
+from exporter.polling.poller import Poller
 from exporter.polling.record import Record
+from exporter.polling.retention import Retention
 from exporter.polling.scheduler import Scheduler
 from exporter.polling.state.keeper import StateKeeper
 from exporter.polling.state.warm_start import keeper_for

@@ -23,6 +23,11 @@ class Clock(Protocol):
         ...
 
 
+# Linux's monotonic clock stands still while the machine is suspended or hibernates, this one does
+# not: data that were fetched before are as old as they are, and polls that were missed are due.
+_STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
 class SystemClock:
     """The machine's clocks."""
 
@@ -31,8 +36,8 @@ class SystemClock:
         return time.time()
 
     def monotonic(self) -> float:
-        """Seconds that never go back, from an arbitrary start."""
-        return time.monotonic()
+        """Seconds that never go back, from an arbitrary start; sleep of the machine counts."""
+        return time.clock_gettime(_STEADY)
 
     async def sleep(self, seconds: float) -> None:
         """Wait; at once where `seconds` is not positive."""

@@ -18,6 +18,7 @@ from aiohttp import web
 from exporter.assembly import Exporter, Process, build, tell_of_configuration
 from exporter.azure.tokens import TokenSource
 from exporter.configuration import Configuration, ConfigurationError
+from exporter.loop_errors import LoopErrors
 from exporter.polling.state.warm_start import kept
 from exporter.web.addresses import ListenAddress, url_of
 from exporter.web.application import CHUNK, Site, make_application
@@ -95,6 +96,7 @@ async def run(
     """
     signals = Signals()
     process = options.process(tokens)
+    asyncio.get_running_loop().set_exception_handler(LoopErrors(process.clock).handle)
     site: Site | None = None
     exporter: Exporter | None = None
     async with AsyncExitStack() as stack:

@@ -132,6 +132,17 @@ OWN_METRICS: tuple[OwnMetric, ...] = (
         help="Status codes and levels that the exporter does not know; they count as unknown.",
     ),
     OwnMetric(
+        name="azure_retries_total",
+        kind="counter",
+        help="Requests to Azure that were repeated within a poll after a failure that may pass.",
+        labels=("operation",),
+    ),
+    OwnMetric(
+        name="azure_circuit_open",
+        kind="gauge",
+        help="1 while Azure's endpoint answers no call and only one at a time tries, else 0.",
+    ),
+    OwnMetric(
         name="state_write_failures_total",
         kind="counter",
         help="State files that could not be written to polling.state_dir.",

@@ -135,13 +135,16 @@ class Limit:
 
     Attributes:
         policies: the policies that count it, by name. Each of them is a limit.
-        beside: limits whose charges may be of the same bucket, while nobody knows the region.
+        unplaced: limits whose charges may be of this one's bucket, for nobody knows their region.
+        candidates: the other way round, the limits that this one's charges may belong to. What is
+            spent must fit into each of them, too.
         held: what calls that are under way or about to begin may still spend.
     """
 
     def __init__(self, policy: str, capacity: float, now: float) -> None:
         self.policies = {policy: Policy(policy, now=now, capacity=capacity)}
-        self.beside: list[Limit] = []
+        self.unplaced: list[Limit] = []
+        self.candidates: list[Limit] = []
         self.held: dict[object, float] = {}
         self._charges = Charges()
 
@@ -162,8 +165,11 @@ class Limit:
 
         A cost above the allowance fits when nothing else was spent for a minute.
         """
+        return max(limit._wait(cost, now, share) for limit in (self, *self.candidates))  # noqa: SLF001 - others of this class
+
+    def _wait(self, cost: float, now: float, share: float) -> float:
         allowance = self.per_minute(now, share)
-        others = max((limit.taken(now) for limit in self.beside), default=0.0)
+        others = sum(limit.taken(now) for limit in self.unplaced)
         missing = self.taken(now) + others + min(cost, allowance) - allowance
         return 0.0 if missing <= _ROUNDING * allowance else self._charges.wait(missing, now)
 

@@ -135,11 +135,11 @@ class Region:
         return (self.requests, self.views) if operation == LIST_INSTANCES else (self.gets, None)
 
     def may_be(self, other: Region) -> None:
-        """One of both is that of sets whose region is not known yet."""
+        """The sets of this one, whose region is not known, may be in the other one."""
         for name in ("requests", "views", "gets"):
             mine, its = getattr(self, name), getattr(other, name)
-            mine.beside.append(its)
-            its.beside.append(mine)
+            mine.candidates.append(its)
+            its.unplaced.append(mine)
 
 
 class Spending:

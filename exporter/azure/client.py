@@ -1,14 +1,15 @@
 """The Azure client: one request at a time, and the walk over the pages of a list.
 
-No request is repeated on its own account: the next poll does that. The two exceptions are one
-fresh token after a 401, and one new start of a walk whose `nextLink` Azure no longer knows.
+A request that failed for a reason that may pass is repeated at most twice (see `retry`), one that
+Azure answers with 401 once with a fresh token, and a walk whose `nextLink` Azure no longer knows
+begins anew once. Nothing else is repeated: the next poll does that.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Literal
@@ -18,15 +19,17 @@ import structlog
 from yarl import URL
 
 import exporter
+from exporter.azure.breaker import Breaker
 from exporter.azure.budget import GET_SCALE_SET, LIST_INSTANCES, Budget, Spending
 from exporter.azure.challenge import claims_of
 from exporter.azure.decode import decode_instance_page, decode_scale_set
 from exporter.azure.endpoints import Endpoints
-from exporter.azure.errors import BrokenAnswer, Rejected, Throttled, TimedOut
+from exporter.azure.errors import AzureError, BrokenAnswer, Rejected, Throttled, TimedOut
 from exporter.azure.failures import Answer, failure_of, not_json
 from exporter.azure.holds import Holds
 from exporter.azure.links import instances_url, next_url, scale_set_url
 from exporter.azure.ratelimit import remaining_of_arm, remaining_of_compute
+from exporter.azure.retry import PASSING, RETRIES, Retries
 from exporter.azure.session import new_session, proxy_for
 from exporter.azure.tokens import TokenSource
 from exporter.azure.translation import FOREIGN, translate
@@ -94,6 +97,7 @@ class AzureClient:
         turns: the turns on the event loop, which decoding takes.
         holds: until when Azure asked to wait, if an earlier client was told.
         budget: what may be spent of Azure's limits; by default half of them.
+        retries: how often a request is repeated at most, after a failure that may pass.
     """
 
     def __init__(
@@ -113,6 +117,7 @@ class AzureClient:
         turns: Turns | None = None,
         holds: Holds | None = None,
         budget: Budget | None = None,
+        retries: int = RETRIES,
     ) -> None:
         self._session = session
         self._endpoints = endpoints
@@ -128,9 +133,14 @@ class AzureClient:
         self._turns = turns or Turns()
         self._holds = holds or Holds(clock=clock, telemetry=telemetry)
         self._budget = budget or Budget(clock=clock, telemetry=telemetry)
+        self._breaker = Breaker(clock=clock, telemetry=telemetry)
+        self._retries = Retries(
+            clock=clock, telemetry=telemetry, breaker=self._breaker, count=retries
+        )
         self._proxy = proxy_for(endpoints)
         for operation in _ACTIONS:
             telemetry.histogram("azure_request_duration_seconds", operation=operation)
+            telemetry.counter("azure_retries_total", operation=operation)
 
     def wait_for(self, subscription_id: str, location: str) -> float:
         """Seconds for which Azure asked to be left alone; 0 where a request may go out."""
@@ -231,24 +241,27 @@ class AzureClient:
         """
         try:
             async with asyncio.timeout_at(when):
-                return await self._get(url, call)
+                return await self._get(url, call, until=when)
         except TimeoutError:
             raise TimedOut(f"not done within {self._deadline:g} s") from None
 
-    async def _get(self, url: URL, call: _Call) -> bytes:
+    async def _get(self, url: URL, call: _Call, *, until: float) -> bytes:
         token = await self._tokens.get()
         # After the token, which may take its time to come.
         self._heed_hold(call)
-        answer = await self._send(url, token, call)
+        answer = await self._answer(url, token, call, until=until)
         if answer.status == HTTPStatus.UNAUTHORIZED:
             claims = claims_of(answer.headers.getall("WWW-Authenticate", []))
             token = await self._tokens.get(claims=claims, stale=token)
             self._heed_hold(call)
-            answer = await self._send(url, token, call)
-        if answer.status == HTTPStatus.OK:
-            if not answer.may_be_json:
-                raise not_json(answer)
-            return answer.body
+            answer = await self._answer(url, token, call, until=until)
+        if answer.status != HTTPStatus.OK:
+            raise self._failure(answer, call)
+        if not answer.may_be_json:
+            raise not_json(answer)
+        return answer.body
+
+    def _failure(self, answer: Answer, call: _Call) -> AzureError:
         error = failure_of(
             answer,
             scale_set=call.scale_set,
@@ -258,17 +271,32 @@ class AzureClient:
         if isinstance(error, Throttled):
             self._note_throttling(error, call)
         _log.debug("request failed", scale_set=str(call.scale_set), error=error.message)
-        raise error
+        return error
+
+    async def _answer(self, url: URL, token: str, call: _Call, *, until: float) -> Answer:
+        """The answer to a request that is repeated where its failure may pass."""
+
+        async def attempt() -> Answer:
+            answer = await self._send(url, token, call)
+            if answer.status in PASSING:
+                raise self._failure(answer, call)
+            return answer
+
+        return await self._retries.run(attempt, until=until, operation=call.operation)
 
     async def _send(self, url: URL, token: str, call: _Call) -> Answer:
         """One request, as soon as the budget allows it."""
         async with self._budget.request(call.operation, call.scale_set, call.location) as spending:
-            try:
-                self._heed_hold(call)
-            except Throttled:
-                spending.not_sent()
-                raise
-            return await self._exchange(url, token, call, spending)
+            with ExitStack() as stack:
+                try:
+                    self._heed_hold(call)
+                    outcome = stack.enter_context(self._breaker.call(call.scale_set))
+                except AzureError:
+                    spending.not_sent()
+                    raise
+                answer = await self._exchange(url, token, call, spending)
+                outcome.answered(answer.status)
+                return answer
 
     async def _exchange(self, url: URL, token: str, call: _Call, spending: Spending) -> Answer:
         """One request on the wire, counted and timed, whatever its status."""

@@ -8,6 +8,7 @@ stays absent, and what is left out is reported as a Problem.
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, NamedTuple
 
@@ -24,6 +25,9 @@ WHOLE_BYTES = 1024 * 1024
 
 PIECE_ITEMS = 120
 """Items of a larger page that are decoded at a time."""
+
+PIECE_ODD_ITEMS = 12
+"""Odd items that are decoded at a time: one that is odd throughout takes 1.5 ms, not 0.01."""
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # Escapes of a JSON string, read in order so that an escaped backslash is not taken for one.
@@ -99,8 +103,8 @@ def decode_instance_page(body: bytes) -> Iterator[InstancePage]:
     `instanceId` is missing, the last part of `id` stands for it.
 
     Yields:
-        The page, or if it is larger than Azure's pages are, its items in their order, at most 120
-        at a time: who takes them can do something else in between. The last one has the next link.
+        The page, or if it takes longer than Azure's pages do, its items in their order, some at a
+        time: who takes them can do something else in between. The last one has the next link.
 
     Raises:
         BrokenAnswer: the body is no JSON object, has no list `value`, or its `nextLink` is neither
@@ -108,13 +112,11 @@ def decode_instance_page(body: bytes) -> Iterator[InstancePage]:
     """
     try:
         text = _text(body)
-        if len(text) <= WHOLE_BYTES:
-            yield _whole(text)
+        page = _whole(text) if len(text) <= WHOLE_BYTES else None
+        if page is not None:
+            yield page
         else:
-            items, next_link = _split(text)
-            for begin in range(0, len(items) or 1, PIECE_ITEMS):
-                end = begin + PIECE_ITEMS
-                yield _piece(items[begin:end], next_link if end >= len(items) else None)
+            yield from _pieces(*_split(text))
     except RecursionError:
         raise BrokenAnswer("the answer is nested too deeply") from None
 
@@ -172,12 +174,12 @@ def decode_error(body: bytes) -> ErrorBody:
     )
 
 
-def _whole(text: bytes) -> InstancePage:
-    """A page in one go; item by item where that fails."""
+def _whole(text: bytes) -> InstancePage | None:
+    """A page in one go; None where that fails."""
     try:
         page = _PAGE.decode(text)
     except (msgspec.DecodeError, UnicodeError):
-        return _piece(*_split(text))
+        return None
     return _page(page.value, [], lost=0, next_link=page.next_link)
 
 
@@ -210,20 +212,28 @@ def _split(text: bytes) -> tuple[list[Raw], str | None]:
     return items, next_link
 
 
-def _piece(items: Sequence[Raw], next_link: str | None) -> InstancePage:
-    """Some items of a page, each decoded for itself."""
-    instances: list[Instance] = []
-    problems: list[Problem] = []
-    for item in items:
-        problems_of_item: list[Problem] = []
-        instance = _instance(item, problems_of_item)
-        if instance is None:
-            problems.append(Problem(path="", reason="no object"))
-        else:
-            instances.append(instance)
-            if _identify(instance):
-                problems += problems_of_item
-    return _page(instances, problems, lost=len(items) - len(instances), next_link=next_link)
+def _pieces(items: Sequence[Raw], next_link: str | None) -> Iterator[InstancePage]:
+    """The items of a page, each decoded for itself, some at a time; at least one piece."""
+    waiting = deque(items)
+    while True:
+        instances: list[Instance] = []
+        problems: list[Problem] = []
+        taken = odd = 0
+        while waiting and taken < PIECE_ITEMS and odd < PIECE_ODD_ITEMS:
+            problems_of_item: list[Problem] = []
+            instance = _instance(waiting.popleft(), problems_of_item)
+            taken += 1
+            odd += bool(problems_of_item)
+            if instance is None:
+                problems.append(Problem(path="", reason="no object"))
+            else:
+                instances.append(instance)
+                if _identify(instance):
+                    problems += problems_of_item
+        lost = taken - len(instances)
+        yield _page(instances, problems, lost=lost, next_link=None if waiting else next_link)
+        if not waiting:
+            return
 
 
 def _page(

@@ -186,14 +186,20 @@ class FlexibleNotSupported(AzureError):
 
 
 class ServerFailed(AzureError):
-    """HTTP 5xx; `status` is which."""
+    """HTTP 5xx.
+
+    Attributes:
+        status: which.
+        retry_after: seconds to wait as Azure says; None where it does not say.
+    """
 
     reason = "server_error"
     advice = "wait for Azure to recover; see the Azure status page if it lasts"
 
-    def __init__(self, message: str, *, status: int) -> None:
+    def __init__(self, message: str, *, status: int, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.status = status
+        self.retry_after = retry_after
 
 
 class Unreachable(AzureError):

@@ -23,6 +23,7 @@ from exporter.azure.errors import (
     Unreachable,
     clean,
 )
+from exporter.azure.ratelimit import retry_after
 from exporter.azure.throttling import throttled
 from exporter.model.scale_set import ScaleSetId
 
@@ -89,7 +90,8 @@ def failure_of(  # noqa: PLR0911 - a table of statuses
         case status if status in range(400, 500):
             return _rejected(answer, error, said, scale_set)
         case status if status in range(500, 600):
-            return ServerFailed(f"Azure failed ({said})", status=status)
+            wait = retry_after(answer.headers.get("Retry-After"), now=now)
+            return ServerFailed(f"Azure failed ({said})", status=status, retry_after=wait)
         case status if status in range(300, 400):
             return BrokenAnswer(f"a redirect, which is never followed ({said})")
         case _:

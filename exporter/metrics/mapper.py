@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal
 
 from exporter.metrics.block import Block, join, press
@@ -300,8 +301,11 @@ class Mapping:
         return code
 
 
+@lru_cache(maxsize=1024)
 def family_of(path: str, *, of_scale_set: bool = False) -> str:
     """The first family that a field of Azure's answer feeds.
+
+    It takes 0.1 ms to find out, and a field whose type is another in one instance is so in most.
 
     Args:
         path: the field's path from the item on, as `Problem.path` has it; a path above or

@@ -17,6 +17,8 @@ PATIENCE = 5.0
 SLOW_SHARE = 4
 """Polls of slow sets get one slot in so many, and at least one."""
 
+_FIRST, _IN_TURN = 0, 1
+
 Work = Callable[[], Coroutine[Any, Any, None]]
 
 
@@ -29,6 +31,8 @@ class Lanes:
     again among the slow ones, which have all the time they need and a quarter of the slots. A
     set whose last poll was slow goes there at once; those that were slow for the first time go
     first, so that one time-out of a healthy set does not put it behind all that hang for hours.
+    Whose turn it is there gets the next slot: where more is due than can be polled, to wait for
+    it behind all others, one slow set after the other, would take hours.
 
     Args:
         concurrency: `polling.concurrency`, the number of slots.
@@ -37,8 +41,11 @@ class Lanes:
 
     def __init__(self, concurrency: int, *, clock: Clock) -> None:
         self._clock = clock
-        self._slots = asyncio.Semaphore(concurrency)
-        self._slow_turns = _Turns(max(1, concurrency // SLOW_SHARE))
+        self._slots = _Turns(concurrency)
+        slow_slots = max(1, concurrency // SLOW_SHARE)
+        self._slow_turns = _Turns(slow_slots)
+        # With a single slot the slow ones would have it all the time.
+        self._slow_rank = _FIRST if slow_slots < concurrency else _IN_TURN
         self._waiting = 0
         self._wanted = asyncio.Event()
 
@@ -53,13 +60,13 @@ class Lanes:
             The same number, this poll counted.
         """
         if not slow:
-            async with self._slot():
+            async with self._slot(rank=_IN_TURN):
                 begun = self._clock.monotonic()
                 if await self._with_patience(work):
                     return int(self._clock.monotonic() - begun > PATIENCE)
         await self._slow_turns.acquire(slow)
         try:
-            async with self._slot():
+            async with self._slot(rank=self._slow_rank):
                 begun = self._clock.monotonic()
                 await work()
                 return slow + 1 if self._clock.monotonic() - begun > PATIENCE else 0
@@ -67,12 +74,12 @@ class Lanes:
             self._slow_turns.release()
 
     @asynccontextmanager
-    async def _slot(self) -> AsyncIterator[None]:
+    async def _slot(self, *, rank: int) -> AsyncIterator[None]:
         self._waiting += 1
-        if self._slots.locked():
+        if not self._slots.free:
             self._wanted.set()
         try:
-            await self._slots.acquire()
+            await self._slots.acquire(rank)
         finally:
             self._waiting -= 1
             if not self._waiting:
@@ -104,13 +111,13 @@ class _Turns:
     """A semaphore whose waiters come by rank, the lowest first, then by arrival."""
 
     def __init__(self, free: int) -> None:
-        self._free = free
+        self.free = free
         self._numbers = itertools.count()
         self._waiters: list[tuple[int, int, asyncio.Future[None]]] = []
 
     async def acquire(self, rank: int) -> None:
-        if self._free:
-            self._free -= 1
+        if self.free:
+            self.free -= 1
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._waiters, (rank, next(self._numbers), turn))
@@ -127,4 +134,4 @@ class _Turns:
             if not turn.done():
                 turn.set_result(None)
                 return
-        self._free += 1
+        self.free += 1

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, Collection
+from collections.abc import AsyncIterable, Collection
 from contextlib import aclosing
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import replace
 
 import structlog
 
@@ -21,13 +20,14 @@ from exporter.clock import Clock
 from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.mapper import RENDERED_AT_A_TIME, MappedInstances, Mapper, family_of
 from exporter.metrics.transitions import Transitions
-from exporter.model.instance_view import InstancePage, Problem
 from exporter.model.poll import PollState
-from exporter.model.scale_set import ScaleSetFacts, ScaleSetId, Target
+from exporter.model.scale_set import Target
 from exporter.polling.counters import count_codes, show_counters
 from exporter.polling.guard import suppressed_records
 from exporter.polling.record import FactsSnapshot, Record, Snapshot
+from exporter.polling.retention import Retention
 from exporter.polling.served import Served
+from exporter.polling.source import Keeper, ScaleSetSource
 from exporter.polling.state.contents import Saved
 from exporter.telemetry import Telemetry
 from exporter.turns import Turns
@@ -44,42 +44,6 @@ INTERNAL = "internal"
 FAULT = "a fault of the exporter; see its log"
 
 _log = structlog.get_logger(__name__)
-
-
-class ScaleSetSource(Protocol):
-    """Where the answers come from: the Azure client, or a stand-in of a test."""
-
-    def instance_pages(
-        self, scale_set: ScaleSetId, *, location: str = ""
-    ) -> AsyncGenerator[InstancePage | Restart, None]:
-        """Walk over the set's instances, page by page; raises AzureError."""
-        ...
-
-    async def scale_set_facts(
-        self, scale_set: ScaleSetId, *, location: str = ""
-    ) -> tuple[ScaleSetFacts, list[Problem]]:
-        """Get the set itself; raises AzureError."""
-        ...
-
-
-class Keeper(Protocol):
-    """Who lets the records outlive a restart."""
-
-    def keep(self, record: Record) -> None:
-        """Note what the record holds now; does not wait."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Retention:
-    """How long an answer is served while polls fail: `polling.keep_for` and `deadline`."""
-
-    keep_for: float
-    deadline: float
-
-    def seconds(self, interval: float) -> float:
-        """The time in force: never so short that two missed polls empty the page."""
-        return max(self.keep_for, 2 * interval + self.deadline)
 
 
 class Poller:

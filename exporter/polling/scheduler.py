@@ -12,6 +12,7 @@ from exporter.azure.budget import GET_SCALE_SET, LIST_INSTANCES, Budget
 from exporter.azure.errors import AzureError, Throttled
 from exporter.clock import Clock
 from exporter.model.scale_set import Target
+from exporter.polling.backoff import Backoff
 from exporter.polling.beat import first_due, next_due, phase_of
 from exporter.polling.intervals import Intervals
 from exporter.polling.lanes import Lanes
@@ -131,6 +132,7 @@ class Scheduler:
         beat: float | None = None
         begun = due
         slow = 0
+        backoff, earliest = Backoff(), 0.0
         error: AzureError | None = None
 
         async def poll() -> None:
@@ -140,7 +142,7 @@ class Scheduler:
             error = await self._poller.poll(record)
 
         while True:
-            interval = await self._until_due(record, due, interval)
+            interval = await self._until_due(record, due, interval, earliest=earliest)
             await self._until_allowed(record, phase)
             await self._turn(record, LIST_INSTANCES, slow=slow)
             slow = await self._lanes.run(poll, slow=slow)
@@ -151,13 +153,14 @@ class Scheduler:
                 continue
             self._intervals.polled(record, error)
             before, interval = interval, self._interval(record)
+            earliest = self._time() + backoff.after(error)
             if interval != self._intervals.wished(record):
                 # Stretched. The turns spread the sets, so each goes on from where it was.
-                due, beat = max(self._time(), begun + interval), None
+                due, beat = max(earliest, begun + interval), None
                 continue
             # Half an interval at least lies between a poll off the beat and the next.
             after = due if beat == due and before == interval else begun + interval / 2
-            due = beat = next_due(max(self._time(), after), phase=phase, interval=interval)
+            due = beat = next_due(max(earliest, after), phase=phase, interval=interval)
 
     def _first(
         self, planned: float | None, phase: float, interval: float, *, lead: float = 0.0
@@ -169,11 +172,14 @@ class Scheduler:
             return min(planned + self._epoch, next_due(now, phase=phase, interval=interval))
         return first_due(now + lead, phase=phase, interval=interval, targets=len(self.records))
 
-    async def _until_due(self, record: Record, due: float, interval: float) -> float:
+    async def _until_due(
+        self, record: Record, due: float, interval: float, *, earliest: float
+    ) -> float:
         """Wait until a poll is due; the result is the interval that is in force then.
 
         When the interval in force changes meanwhile, what is left of the wait changes by the same
-        factor: sets that were spread over the old interval are spread over the new one.
+        factor, but not to before the earliest time: sets that were spread over the old interval
+        are spread over the new one.
         """
         while True:
             self._due[record.target] = due
@@ -188,7 +194,7 @@ class Scheduler:
             before, interval = interval, self._interval(record)
             if interval != before:
                 now = self._time()
-                due = now + (due - now) * interval / before
+                due = max(earliest, now + (due - now) * interval / before)
 
     def _interval(self, record: Record) -> float:
         """The interval in force, which is shown from now on."""
@@ -220,6 +226,7 @@ class Scheduler:
         phase = phase_of(target.scale_set)
         due = self._first(record.facts_due, phase, FACTS_INTERVAL)
         slow = 0
+        backoff = Backoff()
         error: AzureError | None = None
 
         async def poll() -> None:
@@ -235,8 +242,10 @@ class Scheduler:
             if isinstance(error, Throttled) and not error.sent:
                 await self._clock.sleep((error.retry_after or 0.0) + _spread(record, phase))
                 continue
-            interval = FACTS_INTERVAL if error is None else FACTS_RETRY
-            due = next_due(max(self._time(), due) + interval / 2, phase=phase, interval=interval)
+            pause = backoff.after(error)
+            interval = FACTS_INTERVAL if error is None else max(FACTS_RETRY, pause)
+            after = max(self._time(), due) + max(interval / 2, pause)
+            due = next_due(after, phase=phase, interval=interval)
 
     def _wait(self, record: Record) -> float:
         return self._waits.wait_for(record.target.scale_set.subscription_id, record.location)

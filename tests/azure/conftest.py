@@ -57,6 +57,8 @@ def new_client(
             "clock": clock,
             "api_version": "2024-07-01",
             "detail": "instance_view",
+            # Most tests look at one request; those of the retries ask for them.
+            "retries": 0,
             "timeout": 10.0,
             "deadline": 30.0,
         }

@@ -12,6 +12,7 @@ from exporter.azure.endpoints import Endpoints
 from exporter.azure.token_file import FileTokens
 from exporter.simulator.fleet import Fleet
 from exporter.simulator.server import SimulatedAzure
+from faults.story import ScriptedAzure, Story, WireClock
 from support.clock import FakeClock
 from support.pipeline import FLEET, TOKEN, Pipeline
 
@@ -35,6 +36,7 @@ async def pipeline(
         made = Pipeline(clock)
         made.connect(
             AzureClient(
+                retries=0,
                 session=session,
                 endpoints=Endpoints(resource_manager=azure.url, scope=f"{azure.url}/.default"),
                 tokens=tokens,
@@ -50,3 +52,14 @@ async def pipeline(
         )
         yield made
         await tokens.close()
+
+
+@pytest.fixture
+async def story() -> AsyncIterator[Story]:
+    """An exporter of one scale set, `web`, with every family."""
+    azure = ScriptedAzure()
+    async with azure.server:
+        told = Story(azure, WireClock())
+        everything = "metrics: {opt_in: ['*']}\n"
+        async with told.assembled(told.configuration("web", more=everything)):
+            yield told

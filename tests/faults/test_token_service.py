@@ -25,6 +25,7 @@ async def test_the_exporter_waits_for_the_token_service_and_then_polls(
     async with new_session() as session:
         pipeline.connect(
             AzureClient(
+                retries=0,
                 session=session,
                 endpoints=endpoints,
                 tokens=tokens,

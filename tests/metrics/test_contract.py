@@ -91,6 +91,8 @@ OWN = {
     "mapping_errors_total",
     "unknown_status_codes_total",
     "state_write_failures_total",
+    "azure_circuit_open",
+    "azure_retries_total",
     "state_refused_total",
     "event_loop_lag_seconds",
 }

@@ -12,8 +12,9 @@ from exporter.metrics.mapper import Mapper
 from exporter.model.instance_view import Instance
 from exporter.model.scale_set import ScaleSetId, Target
 from exporter.polling.counters import NEW_CODE_WAITS
-from exporter.polling.poller import Poller, Retention
+from exporter.polling.poller import Poller
 from exporter.polling.record import Record
+from exporter.polling.retention import Retention
 from exporter.polling.state.contents import Saved
 from exporter.polling.state.folder import StateFolder
 from exporter.polling.state.keeper import StateKeeper

@@ -10,8 +10,9 @@ import pytest
 from exporter.azure.errors import NotFound
 from exporter.metrics.mapper import Mapper
 from exporter.model.scale_set import ScaleSetId, Target
-from exporter.polling.poller import Poller, Retention
+from exporter.polling.poller import Poller
 from exporter.polling.record import Record
+from exporter.polling.retention import Retention
 from exporter.telemetry import Telemetry
 from support.answers import SUBSCRIPTION, instance
 from support.clock import FakeClock

@@ -11,8 +11,9 @@ from exporter.azure.client import RESTART
 from exporter.azure.errors import BrokenAnswer, NotFound, TimedOut
 from exporter.model.instance_view import Problem
 from exporter.model.scale_set import ScaleSetFacts
-from exporter.polling.poller import Poller, Retention
+from exporter.polling.poller import Poller
 from exporter.polling.record import Record
+from exporter.polling.retention import Retention
 from exporter.telemetry import Telemetry
 from support.answers import SUBSCRIPTION, instance
 from support.clock import FakeClock

@@ -22,7 +22,8 @@ from exporter.metrics.family import FamilyFilter
 from exporter.metrics.mapper import Mapper
 from exporter.model.instance_view import Instance
 from exporter.model.scale_set import ScaleSetFacts, ScaleSetId, Target
-from exporter.polling.poller import Poller, Retention
+from exporter.polling.poller import Poller
+from exporter.polling.retention import Retention
 from exporter.polling.state import folder as folder_module
 from exporter.polling.state import keeper, warm_start
 from exporter.polling.state.contents import FORMAT, Refused, Saved, decode, encode, form_of

@@ -8,8 +8,9 @@ from exporter.clock import Clock
 from exporter.metrics.family import FamilyFilter
 from exporter.metrics.mapper import Mapper
 from exporter.model.scale_set import ScaleSetId, Target
-from exporter.polling.poller import Poller, Retention
+from exporter.polling.poller import Poller
 from exporter.polling.record import Record
+from exporter.polling.retention import Retention
 from exporter.telemetry import Telemetry
 from exporter.web.exposition import Exposition
 from exporter.web.formats import TEXT

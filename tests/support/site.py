@@ -5,8 +5,9 @@ from __future__ import annotations
 from exporter.metrics.family import FamilyFilter
 from exporter.metrics.mapper import Mapper
 from exporter.model.scale_set import ScaleSetId, Target
-from exporter.polling.poller import Poller, Retention
+from exporter.polling.poller import Poller
 from exporter.polling.record import Record
+from exporter.polling.retention import Retention
 from exporter.telemetry import Telemetry
 from exporter.web.application import Site
 from exporter.web.exposition import Exposition

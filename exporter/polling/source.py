@@ -1,0 +1,35 @@
+"""What a poller needs of others: where answers come from, and who keeps them over a restart."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from typing import Protocol
+
+from exporter.azure.client import Restart
+from exporter.model.instance_view import InstancePage, Problem
+from exporter.model.scale_set import ScaleSetFacts, ScaleSetId
+from exporter.polling.record import Record
+
+
+class ScaleSetSource(Protocol):
+    """Where the answers come from: the Azure client, or a stand-in of a test."""
+
+    def instance_pages(
+        self, scale_set: ScaleSetId, *, location: str = ""
+    ) -> AsyncGenerator[InstancePage | Restart, None]:
+        """Walk over the set's instances, page by page; raises AzureError."""
+        ...
+
+    async def scale_set_facts(
+        self, scale_set: ScaleSetId, *, location: str = ""
+    ) -> tuple[ScaleSetFacts, list[Problem]]:
+        """Get the set itself; raises AzureError."""
+        ...
+
+
+class Keeper(Protocol):
+    """Who lets the records outlive a restart."""
+
+    def keep(self, record: Record) -> None:
+        """Note what the record holds now; does not wait."""
+        ...

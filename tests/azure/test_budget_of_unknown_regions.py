@@ -1,0 +1,76 @@
+"""Sets whose region is not known yet share the budget of every region they may be in."""
+
+import asyncio
+
+import pytest
+from multidict import CIMultiDict
+
+from exporter.azure.budget import LIST_INSTANCES, Budget
+from exporter.model.scale_set import ScaleSetId
+from exporter.telemetry import Telemetry
+from support.clock import FakeClock
+
+SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
+PLACED = ScaleSetId(SUBSCRIPTION, "rg", "placed")
+UNPLACED = ScaleSetId(SUBSCRIPTION, "rg", "unplaced")
+POLICY = "Microsoft.Compute/HighCostGetVMScaleSetSubscriptionMaximum"
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def budget(clock: FakeClock) -> Budget:
+    return Budget(clock=clock, telemetry=Telemetry(version="1", python_version="3"), share=0.5)
+
+
+async def spend(budget: Budget, requests: int, *, remaining: int) -> None:
+    """Make requests in the known region; every answer says what remains there."""
+    headers = CIMultiDict({"x-ms-ratelimit-remaining-resource": f"{POLICY};{remaining}"})
+    for _ in range(requests):
+        async with budget.request(LIST_INSTANCES, PLACED, "westeurope") as spending:
+            spending.answered(headers, 200)
+        budget.end_walk(PLACED, complete=True)
+
+
+async def goes_at_once(budget: Budget, clock: FakeClock) -> bool:
+    turn = asyncio.create_task(budget.turn(LIST_INSTANCES, UNPLACED, ""))
+    await clock.settle()
+    gone = turn.done()
+    turn.cancel()
+    await asyncio.wait({turn})
+    return gone
+
+
+async def test_a_busy_region_with_room_to_spare_does_not_starve_sets_of_unknown_region(
+    budget: Budget, clock: FakeClock
+) -> None:
+    # Far more than a region may spend by the documented limits, and little of what is there.
+    await spend(budget, 300, remaining=100_000)
+    assert await goes_at_once(budget, clock)
+
+
+async def test_a_region_that_is_used_up_puts_off_sets_that_may_be_in_it(
+    budget: Budget, clock: FakeClock
+) -> None:
+    await spend(budget, 180, remaining=1080)
+    assert not await goes_at_once(budget, clock)
+    await clock.advance(61)
+    assert await goes_at_once(budget, clock)
+
+
+async def test_what_sets_of_unknown_region_spent_is_missing_in_every_region(
+    budget: Budget, clock: FakeClock
+) -> None:
+    await spend(budget, 100, remaining=1080)
+    for _ in range(80):
+        async with budget.request(LIST_INSTANCES, UNPLACED, "") as spending:
+            spending.answered(CIMultiDict(), 200)
+        budget.end_walk(UNPLACED, complete=True)
+    turn = asyncio.create_task(budget.turn(LIST_INSTANCES, PLACED, "westeurope"))
+    await clock.settle()
+    assert not turn.done()
+    await clock.advance(61)
+    assert turn.done()

@@ -1,0 +1,47 @@
+"""Errors on the event loop that nobody waits for."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+from typing import Any
+
+import pytest
+import structlog
+
+from exporter.loop_errors import SAID_EVERY, LoopErrors
+from support.clock import FakeClock
+
+
+async def test_no_descriptor_for_a_reader_is_said_once_a_minute(
+    clock: FakeClock, logs: list[structlog.typing.EventDict], caplog: pytest.LogCaptureFixture
+) -> None:
+    errors, loop = LoopErrors(clock), asyncio.get_running_loop()
+    none_left = OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+    context: dict[str, Any] = {"message": "accept", "exception": none_left, "socket": object()}
+    for _ in range(200):
+        errors.handle(loop, context)
+    assert [entry["error"] for entry in logs] == ["Too many open files"]
+    clock.steady += SAID_EVERY
+    errors.handle(loop, context)
+    assert len(logs) == 2
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        {"message": "a task broke", "exception": ValueError("odd")},
+        {"message": "a task broke", "exception": OSError(errno.EMFILE, "no socket here")},
+        {"message": "something without an exception"},
+    ],
+)
+async def test_every_other_error_is_told_as_asyncio_tells_it(
+    clock: FakeClock, caplog: pytest.LogCaptureFixture, context: dict[str, Any]
+) -> None:
+    LoopErrors(clock).handle(asyncio.get_running_loop(), context)
+    (record,) = caplog.records
+    assert record.levelno == logging.ERROR
+    assert record.getMessage() == context["message"]
