@@ -6,13 +6,14 @@ import argparse
 import multiprocessing
 import os
 import sys
-from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 
-from bench import report
+from bench import machine, report
+from bench.budget import document
 from bench.budget.fleets import even, skewed
 from bench.budget.targets import targets
-from bench.budget.trial import Result, compare
+from bench.budget.trial import compare
 
 SIZES = (10, 100, 1_000, 2_500)
 NEIGHBOURS = (0.0, 0.5)
@@ -38,45 +39,18 @@ def main() -> int:
             for neighbour in flags.neighbours
         ]
         results = [result for run in runs for result in run.result()]
-    _say(report.aligned(_table(results)))
+    _say(report.aligned(document.trials(results)))
+    _say(report.aligned(document.to_reach(results)))
+    text = document.document(
+        results,
+        command=" ".join(["python -m bench.budget", *sys.argv[1:]]),
+        minutes=flags.minutes,
+        facts=machine.facts(),
+    )
+    report.write(flags.output, text)
+    _say(f"written: {flags.output}")
     found = targets(results)
-    _say(report.aligned(report.targets_table(found)))
     return 1 if any(target.reached is False for target in found) else 0
-
-
-def _table(results: Sequence[Result]) -> report.Table:
-    return report.Table(
-        title="Budget",
-        note="One simulated hour after ten minutes. Charges are the highest in a simulated minute "
-        "(in any 60 seconds) as part of share × refill; left: the emptiest bucket.",
-        columns=(
-            "fleet", "neighbour", "who polls", "429", "in warm-up", "its 429", "calls",
-            "requests", "VM views", "left", "mean age", "target", "quiet", "oldest",
-            "failure seen", "missed", "walk",
-        ),
-        rows=[
-            (
-                result.fleet.name,
-                f"{result.neighbour:.0%}",
-                result.way,
-                f"{result.throttled:,}",
-                f"{result.throttled_in_warm_up:,}",
-                f"{result.neighbour_refused:,}",
-                f"{result.calls:,}",
-                f"{result.request_part:.2f} ({result.request_span:.2f})",
-                f"{result.view_part:.2f} ({result.view_span:.2f})",
-                f"{result.least_left:.0%}",
-                f"{result.mean_age:.1f} s",
-                f"{result.target_age:.1f} s" if result.fleet.has_target else "",
-                f"{result.quiet_age:.1f} s",
-                f"{result.oldest:.0f} s",
-                f"{result.seen_after:.1f} s",
-                f"{result.missed:.0%} of {result.failures}",
-                f"{result.walk_time:.2f} s",
-            )
-            for result in results
-        ],
-    )  # fmt: skip
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -94,6 +68,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--skewed", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--baselines", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument(
+        "--output", type=Path, default=Path("docs/budget-benchmarks.md"), metavar="FILE"
+    )
     return parser
 
 
