@@ -14,12 +14,14 @@ LISTEN ?= :10048
 PYTEST_ARGS ?=
 # More options of the benches, such as BENCH_ARGS="--only pipeline,loop".
 BENCH_ARGS ?=
+# More options of the soak, such as SOAK_ARGS="--days 3".
+SOAK_ARGS ?=
 
 export PYTHON UV
 
 .PHONY: help
 help: ## List the commands.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: run
 run: $(BIN)/.installed ## Start the demo: the exporter on a simulated Azure. LISTEN=:10048
@@ -57,6 +59,14 @@ bench: $(BIN)/.installed-bench bench-tools ## Measure against the peers; writes 
 
 bench-quick: $(BIN)/.installed-bench bench-tools ## The same with 10,000 instances, in three minutes; writes no document.
 	$(BIN)/python -m bench --quick --output $(VENV)/benchmarks-quick.md $(BENCH_ARGS)
+
+.PHONY: bench-budget
+bench-budget: $(BIN)/.installed-test ## What Azure's quota is spent on; writes docs/budget-benchmarks.md. Takes most of an hour.
+	$(BIN)/python -m bench.budget $(BENCH_ARGS)
+
+.PHONY: soak
+soak: $(BIN)/.installed-test ## Two weeks of simulated time with troubles, in under ten minutes. SEED=4 for the same again
+	$(BIN)/python -m soak $(SOAK_ARGS)
 
 .PHONY: format
 format: $(BIN)/.installed-test ## Put the code into shape.

@@ -28,8 +28,7 @@ FAMILIES = frozenset({*STATE_FAMILIES, TIME_FAMILY})
 _PREFIX = "azure_vmss_"
 _SAMPLE = re.compile(
     r'^azure_vmss_(\w+)\{subscription_id="([^"]*)",resource_group="([^"]*)",scale_set="([^"]*)",'
-    r'instance_id="([^"]*)",([^}\n]*)\} (?!0$)(\S+)$',
-    re.MULTILINE,
+    r'instance_id="([^"]*)",([^}]*)\} (\S+)'
 )
 _TIMED = 'status="provisioning_state"'
 
@@ -58,12 +57,14 @@ def _texts(blocks: Iterable[Block]) -> list[str]:
 def _read(texts: Iterable[str]) -> dict[Key, dict[str, Facts]]:
     found: dict[Key, dict[str, set[str]]] = {}
     for text in texts:
-        samples = _SAMPLE.findall(text)
-        # Zeros of state sets are most of the lines; no other line may be lost.
-        others = text.count(" 0\n") + text.count("\n#") + text.startswith("#")
-        if len(samples) + others != text.count("\n"):
-            raise ValueError(f"lines that are no samples: {text[:200]}")
-        for family, subscription, group, name, instance, labels, value in samples:
+        for line in text.splitlines():
+            # Zeros of state sets are most of the lines.
+            if line.endswith(" 0") or line.startswith("#"):
+                continue
+            sample = _SAMPLE.fullmatch(line)
+            if sample is None:
+                raise ValueError(f"no sample: {line}")
+            family, subscription, group, name, instance, labels, value = sample.groups()
             fact = f"{family}{{{labels}}}"
             if _PREFIX + family == TIME_FAMILY:
                 if labels != _TIMED:

@@ -144,7 +144,7 @@ class Checker:
 async def soak(plan: Plan) -> Outcome:
     """Run a soak to its end, on a `TimelapseLoop`."""
     desks: list[TokenDesk] = []
-    started = time.monotonic()
+    started, worked = time.monotonic(), time.process_time()
 
     def tokens(azure: SimulatedAzure, clock: Clock) -> CredentialTokens:
         desks.append(TokenDesk(azure, clock))
@@ -176,6 +176,7 @@ async def soak(plan: Plan) -> Outcome:
         ("interval", f"{plan.interval:g} s"),
         ("seed", str(plan.seed)),
         ("took", f"{time.monotonic() - started:.0f} s"),
+        ("processor time", f"{time.process_time() - worked:.0f} s"),
         ("polls", f"{checker.polls:,}"),
         ("failed polls", _counts(checker.failures)),
         ("troubles", _counts(troubles.happened)),

@@ -63,8 +63,8 @@ def document(
         facts: of the machine; those about software that is not used here are left out.
     """
     took = sum(result.took for result in results)
-    machine = [*((name, value) for name, value in facts if name in _MACHINE),
-               ("time that all trials took", f"{took / 60:.0f} min")]  # fmt: skip
+    machine: list[tuple[str, ...]] = [fact for fact in facts if fact[0] in _MACHINE]
+    machine.append(("time that all trials took", f"{took / 60:.0f} min"))
     return "\n".join(
         [
             "# Budget benchmarks",
