@@ -55,8 +55,13 @@ class Breaker:
         return self._next_probe is not None
 
     @contextmanager
-    def call(self, scale_set: ScaleSetId) -> Iterator[Outcome]:
+    def call(self, scale_set: ScaleSetId, *, opens: bool = True) -> Iterator[Outcome]:
         """Let one request through, and learn from how it ends.
+
+        Args:
+            scale_set: whom it is for.
+            opens: whether its failure says that Azure fails as a whole. The rare calls, between
+                two polls of a small fleet, must not hold back the polls, which may well succeed.
 
         Raises:
             AzureError: it is open and this is no time for a probe; the error is of the kind that
@@ -72,7 +77,7 @@ class Breaker:
         finally:
             if probe:
                 self._probing = False
-            if outcome.failure is not None:
+            if outcome.failure is not None and (opens or probe):
                 self._failed(scale_set, outcome.failure, probe=probe)
             elif outcome.is_answer:
                 self._answered()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -38,6 +38,8 @@ a third of the capacity is, for all others."""
 PAGE_INSTANCES = 120
 """Instances on a page of Azure's, for a set whose list was never seen."""
 
+LONG_WALK = 20
+"""Pages after which a walk goes before no turn any more: no set of Azure's has as many."""
 HOLD = 10.0
 """Seconds for which what a poll needs is held for it until its first request."""
 
@@ -271,15 +273,16 @@ class Budget:
 
         Args:
             scale_set: the set.
-            complete: whether the walk came to its end; one that did not costs more next time.
+            complete: whether it came to its end; else the next one may cost twice as much.
         """
         walk = self._end((LIST_INSTANCES, *scale_set.key))
         if walk is None or not walk.pages:
             return
         cost = Cost(walk.pages, walk.views)
-        before = self._costs.get(scale_set.key)
-        if before is not None and not complete:
-            cost = Cost(max(cost.pages, before.pages), max(cost.views, before.views))
+        if not complete:
+            before = self._costs.get(scale_set.key) or Cost(1, PAGE_INSTANCES)
+            pages, views = max(cost.pages, before.pages), max(cost.views, before.views)
+            cost = Cost(min(pages, 2 * before.pages), min(views, 2 * before.views))
         self._costs[scale_set.key] = cost
 
     def throttled(self, operation: str, scale_set: ScaleSetId, location: str, policy: str) -> None:
@@ -329,14 +332,15 @@ class Budget:
         return RECHECK if wait > WINDOW else wait + _MOMENT
 
     async def _admit(self, region: Region, walk: Walk, call: _Call) -> None:
-        views = 0 if walk.views_limit is None else PAGE_INSTANCES
-        needed = max(0.0, views - walk.held_views)
-        region.walks_waiting += 1
-        try:
-            while wait := self._wait_for(region, call, 1.0, needed):
-                await self._clock.sleep(wait)
-        finally:
-            region.walks_waiting -= 1
+        needed = max(0.0, (PAGE_INSTANCES if walk.views_limit else 0) - walk.held_views)
+        goes_first = walk.pages < LONG_WALK
+        async with nullcontext() if goes_first else region.queues[call.operation]:
+            region.walks_waiting += goes_first
+            try:
+                while wait := self._wait_for(region, call, 1.0, needed):
+                    await self._clock.sleep(wait)
+            finally:
+                region.walks_waiting -= goes_first
         walk.hold(1.0, walk.held_views + needed)
 
     def _answered(self, walk: Walk, call: _Call, headers: MultiMapping[str], status: int) -> None:
@@ -361,9 +365,8 @@ class Budget:
             self._reads_pause[call.scale_set.key[0]] = now + READS_PAUSE
 
     def _new_walk(self, region: Region, call: _Call) -> Walk:
-        until = self._clock.monotonic() + HOLD
-        walk = self._walks[call.key] = Walk(region, call.operation, until)
-        return walk
+        held_until = self._clock.monotonic() + HOLD
+        return self._walks.setdefault(call.key, Walk(region, call.operation, held_until))
 
     def _end(self, key: tuple[str, ...]) -> Walk | None:
         walk = self._walks.pop(key, None)

@@ -290,7 +290,9 @@ class AzureClient:
             with ExitStack() as stack:
                 try:
                     self._heed_hold(call)
-                    outcome = stack.enter_context(self._breaker.call(call.scale_set))
+                    opens = call.operation == LIST_INSTANCES
+                    going = self._breaker.call(call.scale_set, opens=opens)
+                    outcome = stack.enter_context(going)
                 except AzureError:
                     spending.not_sent()
                     raise

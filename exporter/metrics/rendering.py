@@ -21,7 +21,7 @@ Identified = tuple[str, InstanceReading]
 
 _Part = Callable[[InstanceReading], Hashable]
 _Rows = Callable[[InstanceReading], Iterable[Row]]
-_Pieces = tuple[tuple[str, tuple[str, ...]], ...]
+_Pieces = tuple[tuple[int, tuple[str, ...]], ...]
 
 
 class Renderer:
@@ -51,39 +51,50 @@ class Renderer:
 
     def render(self, instances: Sequence[Identified]) -> dict[str, str]:
         """The lines of the instances, in their order, of each family that has any."""
-        texts: dict[str, list[str]] = {}
+        texts: dict[str, str] = {}
         for name, rows, writer in self._own:
             if text := writer.write([(identity, rows(reading)) for identity, reading in instances]):
-                texts[name] = [text]
+                texts[name] = text
         for shared in self._shared:
+            # All that is done per instance and family is one look and one join.
+            known, part = shared.known, shared.part
+            lines: list[list[str]] = [[] for _ in shared.families]
             for identity, reading in instances:
-                for name, pieces in shared.pieces(reading):
-                    if name not in texts:
-                        texts[name] = []
-                    texts[name].append(identity.join(pieces))
-        return {name: "".join(lines) for name, lines in texts.items()}
+                found = known.get(value := part(reading))
+                if found is None:
+                    found = shared.learn(value, reading)
+                for number, pieces in found:
+                    lines[number].append(identity.join(pieces))
+            for (name, _, _), texts_of_family in zip(shared.families, lines, strict=True):
+                if texts_of_family:
+                    texts[name] = "".join(texts_of_family)
+        return texts
 
 
 class _Shared:
-    """Families whose lines follow from the same part of the reading."""
+    """Families whose lines follow from the same part of the reading.
+
+    Attributes:
+        part: reads that part.
+        families: the name, the rows and the writer of each.
+        known: by the value of the part: each family that has lines, by its number, with the
+            pieces between which the identity belongs.
+    """
 
     def __init__(self, part: _Part, families: Sequence[tuple[str, _Rows, SampleWriter]]) -> None:
-        self._part = part
-        self._families = families
-        self._known: dict[Hashable, _Pieces] = {}
+        self.part = part
+        self.families = families
+        self.known: dict[Hashable, _Pieces] = {}
 
-    def pieces(self, reading: InstanceReading) -> _Pieces:
-        """Each family that has lines, with the pieces between which the identity belongs."""
-        value = self._part(reading)
-        found = self._known.get(value)
-        if found is None:
-            if len(self._known) >= REMEMBERED:
-                self._known.clear()
-            found = self._known[value] = tuple(
-                (name, pieces)
-                for name, rows, writer in self._families
-                if len(pieces := writer.pieces(rows(reading))) > 1
-            )
+    def learn(self, value: Hashable, reading: InstanceReading) -> _Pieces:
+        """Make the pieces for one more value of the part, and remember them."""
+        if len(self.known) >= REMEMBERED:
+            self.known.clear()
+        found = self.known[value] = tuple(
+            (number, pieces)
+            for number, (_, rows, writer) in enumerate(self.families)
+            if len(pieces := writer.pieces(rows(reading))) > 1
+        )
         return found
 
 

@@ -88,5 +88,5 @@ def plan(demands: Iterable[Demand], rates: Rates) -> Plan:
     longest = QUIET_STRETCH * alike
     of_moving = max(1.0, *(m / (rate - q / longest) for m, q, rate in spent))
     # With few sets in motion the quiet ones need not be stretched that much.
-    of_quiet = max(1.0, *(q / (rate - m / of_moving) for m, q, rate in spent if q))
+    of_quiet = max([1.0, *(q / (rate - m / of_moving) for m, q, rate in spent if q)])
     return Plan(moving=of_moving, quiet=of_quiet)

@@ -46,6 +46,14 @@ async def test_five_failures_over_three_sets_open_it(breaker: Breaker, clock: Fa
     assert not ask(breaker, "set0", 200)
 
 
+async def test_failures_of_rare_calls_never_open_it(breaker: Breaker, clock: FakeClock) -> None:
+    await clock.advance(600.0)
+    for number in range(20):
+        with breaker.call(named(f"set{number}"), opens=False) as outcome:
+            outcome.answered(503)
+    assert not breaker.is_open
+
+
 async def test_one_broken_set_never_opens_it(breaker: Breaker, clock: FakeClock) -> None:
     await clock.advance(600.0)
     for _ in range(100):

@@ -13,7 +13,9 @@ from exporter.azure.token_file import FileTokens
 from exporter.simulator.fleet import Fleet
 from exporter.simulator.server import SimulatedAzure
 from faults.story import ScriptedAzure, Story, WireClock
+from faults.world import World
 from support.clock import FakeClock
+from support.loop_clock import LoopClock
 from support.pipeline import FLEET, TOKEN, Pipeline
 
 
@@ -63,3 +65,15 @@ async def story() -> AsyncIterator[Story]:
         everything = "metrics: {opt_in: ['*']}\n"
         async with told.assembled(told.configuration("web", more=everything)):
             yield told
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    """An exporter of a small fleet, not yet polling, and the simulated Azure that holds it."""
+    clock = LoopClock()
+    made = World(tmp_path, clock)
+    with pytest.MonkeyPatch.context() as patch:
+        clock.drive(patch)
+        await made.azure.start()
+        yield made
+    await made.azure.close()

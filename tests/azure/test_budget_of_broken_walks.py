@@ -1,0 +1,60 @@
+"""A walk that does not end says little of what the next one costs, and keeps nobody waiting."""
+
+from __future__ import annotations
+
+import asyncio
+
+from multidict import CIMultiDict
+
+from exporter.azure.budget import LIST_INSTANCES, LONG_WALK, Budget, Cost
+from exporter.model.scale_set import ScaleSetId
+from exporter.telemetry import Telemetry
+from support.answers import WEB
+from support.clock import FakeClock
+
+OTHER = ScaleSetId(WEB.subscription_id, "rg-web", "other")
+PLACE = "westeurope"
+SHARE = 0.5
+A_MINUTE = 180
+
+
+async def walk(budget: Budget, pages: int) -> None:
+    for _ in range(pages):
+        async with budget.request(LIST_INSTANCES, WEB, PLACE) as spending:
+            spending.answered(CIMultiDict({"x-ms-request-charge": "3"}), 200)
+
+
+def new_budget(clock: FakeClock) -> Budget:
+    telemetry = Telemetry(version="1", python_version="3", process=False)
+    return Budget(clock=clock, telemetry=telemetry, share=SHARE)
+
+
+async def test_a_walk_without_end_costs_twice_as_much_at_most(clock: FakeClock) -> None:
+    budget = new_budget(clock)
+    await walk(budget, 2)
+    budget.end_walk(WEB, complete=True)
+    assert budget.expected(WEB) == Cost(2, 6)
+    await walk(budget, 50)
+    budget.end_walk(WEB, complete=False)
+    assert budget.expected(WEB) == Cost(4, 12)
+    await walk(budget, 1)
+    budget.end_walk(WEB, complete=False)
+    assert budget.expected(WEB) == Cost(4, 12), "one that was cut short costs no less"
+    await walk(budget, 2)
+    budget.end_walk(WEB, complete=True)
+    assert budget.expected(WEB) == Cost(2, 6)
+
+
+async def test_a_walk_without_end_takes_turns_with_the_other_sets(clock: FakeClock) -> None:
+    budget = new_budget(clock)
+    endless = asyncio.create_task(walk(budget, 10 * A_MINUTE))
+    await clock.settle()
+    turn = asyncio.create_task(budget.turn(LIST_INSTANCES, OTHER, PLACE, instances=120))
+    await clock.settle()
+    assert not turn.done(), "the minute's budget is spent"
+    await clock.advance(61)
+    assert turn.done()
+    assert not endless.done()
+    endless.cancel()
+    await asyncio.wait({endless})
+    assert LONG_WALK < A_MINUTE
