@@ -32,13 +32,20 @@ ENDPOINT = "https://azure.example"
 
 
 class WatchedPoller(Poller):
-    """A poller that tells of every poll that has ended.
+    """A poller that tells of every poll that has ended, and of every interval that changes.
 
     Attributes:
         ended: called with the record, its error and whether the snapshot is a new one.
+        stretched: called with the record and its interval.
     """
 
     ended: Callable[[Record, AzureError | None, bool], None] = staticmethod(lambda *_: None)
+    stretched: Callable[[Record, float], None] = staticmethod(lambda *_: None)
+
+    def set_interval(self, record: Record, interval: float) -> None:
+        """Put an interval in force, and tell."""
+        self.stretched(record, interval)
+        super().set_interval(record, interval)
 
     async def poll(self, record: Record) -> AzureError | None:
         """Poll, and tell."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
@@ -27,7 +28,7 @@ def test_some_hours_of_troubles_lose_nothing_and_show_nothing_false() -> None:
     outcome = run()
     assert outcome.breaches == []
     figures = dict(outcome.figures)
-    assert int(figures["polls"].replace(",", "")) > 300
+    assert int(figures["polls"].replace(",", "")) > 200
     assert figures["failed polls"]
     assert int(figures["instances compared"].replace(",", "")) > 5_000
 
@@ -60,6 +61,19 @@ def test_an_instance_that_is_left_out_is_found(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(Mapping, "add", lose)
     outcome = run(replace(PLAN, days=0.01))
     assert any(breach.startswith("served: ") for breach in outcome.breaches)
+
+
+def test_a_task_that_each_poll_leaves_behind_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    keep = Poller._succeeded
+
+    def leave(self: Poller, *others: Any) -> None:
+        asyncio.create_task(asyncio.sleep(1e9), name="forgotten")  # noqa: RUF006 - that is it
+        keep(self, *others)
+
+    monkeypatch.setattr(Poller, "_succeeded", leave)
+    breaches = run(replace(PLAN, days=0.02, warm_up=0.0, sample_every=300.0)).breaches
+    assert any(breach.startswith("growth: tasks grew") for breach in breaches)
+    assert any("left behind" in breach and "forgotten" in breach for breach in breaches)
 
 
 def test_growth_is_told_from_noise() -> None:
