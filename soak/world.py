@@ -6,6 +6,7 @@ Of the exporter's own parts one is replaced, aiohttp's session, and one is watch
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -84,6 +85,7 @@ async def new_world(
     tokens: Callable[[SimulatedAzure, Clock], TokenSource],
     settings: dict[str, Any],
     seed: int,
+    prepare: Callable[[Process], None] = lambda _: None,
 ) -> AsyncIterator[World]:
     """Put both sides together. Needs a running `TimelapseLoop`.
 
@@ -92,12 +94,15 @@ async def new_world(
         tokens: makes the exporter's source of tokens, and tells the simulated Azure which ones
             are good.
         settings: sections of the configuration beside `azure` and `scale_sets`.
-        seed: of the latencies.
+        seed: of the latencies, and of the pauses before retries.
+        prepare: gets the exporter's process before anything is built from it.
     """
+    random.seed(seed)  # the exporter draws the pauses from the module's own generator
     clock = TimelapseClock(asyncio.get_running_loop())
     azure = SimulatedAzure(fleet, token="", clock=clock)
     session = InProcessSession(handler_of(azure.application), seed=seed)
     process = Process(version="1", python_version="3", clock=clock, tokens=tokens(azure, clock))
+    prepare(process)
     pollers: list[WatchedPoller] = []
 
     def watched(**parts: Any) -> WatchedPoller:

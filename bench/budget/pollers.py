@@ -1,11 +1,21 @@
-"""Who polls: the exporter's scheduler, and the two simple ways that it is compared with."""
+"""Who polls: the exporter's scheduler, and the two simple ways that it is compared with.
+
+The simple ways use the exporter's client and poller, but neither its budget nor its holds: each
+request goes out at once, whatever Azure has said.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Protocol
 
 from bench.budget.fleets import INTERVAL, PAGE_SIZE
+from exporter.assembly import Process
+from exporter.azure.budget import Budget, Spending
+from exporter.azure.holds import Holds
+from exporter.model.scale_set import ScaleSetId
 from exporter.polling.beat import next_due, phase_of
 from exporter.polling.record import Record
 from soak.world import World
@@ -17,6 +27,33 @@ class Polling(Protocol):
     async def run(self) -> None:
         """Poll until cancelled."""
         ...
+
+
+class _NoBudget(Budget):
+    """Lets every request go out at once."""
+
+    @asynccontextmanager
+    async def request(
+        self, operation: str, scale_set: ScaleSetId, location: str
+    ) -> AsyncIterator[Spending]:
+        """Make one request."""
+        del operation, scale_set, location
+        yield Spending(lambda *_: None)
+
+
+class _NoHolds(Holds):
+    """Does not wait, whatever Azure asks for."""
+
+    def put(
+        self, subscription_id: str, location: str, retry_after: float | None, *, policy: str = ""
+    ) -> None:
+        """Forget it."""
+
+
+def let_everything_go_out(process: Process) -> None:
+    """Take budget and holds from a process from which nothing is built yet."""
+    process.budget = _NoBudget(clock=process.clock, telemetry=process.telemetry)
+    process.holds = _NoHolds(clock=process.clock, telemetry=process.telemetry)
 
 
 class FixedInterval:

@@ -16,7 +16,8 @@ import structlog
 
 from bench.budget.fleets import INTERVAL, SHARE, FleetPlan
 from bench.budget.meter import Meter, region_charge
-from bench.budget.pollers import FixedInterval, Polling, RoundRobin
+from bench.budget.pollers import FixedInterval, Polling, RoundRobin, let_everything_go_out
+from exporter.assembly import Process
 from exporter.azure.errors import AzureError
 from exporter.clock import Clock
 from exporter.polling.record import Record
@@ -201,8 +202,13 @@ async def _trial(  # noqa: PLR0917 - called in one place
         "polling": {"interval": f"{INTERVAL:g}s", "budget_share": SHARE},
         "metrics": {"deny": list(UNSERVED)},
     }
-    fleet = plan.fleet(seed)
-    async with new_world(fleet, tokens=StillToken, settings=settings, seed=seed) as world:
+    async with new_world(
+        plan.fleet(seed),
+        tokens=StillToken,
+        settings=settings,
+        seed=seed,
+        prepare=_as_it_is if way == "exporter" else let_everything_go_out,
+    ) as world:
         meter = Meter(world, warm_up=WARM_UP)
         world.session.seen = meter.see
         world.poller.ended = _telling(meter.retrieved)
@@ -261,6 +267,10 @@ def _result(
         failures=len(delays),
         took=took,
     )
+
+
+def _as_it_is(_: Process) -> None:
+    """Leave the exporter's process alone."""
 
 
 def _polling(way: Way, world: World, rate: float) -> Polling:
