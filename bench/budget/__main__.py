@@ -13,7 +13,7 @@ from bench import machine, report
 from bench.budget import document
 from bench.budget.fleets import even, skewed
 from bench.budget.targets import targets
-from bench.budget.trial import compare
+from bench.budget.trial import Result, compare
 
 SIZES = (10, 100, 1_000, 2_500)
 NEIGHBOURS = (0.0, 0.5)
@@ -38,19 +38,25 @@ def main() -> int:
             for plan in plans
             for neighbour in flags.neighbours
         ]
-        results = [result for run in runs for result in run.result()]
+        results: list[Result] = []
+        for run in runs:
+            results += run.result()
+            # Written each time, so that a run that is broken off has not been for nothing.
+            report.write(flags.output, _document(results, flags))
     _say(report.aligned(document.trials(results)))
     _say(report.aligned(document.to_reach(results)))
-    text = document.document(
+    _say(f"written: {flags.output}")
+    found = targets(results)
+    return 1 if any(target.reached is False for target in found) else 0
+
+
+def _document(results: list[Result], flags: argparse.Namespace) -> str:
+    return document.document(
         results,
         command=" ".join(["python -m bench.budget", *sys.argv[1:]]),
         minutes=flags.minutes,
         facts=machine.facts(),
     )
-    report.write(flags.output, text)
-    _say(f"written: {flags.output}")
-    found = targets(results)
-    return 1 if any(target.reached is False for target in found) else 0
 
 
 def _parser() -> argparse.ArgumentParser:

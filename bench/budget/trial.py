@@ -200,7 +200,7 @@ async def _trial(  # noqa: PLR0917 - called in one place
     started = time.monotonic()
     settings = {
         "polling": {"interval": f"{INTERVAL:g}s", "budget_share": SHARE},
-        "metrics": {"deny": list(UNSERVED)},
+        "metrics": {"deny": list(UNSERVED), "max_series": 0},
     }
     async with new_world(
         plan.fleet(seed),
