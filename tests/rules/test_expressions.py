@@ -74,6 +74,7 @@ def test_a_capacity_of_none_is_not_divided_by(name: str) -> None:
         if "capacity" in divisor or "set_instances" in divisor:
             assert re.fullmatch(r"\(azure_vmss:set_(capacity|instances):held > 0\)", divisor)
 
+
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
 def test_a_text_names_labels_that_the_alert_can_have(alert: Alert) -> None:
     can = {label for one in selectors(alert.expression) for label in known_labels(one.name)}

@@ -129,3 +129,47 @@ def test_the_overview_of_the_runbooks_is_current(alert: Alert) -> None:
     rows = (RUNBOOKS / "README.md").read_text(encoding="utf-8").splitlines()
     (row,) = [row for row in rows if f"[{alert.name}]({alert.name}.md)" in row]
     assert f"| {alert.severity} |" in row
+
+
+AZ = {
+    "account get-access-token",
+    "account set",
+    "ad app credential list",
+    "lock list",
+    "monitor activity-log list",
+    "network vnet subnet list",
+    "rest",
+    "role assignment create",
+    "role assignment list",
+    "vm list-usage",
+    "vmss deallocate",
+    "vmss delete-instances",
+    "vmss disk attach",
+    "vmss disk detach",
+    "vmss extension delete",
+    "vmss extension show",
+    "vmss get-instance-view",
+    "vmss list",
+    "vmss list-instance-connection-info",
+    "vmss list-instances",
+    "vmss reimage",
+    "vmss restart",
+    "vmss rolling-upgrade cancel",
+    "vmss rolling-upgrade get-latest",
+    "vmss run-command invoke",
+    "vmss scale",
+    "vmss show",
+    "vmss start",
+    "vmss stop",
+    "vmss update-instances",
+}
+"""The commands of the Azure CLI that the runbooks use: looked up once, so that none is guessed."""
+
+
+@by_alert
+def test_a_runbook_uses_commands_and_links_that_exist(alert: Alert) -> None:
+    page = (RUNBOOKS / f"{alert.name}.md").read_text(encoding="utf-8")
+    commands = set(re.findall(r"\baz ((?:[a-z][a-z-]*)(?: [a-z][a-z-]*)*)", page))
+    assert {c for c in commands if not any(c == k or c.startswith(f"{k} ") for k in AZ)} == set()
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)", page)
+    assert [target for target in targets if not (RUNBOOKS / target).exists()] == []

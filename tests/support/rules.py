@@ -48,7 +48,9 @@ class Alert:
 
 
 def _rules() -> list[dict[str, Any]]:
-    return [rule for path in RULE_FILES for group in read(path)["groups"] for rule in group["rules"]]
+    return [
+        rule for path in RULE_FILES for group in read(path)["groups"] for rule in group["rules"]
+    ]
 
 
 ALERTS = [
