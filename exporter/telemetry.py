@@ -96,6 +96,18 @@ OWN_METRICS: tuple[OwnMetric, ...] = (
         labels=_BUCKET,
     ),
     OwnMetric(
+        name="azure_throttle_allowed_requests",
+        kind="gauge",
+        help="The calls that the limit allows, as the body of the last HTTP 429 says.",
+        labels=_BUCKET,
+    ),
+    OwnMetric(
+        name="azure_throttle_measured_requests",
+        kind="gauge",
+        help="The calls of all clients that Azure counted, as the body of the last HTTP 429 says.",
+        labels=_BUCKET,
+    ),
+    OwnMetric(
         name="azure_ratelimit_remaining",
         kind="gauge",
         help="What Azure last said remains of a read limit.",

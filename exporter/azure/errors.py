@@ -130,6 +130,8 @@ class Throttled(AzureError):
         retry_after: seconds to wait as Azure says; None where it does not say.
         layer: who throttled: `arm` (the Resource Manager), `compute`, or empty where unknown.
         policy: the name of the limit that was exceeded; empty where unknown.
+        allowed: how many calls that limit allows, as the body says; None where it does not.
+        measured: how many Azure has counted, from all clients; likewise.
         sent: whether the request went out at all.
     """
 
@@ -143,12 +145,16 @@ class Throttled(AzureError):
         retry_after: float | None,
         layer: str = "",
         policy: str = "",
+        allowed: int | None = None,
+        measured: int | None = None,
         sent: bool = True,
     ) -> None:
         super().__init__(message)
         self.retry_after = retry_after
         self.layer = layer
         self.policy = policy
+        self.allowed = allowed
+        self.measured = measured
         self.sent = sent
 
 

@@ -21,6 +21,7 @@ from exporter.azure.ratelimit import (
     retry_after,
     wait_of,
 )
+from exporter.telemetry import Telemetry
 
 # "Please try again after '6' seconds.", "The call can be retried in 474 seconds."
 _SECONDS = re.compile(r"(?:after|in)\s+['\"]?(\d{1,6})['\"]?\s*seconds", re.IGNORECASE)
@@ -66,8 +67,24 @@ def throttled(headers: MultiMapping[str], error: ErrorBody, *, now: float) -> Th
         message += ": " + ", ".join(map(_shown, uses))
     elif error.message:
         message += f": {clean(error.message)}"
-    policy = next((use.policy for use in uses if use.policy), "")
-    return Throttled(message, retry_after=wait, layer=layer, policy=policy)
+    use = uses[0] if uses else PolicyUse("")
+    return Throttled(
+        message,
+        retry_after=wait,
+        layer=layer,
+        policy=use.policy,
+        allowed=use.allowed,
+        measured=use.measured,
+    )
+
+
+def count(error: Throttled, telemetry: Telemetry, *, subscription_id: str, location: str) -> None:
+    """Show a 429 on the metrics, with what its body tells of the limit."""
+    labels = {"subscription_id": subscription_id, "location": location, "policy": error.policy}
+    telemetry.counter("azure_throttled_total", **labels).inc()
+    for name, told in (("allowed", error.allowed), ("measured", error.measured)):
+        if told is not None:
+            telemetry.gauge(f"azure_throttle_{name}_requests", **labels).set(told)
 
 
 def policies_of(error: ErrorBody) -> tuple[PolicyUse, ...]:

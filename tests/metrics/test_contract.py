@@ -92,6 +92,8 @@ OWN = {
     "unknown_status_codes_total",
     "state_write_failures_total",
     "azure_circuit_open",
+    "azure_throttle_allowed_requests",
+    "azure_throttle_measured_requests",
     "azure_retries_total",
     "state_refused_total",
     "event_loop_lag_seconds",

@@ -163,7 +163,8 @@ AZ = {
     "vmss stop",
     "vmss update-instances",
 }
-"""The commands of the Azure CLI that the runbooks use: looked up once, so that none is guessed."""
+"""The commands of the Azure CLI that runbooks may use; one that is new is added with a look at its
+reference."""
 
 
 @by_alert
