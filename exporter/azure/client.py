@@ -31,7 +31,7 @@ from exporter.azure.links import instances_url, next_url, scale_set_url
 from exporter.azure.ratelimit import remaining_of_arm, remaining_of_compute
 from exporter.azure.retry import PASSING, RETRIES, Retries
 from exporter.azure.session import new_session, proxy_for
-from exporter.azure.throttling import count
+from exporter.azure.throttling import count_throttling
 from exporter.azure.tokens import TokenSource
 from exporter.azure.translation import FOREIGN, translate
 from exporter.clock import Clock
@@ -386,9 +386,9 @@ class AzureClient:
 
     def _note_throttling(self, error: Throttled, call: _Call) -> None:
         subscription_id = call.scale_set.subscription_id
-        count(error, self._telemetry, subscription_id=subscription_id, location=call.location)
         if error.layer != "arm":
             self._budget.throttled(call.operation, call.scale_set, call.location, error.policy)
         # The Resource Manager counts by subscription, Compute by subscription and region.
         location = "" if error.layer == "arm" else call.location
+        count_throttling(self._telemetry, error, subscription_id=subscription_id, location=location)
         self._holds.put(subscription_id, location, error.retry_after, policy=error.policy)
