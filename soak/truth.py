@@ -10,6 +10,7 @@ import base64
 import re
 from collections.abc import Callable
 from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import unquote
 
@@ -40,7 +41,6 @@ _PATH = re.compile(
 _SKIPTOKEN = re.compile(r"skiptoken=([^&]*)")
 _NO_LONGER_LISTED = ("item_without_id",)
 _WITHOUT_VIEW = ("item_without_view",)
-_NOTHING_LISTED = ("empty_page_with_next_link",)
 
 _struck: ContextVar[tuple[str, ...]] = ContextVar("struck", default=())
 
@@ -59,6 +59,14 @@ class WatchedFaults(Faults):
         return struck
 
 
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """A page as it was answered: what it held, and the id that the next one begins with."""
+
+    facts: dict[str, Facts]
+    following: str
+
+
 class Truth:
     """Keeps what each scale set held when the pages of its last walk were answered.
 
@@ -70,7 +78,7 @@ class Truth:
     def __init__(self, fleet: Fleet, *, page_size: int) -> None:
         self._fleet = fleet
         self._page_size = page_size
-        self._walks: dict[Key, dict[str, dict[str, Facts]]] = {}
+        self._walks: dict[Key, dict[str, _Page]] = {}
         self.not_found: dict[Key, int] = {}
         """Answers with status 404 since the last good one, by set."""
 
@@ -82,7 +90,7 @@ class Truth:
         key = (found[1].lower(), found[2].lower(), found[3].lower())
         if head.status == 404:  # noqa: PLR2004 - an HTTP status is its own name
             self.not_found[key] = self.not_found.get(key, 0) + 1
-        scale_set = next((s for s in self._fleet.scale_sets if s.identity.key == key), None)
+        scale_set = self._find(key)
         if head.status != 200 or scale_set is None:  # noqa: PLR2004 - same
             return
         start = _start_of(head.url.raw_query_string)
@@ -91,19 +99,40 @@ class Truth:
         self._walks.setdefault(key, {})[start] = self._page(scale_set, start)
 
     def take(self, key: Key) -> dict[str, Facts]:
-        """What the walk that has just succeeded must have shown, by instance id."""
+        """What the walk that has just succeeded must have shown, by instance id.
+
+        Instances on pages that nobody has asked for must be shown as well.
+        """
         self.not_found.pop(key, None)
         pages = self._walks.pop(key, {})
-        return {identifier: facts for page in pages.values() for identifier, facts in page.items()}
+        shown: dict[str, Facts] = {}
+        start: str | None = ""
+        while start is not None:
+            page = pages.pop(start, None)
+            if page is None:
+                return shown | self._from(key, start)
+            shown |= page.facts
+            start = page.following or None
+        return shown
 
-    def _page(self, scale_set: SimulatedScaleSet, start: str) -> dict[str, Facts]:
+    def _from(self, key: Key, start: str) -> dict[str, Facts]:
+        scale_set = self._find(key)
+        return {
+            identifier: facts_of(instance, self._fleet.unix_time)
+            for identifier, instance in (scale_set.instances.items() if scale_set else ())
+            if int(identifier) >= int(start or 0)
+        }
+
+    def _find(self, key: Key) -> SimulatedScaleSet | None:
+        return next((s for s in self._fleet.scale_sets if s.identity.key == key), None)
+
+    def _page(self, scale_set: SimulatedScaleSet, start: str) -> _Page:
         struck = _struck.get()
-        if any(kind in _NOTHING_LISTED for kind in struck):
-            return {}
         size = scale_set.description.page_size or self._page_size
         listed = sorted(int(identifier) for identifier in scale_set.instances)
         begin = int(start) if start else 0
-        numbers = [number for number in listed if number >= begin][:size]
+        rest = [number for number in listed if number >= begin]
+        numbers, following = rest[:size], "".join(str(number) for number in rest[size : size + 1])
         seen = {
             str(number): facts_of(scale_set.instances[str(number)], self._fleet.unix_time)
             for number in numbers
@@ -112,7 +141,7 @@ class Truth:
             del seen[str(numbers[0])]
         elif numbers and any(kind in _WITHOUT_VIEW for kind in struck):
             seen[str(numbers[0])] = _facts_without_view(scale_set.instances[str(numbers[0])])
-        return seen
+        return _Page(seen, following)
 
 
 def _facts_without_view(instance: SimulatedInstance) -> Facts:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from exporter.azure.client import AzureClient
 from exporter.metrics.mapper import Mapping
 from exporter.model.instance_view import Instance
 from exporter.polling.poller import Poller
@@ -34,7 +35,7 @@ def test_some_hours_of_troubles_lose_nothing_and_show_nothing_false() -> None:
 
 
 def test_the_same_seed_is_the_same_soak() -> None:
-    short = replace(PLAN, days=0.04)
+    short = replace(PLAN, days=0.03)
     told = [dict(run(short).figures) for _ in range(2)]
     names = ("polls", "failed polls", "troubles", "instances compared")
     first, second = ([found[name] for name in names] for found in told)
@@ -49,7 +50,8 @@ def test_a_failed_poll_that_empties_a_set_is_found(monkeypatch: pytest.MonkeyPat
         keep(self, record, reason, message, begun)
 
     monkeypatch.setattr(Poller, "_failed", empty)
-    assert any(breach.startswith("dropped: ") for breach in run().breaches)
+    breaches = run(replace(PLAN, days=0.04)).breaches
+    assert any(breach.startswith("dropped: ") for breach in breaches)
 
 
 def test_an_instance_that_is_left_out_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,6 +63,12 @@ def test_an_instance_that_is_left_out_is_found(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(Mapping, "add", lose)
     outcome = run(replace(PLAN, days=0.01))
     assert any(breach.startswith("served: ") for breach in outcome.breaches)
+
+
+def test_a_page_that_nobody_asks_for_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(AzureClient, "_following", lambda *_: None)
+    breaches = run(replace(PLAN, days=0.01)).breaches
+    assert any(breach.startswith("served: ") and "missing" in breach for breach in breaches)
 
 
 def test_a_task_that_each_poll_leaves_behind_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
