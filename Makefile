@@ -16,6 +16,8 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 # How long the demo is watched, such as PICTURE_ARGS="--minutes 5".
 PICTURE_ARGS ?=
+# More options of the soak, such as SOAK_ARGS="--days 3".
+SOAK_ARGS ?=
 
 export PYTHON UV
 
@@ -59,6 +61,14 @@ bench: $(BIN)/.installed-bench bench-tools ## Measure against the peers; writes 
 
 bench-quick: $(BIN)/.installed-bench bench-tools ## The same with 10,000 instances, in three minutes; writes no document.
 	$(BIN)/python -m bench --quick --output $(VENV)/benchmarks-quick.md $(BENCH_ARGS)
+
+.PHONY: bench-budget
+bench-budget: $(BIN)/.installed-test ## What Azure's quota is spent on; writes docs/budget-benchmarks.md. Takes most of an hour.
+	$(BIN)/python -m bench.budget $(BENCH_ARGS)
+
+.PHONY: soak
+soak: $(BIN)/.installed-test ## Two weeks of simulated time with troubles, in under ten minutes. SEED=4 for the same again
+	$(BIN)/python -m soak $(SOAK_ARGS)
 
 .PHONY: format
 format: $(BIN)/.installed-test ## Put the code into shape.

@@ -126,12 +126,12 @@ class Poller:
         """Show the seconds between two polls that are in force, and keep the data as they ask."""
         if interval == record.poll.interval:
             return
-        kept = self._retention.seconds
-        longer = kept(interval) - kept(record.poll.interval)
-        # Never shorter: a set in trouble is polled more often, and must not lose its data by it.
-        if record.snapshot is not None and longer > 0:
-            until = record.snapshot.served_until + longer
-            record.snapshot = replace(record.snapshot, served_until=until)
+        # What is gone stays gone. And never shorter: a set in trouble is polled more often, and
+        # must not lose its data by it.
+        if snapshot := record.live_snapshot(self._clock.monotonic()):
+            until = snapshot.since + self._retention.seconds(interval)
+            if until > snapshot.served_until:
+                record.snapshot = replace(snapshot, served_until=until)
         self._put(record, replace(record.poll, interval=interval))
 
     async def restore(self, found: AsyncIterable[tuple[Record, Saved]]) -> None:
@@ -211,9 +211,10 @@ class Poller:
         show_counters(record, self._mapper, monotonic)
         if saved.last_success is not None:
             poll = replace(poll, last_success=saved.last_success)
-            left = self._retention.seconds(poll.interval) - (now - saved.last_success)
-            if saved.mapped is not None and left > 0:
-                record.snapshot = Snapshot(mapped=saved.mapped, served_until=monotonic + left)
+            since = monotonic - (now - saved.last_success)
+            until = since + self._retention.seconds(poll.interval)
+            if saved.mapped is not None and until > monotonic:
+                record.snapshot = Snapshot(mapped=saved.mapped, since=since, served_until=until)
         if saved.facts_fetched is not None:
             poll = replace(poll, model_last_success=saved.facts_fetched)
             left = self._retention.seconds(FACTS_INTERVAL) - (now - saved.facts_fetched)
@@ -252,7 +253,7 @@ class Poller:
         now = self._clock.monotonic()
         duration = now - begun
         kept = self._retention.seconds(record.poll.interval)
-        record.snapshot = Snapshot(mapped=mapped, served_until=now + kept)
+        record.snapshot = Snapshot(mapped=mapped, since=now, served_until=now + kept)
         record.missing = False
         show_counters(record, self._mapper, now)
         self._put(

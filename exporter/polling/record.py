@@ -14,9 +14,16 @@ from exporter.polling.motion import Motion
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One successful walk, ready to be served until a monotonic time."""
+    """One successful walk, ready to be served.
+
+    Attributes:
+        mapped: what it found.
+        since: the monotonic time of its end.
+        served_until: the monotonic time until which it is served.
+    """
 
     mapped: MappedInstances
+    since: float
     served_until: float
 
 

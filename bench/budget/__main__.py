@@ -1,0 +1,88 @@
+"""The bench of the budget as a command: `python -m bench.budget`."""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+from bench import machine, report
+from bench.budget import document
+from bench.budget.fleets import even, skewed
+from bench.budget.targets import targets
+from bench.budget.trial import Result, compare
+
+SIZES = (10, 100, 1_000, 2_500)
+NEIGHBOURS = (0.0, 0.5)
+SPAWN = multiprocessing.get_context("spawn")
+
+
+def main() -> int:
+    """Run all trials and print what they found; 1 where a target is not reached."""
+    flags = _parser().parse_args()
+    plans = [even(sets) for sets in flags.sets] + ([skewed()] if flags.skewed else [])
+    # Each fleet with each neighbour is a process of its own: nothing of one weighs on another.
+    with ProcessPoolExecutor(flags.jobs, max_tasks_per_child=1, mp_context=SPAWN) as pool:
+        runs = [
+            pool.submit(
+                compare,
+                plan,
+                neighbour=neighbour,
+                seed=flags.seed,
+                hour=flags.minutes * 60,
+                baselines=flags.baselines,
+            )
+            for plan in plans
+            for neighbour in flags.neighbours
+        ]
+        results: list[Result] = []
+        for run in runs:
+            results += run.result()
+            # Written each time, so that a run that is broken off has not been for nothing.
+            report.write(flags.output, _document(results, flags))
+    _say(report.aligned(document.trials(results)))
+    _say(report.aligned(document.to_reach(results)))
+    _say(f"written: {flags.output}")
+    found = targets(results)
+    return 1 if any(target.reached is False for target in found) else 0
+
+
+def _document(results: list[Result], flags: argparse.Namespace) -> str:
+    return document.document(
+        results,
+        command=" ".join(["python -m bench.budget", *sys.argv[1:]]),
+        minutes=flags.minutes,
+        facts=machine.facts(),
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench.budget", description=__doc__)
+    parser.add_argument(
+        "--sets", type=int, nargs="*", default=SIZES, help="numbers of sets with 20 instances"
+    )
+    parser.add_argument(
+        "--neighbours", type=float, nargs="*", default=NEIGHBOURS, help="parts of the quota"
+    )
+    parser.add_argument("--minutes", type=float, default=60.0, help="simulated, after the warm-up")
+    parser.add_argument(
+        "--jobs", type=int, default=os.cpu_count(), help="trials that run at a time"
+    )
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--skewed", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--baselines", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument(
+        "--output", type=Path, default=Path("docs/budget-benchmarks.md"), metavar="FILE"
+    )
+    return parser
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201 - the answer to the one who ran the command
+
+
+if __name__ == "__main__":
+    sys.exit(main())

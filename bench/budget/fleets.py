@@ -1,0 +1,110 @@
+"""The fleets of the bench, and what a sweep over one costs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from exporter.simulator import buckets
+from exporter.simulator.description import FleetDescription, ScaleSetDescription
+from exporter.simulator.fleet import Fleet
+
+INTERVAL = 60.0
+"""Seconds between two polls that every set wishes for."""
+
+SHARE = 0.5
+"""The part of the quota that the exporter may use."""
+
+LOCATION = "westeurope"
+PAGE_SIZE = 120
+MOVING_SHARE = 0.05
+STEP = 0.999
+SET_PAUSE = 6.0
+"""Seconds per page of one set, from the bucket that each set has of its own."""
+
+_PACE, _TROUBLE = 2.0, 0.3
+"""Two changes per instance and hour, one in seven of them a failure that lasts nine minutes."""
+
+
+@dataclass(frozen=True, slots=True)
+class FleetPlan:
+    """One fleet.
+
+    Attributes:
+        name: what the table calls it.
+        sizes: the instances of the quiet sets, one number per set.
+        moving: the instances of the sets in motion.
+        has_target: whether the mean age is to reach the target.
+    """
+
+    name: str
+    sizes: tuple[int, ...]
+    moving: tuple[int, ...]
+    has_target: bool = True
+
+    @property
+    def all_sizes(self) -> tuple[int, ...]:
+        """The instances of all sets."""
+        return self.sizes + self.moving
+
+    @property
+    def instances(self) -> int:
+        """How many instances there are at the start."""
+        return sum(self.all_sizes)
+
+    @property
+    def requests(self) -> int:
+        """How many requests a sweep over all sets takes."""
+        return sum(_pages(size) for size in self.all_sizes)
+
+    def fleet(self, seed: int) -> SteppedFleet:
+        """The fleet, with a life from that seed."""
+        described = [
+            ScaleSetDescription(name=f"{kind}-{number:04d}", size=size, pace=pace, trouble=trouble)
+            for kind, sizes, pace, trouble in (
+                ("quiet", self.sizes, 0.0, 0.0),
+                ("moving", self.moving, _PACE, _TROUBLE),
+            )
+            for number, size in enumerate(sizes)
+        ]
+        return SteppedFleet(FleetDescription(seed=seed, page_size=PAGE_SIZE, scale_sets=described))
+
+    def best_interval(self, *, neighbour: float) -> float:
+        """B: the interval that the quota allows for every set, or the wished one.
+
+        Args:
+            neighbour: the part of the quota that another client takes.
+        """
+        share = SHARE - max(0.0, neighbour - (1 - SHARE))
+        requests = share * buckets.DEFAULTS[buckets.SUBSCRIPTION_HIGH_COST].refill / 60
+        views = share * buckets.DEFAULTS[buckets.VM_VIEWS].refill / 60
+        largest = max(_pages(size) for size in self.all_sizes)
+        return max(INTERVAL, self.requests / requests, self.instances / views, SET_PAUSE * largest)
+
+
+class SteppedFleet(Fleet):
+    """A fleet that lives in steps of a second: thousands of sets at every request take too long."""
+
+    def advance(self, now: float) -> None:
+        """Let the fleet live up to `now`, a Unix time, or up to less than a second before."""
+        if self.started is None or now - self.unix_time(self.elapsed) >= STEP:
+            super().advance(now)
+
+
+def even(sets: int) -> FleetPlan:
+    """A fleet of sets with 20 instances each, a twentieth of them in motion."""
+    moving = max(1, round(sets * MOVING_SHARE))
+    return FleetPlan(f"{sets:,} × 20", (20,) * (sets - moving), (20,) * moving)
+
+
+def skewed(sets: int = 200) -> FleetPlan:
+    """A fleet with sets of 1 to 1,000 instances, most of them small."""
+    sizes = [round(1000 ** (number / (sets - 1))) for number in range(sets)]
+    step = round(1 / MOVING_SHARE)
+    moving = tuple(sizes[step // 2 :: step])
+    quiet = tuple(size for place, size in enumerate(sizes) if place % step != step // 2)
+    return FleetPlan(f"{sets} × 1 to 1,000", quiet, moving, has_target=False)
+
+
+def _pages(size: int) -> int:
+    return max(1, math.ceil(size / PAGE_SIZE))

@@ -1,0 +1,107 @@
+"""Who polls: the exporter's scheduler, and the two simple ways that it is compared with.
+
+The simple ways use the exporter's client and poller, but neither its budget nor its holds: each
+request goes out at once, whatever Azure has said.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+from bench.budget.fleets import INTERVAL, PAGE_SIZE
+from exporter.assembly import Process
+from exporter.azure.budget import Budget, Spending
+from exporter.azure.holds import Holds
+from exporter.model.scale_set import ScaleSetId
+from exporter.polling.beat import next_due, phase_of
+from exporter.polling.record import Record
+from soak.world import World
+
+
+class Polling(Protocol):
+    """Something that polls until it is cancelled."""
+
+    async def run(self) -> None:
+        """Poll until cancelled."""
+        ...
+
+
+class _NoBudget(Budget):
+    """Lets every request go out at once."""
+
+    @asynccontextmanager
+    async def request(
+        self, operation: str, scale_set: ScaleSetId, location: str
+    ) -> AsyncIterator[Spending]:
+        """Make one request."""
+        del operation, scale_set, location
+        yield Spending(lambda *_: None)
+
+
+class _NoHolds(Holds):
+    """Does not wait, whatever Azure asks for."""
+
+    def put(
+        self, subscription_id: str, location: str, retry_after: float | None, *, policy: str = ""
+    ) -> None:
+        """Forget it."""
+
+
+def let_everything_go_out(process: Process) -> None:
+    """Take budget and holds from a process from which nothing is built yet."""
+    process.budget = _NoBudget(clock=process.clock, telemetry=process.telemetry)
+    process.holds = _NoHolds(clock=process.clock, telemetry=process.telemetry)
+
+
+class FixedInterval:
+    """Every set at its own beat of 60 seconds, whatever Azure says: the simplest exporter."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def run(self) -> None:
+        """Poll until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for record in self._world.exporter.records:
+                group.create_task(self._beat(record))
+
+    async def _beat(self, record: Record) -> None:
+        clock, phase = self._world.clock, phase_of(record.target.scale_set)
+        while True:
+            due = next_due(clock.now(), phase=phase, interval=INTERVAL)
+            await clock.sleep(due - clock.now())
+            await self._world.poller.poll(record)
+
+
+class RoundRobin:
+    """One set after the other, at a rate of requests that is given.
+
+    Args:
+        world: both sides.
+        rate: requests per second.
+    """
+
+    def __init__(self, world: World, *, rate: float) -> None:
+        self._world = world
+        self._records = sorted(
+            world.exporter.records, key=lambda record: phase_of(record.target.scale_set)
+        )
+        self._rate = rate
+
+    async def run(self) -> None:
+        """Poll until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                for record in self._records:
+                    group.create_task(self._poll(record))
+                    await self._world.clock.sleep(self._requests(record) / self._rate)
+
+    async def _poll(self, record: Record) -> None:
+        await self._world.poller.poll(record)
+
+    def _requests(self, record: Record) -> int:
+        instances = record.snapshot.mapped.instances if record.snapshot else 1
+        return max(1, -(-instances // PAGE_SIZE))

@@ -1,0 +1,1 @@
+"""The exporter and the simulated Azure in one process, in time that jumps: days in minutes."""

@@ -1,0 +1,150 @@
+"""The exporter as it is assembled, on a simulated Azure, in simulated time.
+
+Of the exporter's own parts one is replaced, aiohttp's session, and one is watched, the poller.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from unittest import mock
+
+import yaml
+from aiohttp import web
+
+from exporter import assembly, configuration
+from exporter.assembly import Exporter, Process
+from exporter.azure.errors import AzureError
+from exporter.azure.tokens import TokenSource
+from exporter.clock import Clock
+from exporter.polling.poller import Poller
+from exporter.polling.record import Record
+from exporter.simulator.fleet import Fleet
+from exporter.simulator.server import SimulatedAzure
+from exporter.telemetry import Telemetry
+from soak.session import InProcessSession
+from soak.timelapse import TimelapseClock
+
+ENDPOINT = "https://azure.example"
+
+
+class WatchedPoller(Poller):
+    """A poller that tells of every poll that has ended, and of every interval that changes.
+
+    Attributes:
+        ended: called with the record, its error and whether the snapshot is a new one.
+        stretched: called with the record and its interval.
+    """
+
+    ended: Callable[[Record, AzureError | None, bool], None] = staticmethod(lambda *_: None)
+    stretched: Callable[[Record, float], None] = staticmethod(lambda *_: None)
+
+    def set_interval(self, record: Record, interval: float) -> None:
+        """Put an interval in force, and tell."""
+        self.stretched(record, interval)
+        super().set_interval(record, interval)
+
+    async def poll(self, record: Record) -> AzureError | None:
+        """Poll, and tell."""
+        before = record.snapshot
+        error = await super().poll(record)
+        is_new = record.snapshot is not None and record.snapshot is not before
+        self.ended(record, error, is_new)
+        return error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """Both sides, and what is between them.
+
+    Attributes:
+        clock: simulated time.
+        azure: the simulated Azure.
+        session: the way there.
+        telemetry: the exporter's own metrics.
+        exporter: the exporter, assembled; nothing of it runs yet.
+        poller: the exporter's poller.
+    """
+
+    clock: Clock
+    azure: SimulatedAzure
+    session: InProcessSession
+    telemetry: Telemetry
+    exporter: Exporter
+    poller: WatchedPoller
+
+
+@asynccontextmanager
+async def new_world(
+    fleet: Fleet,
+    *,
+    tokens: Callable[[SimulatedAzure, Clock], TokenSource],
+    settings: dict[str, Any],
+    seed: int,
+    prepare: Callable[[Process], None] = lambda _: None,
+) -> AsyncIterator[World]:
+    """Put both sides together. Needs a running `TimelapseLoop`.
+
+    Args:
+        fleet: what Azure holds, and the exporter polls.
+        tokens: makes the exporter's source of tokens, and tells the simulated Azure which ones
+            are good.
+        settings: sections of the configuration beside `azure` and `scale_sets`.
+        seed: of the latencies, and of the pauses before retries.
+        prepare: gets the exporter's process before anything is built from it.
+    """
+    random.seed(seed)  # the exporter draws the pauses from the module's own generator
+    clock = TimelapseClock(asyncio.get_running_loop())
+    azure = SimulatedAzure(fleet, token="", clock=clock)
+    session = InProcessSession(handler_of(azure.application), seed=seed)
+    process = Process(version="1", python_version="3", clock=clock, tokens=tokens(azure, clock))
+    prepare(process)
+    pollers: list[WatchedPoller] = []
+
+    def watched(**parts: Any) -> WatchedPoller:
+        pollers.append(WatchedPoller(**parts))
+        return pollers[0]
+
+    async with AsyncExitStack() as stack:
+        stack.enter_context(mock.patch.object(assembly, "new_session", return_value=session))
+        stack.enter_context(mock.patch.object(assembly, "Poller", watched))
+        text = yaml.safe_dump(_settings(fleet) | settings)
+        exporter = await stack.enter_async_context(
+            assembly.build(configuration.load(text, environment={}), process)
+        )
+        yield World(
+            clock=clock,
+            azure=azure,
+            session=session,
+            telemetry=process.telemetry,
+            exporter=exporter,
+            poller=pollers[0],
+        )
+
+
+def _settings(fleet: Fleet) -> dict[str, Any]:
+    return {
+        "azure": {
+            "cloud": "custom",
+            "endpoint": ENDPOINT,
+            "audience": ENDPOINT,
+            "credential": {"type": "static", "token_file": "unused"},
+        },
+        "scale_sets": [{"id": scale_set.identity.resource_id} for scale_set in fleet.scale_sets],
+    }
+
+
+def handler_of(
+    application: web.Application,
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """What answers the requests of an application that no server runs."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        match = await application.router.resolve(request)
+        return await match.handler(request)
+
+    return handle

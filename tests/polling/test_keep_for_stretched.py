@@ -1,0 +1,61 @@
+"""How long data is served while the interval in force changes, and no poll succeeds."""
+
+from __future__ import annotations
+
+import pytest
+
+from exporter.model.scale_set import ScaleSetId, Target
+from exporter.polling.poller import Poller
+from exporter.polling.record import Record
+from support.answers import SUBSCRIPTION, instance
+from support.clock import FakeClock
+from support.source import FakeSource, page
+
+# The poller of these tests keeps data for 600 seconds, or for two intervals and 180 seconds.
+KEPT_AT_400 = 980.0
+
+
+@pytest.fixture
+async def record(poller: Poller, source: FakeSource) -> Record:
+    source.pages["web"] = [page(instance({}, instance_id="1"))]
+    record = poller.new_record(Target(ScaleSetId(SUBSCRIPTION, "rg-web", "web"), 60.0))
+    await poller.poll(record)
+    return record
+
+
+async def is_served(poller: Poller, clock: FakeClock) -> bool:
+    await poller.served.drop_expired(clock.monotonic())
+    return "azure_vmss_instance_info{" in poller.served.page().text.decode()
+
+
+async def test_data_is_kept_by_the_longest_interval_since_its_poll(
+    poller: Poller, record: Record, clock: FakeClock
+) -> None:
+    await clock.advance(100)
+    poller.set_interval(record, 400.0)
+    poller.set_interval(record, 60.0)
+    await clock.advance(KEPT_AT_400 - 100.001)
+    assert await is_served(poller, clock)
+    await clock.advance(0.002)
+    assert not await is_served(poller, clock)
+
+
+async def test_an_interval_that_goes_up_and_down_does_not_keep_data_for_longer_each_time(
+    poller: Poller, record: Record, clock: FakeClock
+) -> None:
+    for _ in range(9):
+        poller.set_interval(record, 400.0)
+        await clock.advance(60)
+        poller.set_interval(record, 300.0)
+        await clock.advance(60)
+    assert clock.monotonic() > KEPT_AT_400
+    assert not await is_served(poller, clock)
+
+
+async def test_data_that_is_gone_does_not_come_back_with_a_longer_interval(
+    poller: Poller, record: Record, clock: FakeClock
+) -> None:
+    await clock.advance(601)
+    assert not await is_served(poller, clock)
+    poller.set_interval(record, 400.0)
+    assert not await is_served(poller, clock)

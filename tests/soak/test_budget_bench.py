@@ -1,0 +1,71 @@
+"""The bench of the budget in small: what it measures, and how."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from bench.budget import trial
+from bench.budget.fleets import even, skewed
+from bench.budget.meter import Ages, Charges
+from bench.budget.targets import targets
+
+
+def test_the_best_interval_is_what_the_quota_allows() -> None:
+    # 180 requests a minute are the half; 20 views a set weigh less.
+    assert even(10).best_interval(neighbour=0.0) == 60.0
+    assert even(1_000).best_interval(neighbour=0.5) == pytest.approx(1000 / 3)
+    # A neighbour that takes 80 percent leaves 72 requests a minute.
+    assert even(1_000).best_interval(neighbour=0.8) == pytest.approx(1000 / 1.2)
+    # In large sets the views weigh more.
+    large = skewed()
+    assert large.best_interval(neighbour=0.0) == pytest.approx(large.instances / (5000 / 60))
+
+
+def test_a_twentieth_of_the_sets_moves() -> None:
+    assert (len(even(1_000).sizes), len(even(1_000).moving)) == (950, 50)
+    assert (len(skewed().sizes), len(skewed().moving)) == (190, 10)
+
+
+def test_charges_are_counted_by_the_minute_and_by_any_60_seconds() -> None:
+    charges = Charges()
+    for time, cost in ((10.0, 9), (650.0, 1), (659.0, 2), (661.0, 3), (710.5, 1)):
+        charges.add(time, cost)
+    assert charges.since(600.0) == 7
+    assert charges.highest_minute(600.0) == 4
+    assert charges.highest_span(600.0) == 6
+
+
+def test_ages_are_weighted_by_instances() -> None:
+    ages = Ages({"one": 1, "three": 3}, now=0.0)
+    ages.renew("three", 3, 10.0)
+    ages.look(20.0)
+    assert ages.mean == pytest.approx((20 + 3 * 10) / 4)
+    assert ages.oldest(20.0) == 20.0
+    ages.renew("unknown", 5, 20.0)
+    assert ages.oldest(21.0) == 21.0
+
+
+@pytest.mark.parametrize("way", ["exporter", "fixed", "round robin"])
+def test_a_small_fleet_is_polled_every_minute_by_all(way: trial.Way) -> None:
+    result = trial.run(even(4), way, neighbour=0.5, rate=4 / 60, hour=300.0)
+    assert result.throttled == result.throttled_in_warm_up == result.neighbour_refused == 0
+    assert result.calls == pytest.approx(20, abs=2)
+    assert result.mean_age == pytest.approx(30.0, abs=4.0)
+    assert result.request_part == pytest.approx(4 / 180, abs=0.01)
+    assert 0.2 < result.walk_time < 1.2
+    assert result.least_left >= 0.66
+
+
+def test_targets_compare_with_the_baselines() -> None:
+    results = [
+        trial.run(even(4), way, neighbour=0.0, rate=4 / 60, hour=60.0)
+        for way in ("exporter", "fixed")
+    ]
+    found = {target.name.partition(": ")[2]: target for target in targets(results)}
+    assert found["throttled answers"].reached
+    assert found["mean age"].reached
+    # Nothing is throttled in a small fleet, so F sets no target.
+    assert "mean age against F" not in found
+    assert not math.isnan(results[0].mean_age)
