@@ -6,12 +6,13 @@ import json
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -67,6 +68,11 @@ class Prometheus:
     def query_range(self, expression: str, start: float, end: float, step: float) -> list[Sample]:
         return self._ask("query_range", query=expression, start=start, end=end, step=step)
 
+    def reload(self) -> None:
+        """Read its files again. It must have been started with `--web.enable-lifecycle`."""
+        with urlopen(Request(f"{self.url}/-/reload", method="POST"), timeout=10):
+            pass
+
     def _ask(self, what: str, **parameters: object) -> list[Sample]:
         answer = json.loads(fetch(f"{self.url}/api/v1/{what}?{urlencode(parameters)}"))
         assert answer["status"] == "success", (answer, parameters)
@@ -76,12 +82,29 @@ class Prometheus:
 
 @contextmanager
 def prometheus(
-    folder: Path, targets: Iterable[Target], *flags: str, interval: int = 1
+    folder: Path,
+    targets: Iterable[Target],
+    *flags: str,
+    interval: int = 1,
+    more: Mapping[str, Any] | None = None,
 ) -> Iterator[Prometheus]:
-    """Prometheus that scrapes every few seconds, its data in the folder."""
+    """Prometheus that scrapes every few seconds, its data in the folder.
+
+    Args:
+        folder: for its configuration, data and log.
+        targets: what it scrapes.
+        flags: beyond the usual ones.
+        interval: seconds between two scrapes, and two evaluations of rules.
+        more: further sections of its configuration, as `rule_files`.
+    """
     configuration = {
-        "global": {"scrape_interval": f"{interval}s", "scrape_timeout": "1s"},
+        "global": {
+            "scrape_interval": f"{interval}s",
+            "scrape_timeout": "1s",
+            "evaluation_interval": f"{interval}s",
+        },
         "scrape_configs": [target.configuration() for target in targets],
+        **(more or {}),
     }
     (folder / "prometheus.yml").write_text(json.dumps(configuration))
     address = f"127.0.0.1:{free_port()}"
