@@ -45,7 +45,11 @@ lint: $(BIN)/.installed-test ## Format, lint, types, import directions. Shows al
 
 .PHONY: unit
 unit: $(BIN)/.installed-test prometheus-tools ## The tests, with branch coverage. PYTEST_ARGS="-k beat -x"
-	$(BIN)/python -m pytest --cov -m "not image" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --cov -m "not image and not alerts" $(PYTEST_ARGS)
+
+.PHONY: test-alerts
+test-alerts: $(BIN)/.installed-test prometheus-tools ## Faults in a simulated Azure, to the page of a real Alertmanager. Takes minutes.
+	$(BIN)/python -m pytest -m alerts $(PYTEST_ARGS)
 
 .PHONY: test-slow
 test-slow: $(BIN)/.installed-test image-tools ## Build and run the container image. The first time takes minutes.
