@@ -71,6 +71,10 @@ class Pipeline:
         )
         return (await exposition.page(TEXT, names)).text.decode()
 
+    async def total(self, name: str) -> float:
+        """The sum of a family's samples on the page."""
+        return sum(v for (n, _), v in samples(await self.page(name)).items() if n == name)
+
     async def value(self, name: str, **labels: str) -> float | None:
         """A sample of the page, by its name and some of its labels; None where there is none."""
         wanted = set(labels.items())
