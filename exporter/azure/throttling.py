@@ -90,7 +90,7 @@ def count_throttling(
 
 def policies_of(error: ErrorBody) -> tuple[PolicyUse, ...]:
     """The limits named in the details, whose message is a JSON text with the counts."""
-    uses = []
+    uses: list[PolicyUse] = []
     for detail in error.details:
         try:
             group = _GROUP.decode(detail.message)
