@@ -293,10 +293,10 @@ class Budget:
         """
         region = self._region(scale_set.subscription_id, location)
         now = self._clock.monotonic()
-        for limit in region.limits(operation):
-            for known in limit.policies.values() if limit is not None else ():
-                if policy in ("", known.name):
-                    known.refused(now)
+        limits = region.limits(operation)
+        for limit in [_limit_of(policy, *limits)] if policy else limits:
+            if limit is not None:
+                limit.refused(policy, now)
 
     def _cost(self, scale_set: ScaleSetId, instances: int | None) -> Cost:
         known = self.expected(scale_set)
@@ -345,18 +345,10 @@ class Budget:
         views = int(charged) if charged.isdecimal() and len(charged) < len("1000000") else 0
         walk.spend(views if status == HTTPStatus.OK else 0, now)
         for name, remaining in remaining_of_compute(headers).items():
-            limit = walk.calls
-            if "vmviews" in name.casefold():
-                if walk.views_limit is None:
-                    continue
-                limit = walk.views_limit
-            elif name.casefold().endswith("resource"):
-                continue  # One set's own bucket: its interval keeps within that.
-            policy = limit.policies.get(name)
-            if policy is None:
-                policy = limit.policies[name] = Policy(name, now=now)
-                self._show(limit, policy, call.scale_set.subscription_id, call.location)
-            policy.seen(remaining, now)
+            limit = _limit_of(name, walk.calls, walk.views_limit)
+            new = limit.seen(name, remaining, now) if limit is not None else None
+            if limit is not None and new is not None:
+                self._show(limit, new, call.scale_set.subscription_id, call.location)
         if remaining_of_arm(headers).get(READS, FEW_READS) < FEW_READS:
             self._reads_pause[call.scale_set.key[0]] = now + READS_PAUSE
 
@@ -395,3 +387,11 @@ class Budget:
             location=location,
             policy=policy.name,
         ).set_function(used_ratio)
+
+
+def _limit_of(policy: str, calls: Limit, views: Limit | None) -> Limit | None:
+    """What a policy counts, whatever its name is; None for nothing that is counted here."""
+    if "vmviews" in policy.casefold():
+        return views
+    # One set's own bucket: its interval keeps within that.
+    return None if policy.casefold().endswith("resource") else calls
