@@ -208,3 +208,11 @@ class Limit:
     def taken(self, now: float) -> float:
         """The charges of the last minute, and what may still be spent without asking."""
         return self.used(now) + sum(self.held.values())
+
+
+def limit_of(policy: str, calls: Limit, views: Limit | None) -> Limit | None:
+    """What a policy counts, whatever its name is; None for nothing that is counted here."""
+    if "vmviews" in policy.casefold():
+        return views
+    # One set's own bucket: its interval keeps within that.
+    return None if policy.casefold().endswith("resource") else calls

@@ -17,8 +17,8 @@ from http import HTTPStatus
 
 from multidict import MultiMapping
 
-from exporter.azure.allowance import WINDOW, Limit, Policy
-from exporter.azure.ratelimit import remaining_of_arm, remaining_of_compute
+from exporter.azure.allowance import WINDOW, Limit, Policy, limit_of
+from exporter.azure.ratelimit import CHARGE, charge_of, remaining_of_arm, remaining_of_compute
 from exporter.clock import Clock
 from exporter.model.scale_set import ScaleSetId
 from exporter.telemetry import Telemetry
@@ -76,7 +76,8 @@ class Walk:
         region: where they are counted.
         begun: whether a request has gone out.
         pages: answers so far.
-        views: VMs viewed so far.
+        views: VMs viewed so far, as Azure told.
+        all_told: whether Azure told that of every page.
         held_until: when the reservation ends that nobody has made use of.
     """
 
@@ -86,6 +87,7 @@ class Walk:
         self.begun = False
         self.pages = 0
         self.views = 0
+        self.all_told = True
         self.held_until = held_until
 
     def hold(self, calls: float, views: float) -> None:
@@ -104,10 +106,14 @@ class Walk:
         """The VMs that may be viewed at once."""
         return self.views_limit.held.get(self, 0.0) if self.views_limit is not None else 0.0
 
-    def spend(self, views: float, now: float) -> None:
-        """Note what a request was charged."""
+    def spend(self, views: int | None, now: float) -> None:
+        """Note what a request was charged; None where nobody knows."""
         self.pages += 1
-        self.views += int(views)
+        if views is None:
+            # As much as was held for it: Azure may have counted that.
+            self.all_told, views = False, int(min(self.held_views, PAGE_INSTANCES))
+        else:
+            self.views += views
         self.calls.charge(1.0, now)
         if self.views_limit is not None:
             self.views_limit.charge(views, now)
@@ -261,8 +267,7 @@ class Budget:
             yield spending
         finally:
             if spending.pending:
-                # Azure may have counted it all the same.
-                walk.spend(min(walk.held_views, PAGE_INSTANCES), self._clock.monotonic())
+                walk.spend(None, self._clock.monotonic())
             if operation != LIST_INSTANCES:
                 self._end(call.key)
 
@@ -278,7 +283,9 @@ class Budget:
             return
         cost = Cost(walk.pages, walk.views)
         before = self._costs.get(scale_set.key)
-        if before is not None and not complete:
+        if not complete or not walk.all_told:
+            if before is None:
+                return  # The set's size tells more.
             cost = Cost(max(cost.pages, before.pages), max(cost.views, before.views))
         self._costs[scale_set.key] = cost
 
@@ -294,7 +301,7 @@ class Budget:
         region = self._region(scale_set.subscription_id, location)
         now = self._clock.monotonic()
         limits = region.limits(operation)
-        for limit in [_limit_of(policy, *limits)] if policy else limits:
+        for limit in [limit_of(policy, *limits)] if policy else limits:
             if limit is not None:
                 limit.refused(policy, now)
 
@@ -341,11 +348,13 @@ class Budget:
 
     def _answered(self, walk: Walk, call: _Call, headers: MultiMapping[str], status: int) -> None:
         now = self._clock.monotonic()
-        charged = headers.get("x-ms-request-charge", "").strip()
-        views = int(charged) if charged.isdecimal() and len(charged) < len("1000000") else 0
-        walk.spend(views if status == HTTPStatus.OK else 0, now)
-        for name, remaining in remaining_of_compute(headers).items():
-            limit = _limit_of(name, walk.calls, walk.views_limit)
+        remains = remaining_of_compute(headers)
+        views = charge_of(headers) if status == HTTPStatus.OK else 0
+        if views is None and remains and CHARGE not in headers:
+            views = 0  # Azure leaves the header out where no VM was viewed.
+        walk.spend(views, now)
+        for name, remaining in remains.items():
+            limit = limit_of(name, walk.calls, walk.views_limit)
             new = limit.seen(name, remaining, now) if limit is not None else None
             if limit is not None and new is not None:
                 self._show(limit, new, call.scale_set.subscription_id, call.location)
@@ -387,11 +396,3 @@ class Budget:
             location=location,
             policy=policy.name,
         ).set_function(used_ratio)
-
-
-def _limit_of(policy: str, calls: Limit, views: Limit | None) -> Limit | None:
-    """What a policy counts, whatever its name is; None for nothing that is counted here."""
-    if "vmviews" in policy.casefold():
-        return views
-    # One set's own bucket: its interval keeps within that.
-    return None if policy.casefold().endswith("resource") else calls
