@@ -23,11 +23,13 @@ def suppressed_records(records: Sequence[Record], max_series: int) -> list[Recor
         records: all targets' records.
         max_series: the limit on the series about Azure; 0 for none.
     """
+    kept_back: list[Record] = []
+    if not max_series:
+        return kept_back
     total = SERIES_BESIDE * len(records)
     total += sum(record.snapshot.mapped.series for record in records if record.snapshot)
     total += sum(block.lines for record in records for block in record.counter_lines.values())
-    kept_back: list[Record] = []
-    if not max_series or total <= max_series * RETURN_SHARE:
+    if total <= max_series * RETURN_SHARE:
         return kept_back
     by_size = sorted(records, key=_size, reverse=True)
     for record in by_size:
