@@ -231,6 +231,36 @@ async def test_after_an_outage_all_sets_are_back_within_one_round(fleet: Fleet) 
     assert max(requests for requests, _ in minutes) <= REQUESTS_A_MINUTE
 
 
+async def test_sets_that_hang_take_little_from_the_others(fleet: Fleet) -> None:
+    fleet.start(*names(300))
+    await fleet.clock.advance(300)
+    hanging = names(300)[::10]
+    fleet.source.hanging = dict.fromkeys(hanging, 30.0)
+    # Until all that hang have been met once, they hold the slots of others.
+    await fleet.clock.advance(120)
+    begun = fleet.now
+    await fleet.clock.advance(480)
+    round_robin = 300 * 60 / (REQUESTS_A_MINUTE * PLANNED)
+    for name in set(names(300)) - set(hanging):
+        assert max(fleet.gaps(name, begun)) <= 1.2 * QUIET_STRETCH * round_robin
+    assert all(fleet.source.polled[name][-1] >= begun for name in hanging)
+
+
+async def test_a_bucket_drained_by_others_costs_one_throttled_call_then_all_wait(
+    fleet: Fleet,
+) -> None:
+    fleet.start(*names(100))
+    await fleet.clock.advance(310)
+    fleet.source.drain()
+    begun = fleet.now
+    await fleet.clock.advance(240)
+    assert fleet.source.throttled == 1
+    refused, *after = [at for at in fleet.source.calls["west"] if at > begun]
+    assert after[0] // 60 > refused // 60, "none before the bucket is filled up again"
+    assert min(fleet.source.polled[name][-1] for name in names(100)) > refused
+    assert max(fleet.intervals().values()) > 60
+
+
 async def test_what_is_planned_and_spent_is_on_the_metrics(fleet: Fleet) -> None:
     fleet.start(*names(400))
     await fleet.clock.advance(700)

@@ -161,6 +161,10 @@ class MeteredSource:
         charges = [Charge(SUBSCRIPTION_HIGH_COST, key, requests), Charge(VM_VIEWS, key, views)]
         return self._limits.spend(charges) is None
 
+    def drain(self) -> None:
+        """Take all that is left, in every region, as a neighbour gone wild does."""
+        self._limits.drain(SUBSCRIPTION_HIGH_COST)
+
     def _headers(self, charges: Sequence[Charge]) -> CIMultiDict[str]:
         told = (
             f"Microsoft.Compute/{charge.policy};{self._limits.remaining(charge)}"
