@@ -13,8 +13,9 @@ from typing import Protocol
 
 from bench.budget.fleets import INTERVAL, PAGE_SIZE
 from exporter.assembly import Process
-from exporter.azure.budget import Budget, Spending
+from exporter.azure.budget import Budget
 from exporter.azure.holds import Holds
+from exporter.azure.spending import Spending
 from exporter.model.scale_set import ScaleSetId
 from exporter.polling.beat import next_due, phase_of
 from exporter.polling.record import Record

@@ -29,13 +29,18 @@ LEAST = 0.05
 the others have ended."""
 
 RISE = 0.1
-"""The part of the share that may come back in a minute."""
+"""The part of the share that may come back in a minute, and by how much a bucket may be believed
+larger than a minute before."""
 
 PERIOD = 600.0
-"""Seconds after which a bucket that never was as full as believed is believed smaller."""
+"""Seconds after which a bucket that never was as full as believed is believed smaller, and what
+was last said of one no longer counts: a full one flows back in less."""
 
 NEAR = 0.95
 """A bucket seen this full is as large as believed: somebody's calls lie between two looks."""
+
+MOST_POLICIES = 32
+"""Names of policies that are remembered for one limit: Azure has used two or three."""
 
 _ROUNDING = 1e-9
 _MINUTES = re.compile(r"(\d{1,3})Min$", re.IGNORECASE)
@@ -48,10 +53,10 @@ class Policy:
         name: as Azure spells it. One that ends in `3Min` or `30Min`, of the old generation, holds
             what flows back in so many minutes.
         now: the monotonic time.
-        capacity: what it is believed to hold until Azure shows something else; 0 for unknown.
+        capacity: what it is believed to hold until Azure shows something else.
     """
 
-    def __init__(self, name: str, *, now: float, capacity: float = 0.0) -> None:
+    def __init__(self, name: str, *, now: float, capacity: float) -> None:
         self.name = name
         found = _MINUTES.search(name)
         self._minutes = max(1.0, float(found[1])) if found else USUAL_MINUTES
@@ -60,7 +65,7 @@ class Policy:
         self._highest = 0.0
         self._period_end = now + PERIOD
         self._part = self._wanted_part = 1.0
-        self._risen_at = now
+        self._risen_at = self._seen_at = now
 
     def seen(self, remaining: float, now: float) -> None:
         """Take notice of what Azure says remains."""
@@ -68,7 +73,11 @@ class Policy:
         if now >= self._period_end:
             self._highest_before, self._highest = self._highest or self._highest_before, 0.0
             self._period_end = now + PERIOD
-        self._highest = max(self._highest, remaining)
+        # More than believed may be an error, and what flows back is not seen: up slowly.
+        minutes = min(1.0, (now - self._seen_at) / 60.0)
+        ceiling = self._capacity * (1.0 + RISE * minutes)
+        self._highest = max(self._highest, min(remaining, ceiling))
+        self._seen_at = now
         level = remaining / max(1.0, self._capacity)
         part = (level - EMPTY_LEVEL) / (FULL_SHARE_LEVEL - EMPTY_LEVEL)
         self._wanted_part = min(1.0, max(LEAST, part))
@@ -77,13 +86,17 @@ class Policy:
     def refused(self, now: float) -> None:
         """Take notice of a call that Azure throttled: what was believed was too much."""
         self._rise(now)
-        self._part = self._wanted_part = max(LEAST, self._part / 2)
+        # What is wanted stays: the next header corrects it, if there are headers at all.
+        self._part = max(LEAST, self._part / 2)
 
     def per_minute(self, now: float, share: float) -> float:
         """What may be spent in a minute: down at once, up slowly."""
         self._rise(now)
-        capacity = self._capacity
-        return share * capacity / self._minutes * self._part if capacity else inf
+        return share * self._capacity / self._minutes * self._part
+
+    def is_current(self, now: float) -> bool:
+        """Whether Azure has named it lately: names change, and a header may be an error."""
+        return now < self._seen_at + PERIOD
 
     @property
     def _capacity(self) -> float:
@@ -91,6 +104,8 @@ class Policy:
         return self._believed if NEAR * self._believed <= highest < self._believed else highest
 
     def _rise(self, now: float) -> None:
+        if not self.is_current(now):
+            self._wanted_part = 1.0
         self._part = min(self._wanted_part, self._part + RISE * (now - self._risen_at) / 60.0)
         self._risen_at = now
 
@@ -134,6 +149,7 @@ class Limit:
         now: the monotonic time.
 
     Attributes:
+        capacity: the same; what the bucket of a policy with another name is believed to hold.
         policies: the policies that count it, by name. Each of them is a limit.
         unplaced: limits whose charges may be of this one's bucket, for nobody knows their region.
         candidates: the other way round, the limits that this one's charges may belong to. What is
@@ -142,11 +158,29 @@ class Limit:
     """
 
     def __init__(self, policy: str, capacity: float, now: float) -> None:
-        self.policies = {policy: Policy(policy, now=now, capacity=capacity)}
+        self.capacity = capacity
+        self._documented = Policy(policy, now=now, capacity=capacity)
+        self.policies = {policy: self._documented}
         self.unplaced: list[Limit] = []
         self.candidates: list[Limit] = []
         self.held: dict[object, float] = {}
         self._charges = Charges()
+
+    def seen(self, name: str, remaining: float, now: float) -> Policy | None:
+        """Take notice of what remains by a policy; the result is that policy if it is new."""
+        policy = self.policies.get(name)
+        new = policy is None and len(self.policies) < MOST_POLICIES
+        if new:
+            policy = self.policies[name] = Policy(name, now=now, capacity=self.capacity)
+        if policy is not None:
+            policy.seen(remaining, now)
+        return policy if new else None
+
+    def refused(self, name: str, now: float) -> None:
+        """Take notice of a call that was throttled by a policy; all where none has that name."""
+        named = self.policies.get(name)
+        for policy in [named] if named else self.policies.values():
+            policy.refused(now)
 
     def charge(self, cost: float, now: float) -> None:
         """Note what Azure has charged."""
@@ -158,7 +192,11 @@ class Limit:
 
     def per_minute(self, now: float, share: float) -> float:
         """What may be spent in any minute."""
-        return min(policy.per_minute(now, share) for policy in self.policies.values())
+        return min(
+            policy.per_minute(now, share)
+            for policy in self.policies.values()
+            if policy is self._documented or policy.is_current(now)
+        )
 
     def wait(self, cost: float, now: float, share: float) -> float:
         """Seconds until the cost fits, 0 where it does; infinite where only held costs may go.
@@ -176,3 +214,11 @@ class Limit:
     def taken(self, now: float) -> float:
         """The charges of the last minute, and what may still be spent without asking."""
         return self.used(now) + sum(self.held.values())
+
+
+def limit_of(policy: str, calls: Limit, views: Limit | None) -> Limit | None:
+    """What a policy counts, whatever its name is; None for nothing that is counted here."""
+    if "vmviews" in policy.casefold():
+        return views
+    # One set's own bucket: its interval keeps within that.
+    return None if policy.casefold().endswith("resource") else calls

@@ -7,9 +7,8 @@ back: a charge counts from the answer on for a minute, and a call that is under 
 
 from __future__ import annotations
 
-import asyncio
 import math
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -17,26 +16,14 @@ from http import HTTPStatus
 
 from multidict import MultiMapping
 
-from exporter.azure.allowance import WINDOW, Limit, Policy
-from exporter.azure.ratelimit import remaining_of_arm, remaining_of_compute
+from exporter.azure.allowance import WINDOW, Limit, Policy, limit_of
+from exporter.azure.ratelimit import CHARGE, charge_of, remaining_of_arm, remaining_of_compute
+from exporter.azure.spending import LIST_INSTANCES, PAGE_INSTANCES, Cost, Region, Spending, Walk
 from exporter.clock import Clock
 from exporter.model.scale_set import ScaleSetId
 from exporter.telemetry import Telemetry
 
-LIST_INSTANCES = "list_instances"
-GET_SCALE_SET = "get_scale_set"
-
 DEFAULT_SHARE = 0.5
-
-REQUESTS = ("HighCostGetVMScaleSetSubscriptionMaximum", 1080)
-VIEWS = ("VMScaleSetVMViewsSubscriptionMaximum", 30_000)
-GETS = ("GetVMScaleSetSubscriptionMaximum", 2400)
-"""What a page of the instance list, the VMs on it, and a GET of a set are charged to, and what
-the buckets hold until headers show something else. The refill of the views is not documented;
-a third of the capacity is, for all others."""
-
-PAGE_INSTANCES = 120
-"""Instances on a page of Azure's, for a set whose list was never seen."""
 
 LONG_WALK = 20
 """Pages after which a walk goes before no turn any more: no set of Azure's has as many."""
@@ -56,113 +43,11 @@ _MOMENT = 0.001
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
-    """What a walk over a set's instances costs: requests, and VMs viewed."""
-
-    pages: int
-    views: int
-
-
-@dataclass(frozen=True, slots=True)
 class Rates:
     """What may be spent in a region, per second."""
 
     requests: float
     views: float
-
-
-class Walk:
-    """The calls of one operation for one scale set, from the reservation to the end.
-
-    Attributes:
-        region: where they are counted.
-        begun: whether a request has gone out.
-        pages: answers so far.
-        views: VMs viewed so far.
-        held_until: when the reservation ends that nobody has made use of.
-    """
-
-    def __init__(self, region: Region, operation: str, held_until: float) -> None:
-        self.region = region
-        self.calls, self.views_limit = region.limits(operation)
-        self.begun = False
-        self.pages = 0
-        self.views = 0
-        self.held_until = held_until
-
-    def hold(self, calls: float, views: float) -> None:
-        """Keep that much for the next requests."""
-        self.calls.held[self] = calls
-        if self.views_limit is not None:
-            self.views_limit.held[self] = views
-
-    @property
-    def held_calls(self) -> float:
-        """The requests that may go out at once."""
-        return self.calls.held.get(self, 0.0)
-
-    @property
-    def held_views(self) -> float:
-        """The VMs that may be viewed at once."""
-        return self.views_limit.held.get(self, 0.0) if self.views_limit is not None else 0.0
-
-    def spend(self, views: float, now: float) -> None:
-        """Note what a request was charged."""
-        self.pages += 1
-        self.views += int(views)
-        self.calls.charge(1.0, now)
-        if self.views_limit is not None:
-            self.views_limit.charge(views, now)
-        self.hold(max(0.0, self.held_calls - 1), max(0.0, self.held_views - views))
-
-    def end(self) -> None:
-        """Give back what is still held."""
-        self.calls.held.pop(self, None)
-        if self.views_limit is not None:
-            self.views_limit.held.pop(self, None)
-
-
-class Region:
-    """The limits of one subscription and region."""
-
-    def __init__(self, now: float) -> None:
-        self.requests, self.views, self.gets = (
-            Limit(name, capacity, now) for name, capacity in (REQUESTS, VIEWS, GETS)
-        )
-        self.queues = {operation: asyncio.Lock() for operation in (LIST_INSTANCES, GET_SCALE_SET)}
-        self.walks_waiting = 0
-
-    def limits(self, operation: str) -> tuple[Limit, Limit | None]:
-        """What counts the requests of an operation, and what the VMs viewed."""
-        return (self.requests, self.views) if operation == LIST_INSTANCES else (self.gets, None)
-
-    def may_be(self, other: Region) -> None:
-        """The sets of this one, whose region is not known, may be in the other one."""
-        for name in ("requests", "views", "gets"):
-            mine, its = getattr(self, name), getattr(other, name)
-            mine.candidates.append(its)
-            its.unplaced.append(mine)
-
-
-class Spending:
-    """One request: what it was charged, once the answer tells.
-
-    Attributes:
-        pending: whether it may have been charged, and nobody knows what.
-    """
-
-    def __init__(self, take_notice: Callable[[MultiMapping[str], int], None]) -> None:
-        self._take_notice = take_notice
-        self.pending = True
-
-    def answered(self, headers: MultiMapping[str], status: int) -> None:
-        """Take notice of an answer's headers, whatever its status."""
-        self.pending = False
-        self._take_notice(headers, status)
-
-    def not_sent(self) -> None:
-        """Nothing went out, and nothing is charged."""
-        self.pending = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,8 +148,7 @@ class Budget:
             yield spending
         finally:
             if spending.pending:
-                # Azure may have counted it all the same.
-                walk.spend(min(walk.held_views, PAGE_INSTANCES), self._clock.monotonic())
+                walk.spend(None, self._clock.monotonic())
             if operation != LIST_INSTANCES:
                 self._end(call.key)
 
@@ -279,10 +163,11 @@ class Budget:
         if walk is None or not walk.pages:
             return
         cost = Cost(walk.pages, walk.views)
-        if not complete:
-            before = self._costs.get(scale_set.key) or Cost(1, PAGE_INSTANCES)
-            pages, views = max(cost.pages, before.pages), max(cost.views, before.views)
-            cost = Cost(min(pages, 2 * before.pages), min(views, 2 * before.views))
+        before = self._costs.get(scale_set.key)
+        if not (complete and walk.all_told):
+            if before is None:
+                return  # The set's size tells more.
+            cost = before.raised_to(cost)
         self._costs[scale_set.key] = cost
 
     def throttled(self, operation: str, scale_set: ScaleSetId, location: str, policy: str) -> None:
@@ -296,10 +181,10 @@ class Budget:
         """
         region = self._region(scale_set.subscription_id, location)
         now = self._clock.monotonic()
-        for limit in region.limits(operation):
-            for known in limit.policies.values() if limit is not None else ():
-                if policy in ("", known.name):
-                    known.refused(now)
+        limits = region.limits(operation)
+        for limit in [limit_of(policy, *limits)] if policy else limits:
+            if limit is not None:
+                limit.refused(policy, now)
 
     def _cost(self, scale_set: ScaleSetId, instances: int | None) -> Cost:
         known = self.expected(scale_set)
@@ -345,22 +230,16 @@ class Budget:
 
     def _answered(self, walk: Walk, call: _Call, headers: MultiMapping[str], status: int) -> None:
         now = self._clock.monotonic()
-        charged = headers.get("x-ms-request-charge", "").strip()
-        views = int(charged) if charged.isdecimal() and len(charged) < len("1000000") else 0
-        walk.spend(views if status == HTTPStatus.OK else 0, now)
-        for name, remaining in remaining_of_compute(headers).items():
-            limit = walk.calls
-            if "vmviews" in name.casefold():
-                if walk.views_limit is None:
-                    continue
-                limit = walk.views_limit
-            elif name.casefold().endswith("resource"):
-                continue  # One set's own bucket: its interval keeps within that.
-            policy = limit.policies.get(name)
-            if policy is None:
-                policy = limit.policies[name] = Policy(name, now=now)
-                self._show(limit, policy, call.scale_set.subscription_id, call.location)
-            policy.seen(remaining, now)
+        remains = remaining_of_compute(headers)
+        views = charge_of(headers) if status == HTTPStatus.OK else 0
+        if views is None and remains and CHARGE not in headers:
+            views = 0  # Azure leaves the header out where no VM was viewed.
+        walk.spend(views, now)
+        for name, remaining in remains.items():
+            limit = limit_of(name, walk.calls, walk.views_limit)
+            new = limit.seen(name, remaining, now) if limit is not None else None
+            if limit is not None and new is not None:
+                self._show(limit, new, call.scale_set.subscription_id, call.location)
         if remaining_of_arm(headers).get(READS, FEW_READS) < FEW_READS:
             self._reads_pause[call.scale_set.key[0]] = now + READS_PAUSE
 

@@ -20,7 +20,7 @@ from yarl import URL
 
 import exporter
 from exporter.azure.breaker import Breaker
-from exporter.azure.budget import GET_SCALE_SET, LIST_INSTANCES, Budget, Spending
+from exporter.azure.budget import Budget
 from exporter.azure.challenge import claims_of
 from exporter.azure.decode import decode_instance_page, decode_scale_set
 from exporter.azure.endpoints import Endpoints
@@ -31,6 +31,7 @@ from exporter.azure.links import instances_url, next_url, scale_set_url
 from exporter.azure.ratelimit import remaining_of_arm, remaining_of_compute
 from exporter.azure.retry import PASSING, RETRIES, Retries
 from exporter.azure.session import new_session, proxy_for
+from exporter.azure.spending import GET_SCALE_SET, LIST_INSTANCES, Spending
 from exporter.azure.throttling import count_throttling
 from exporter.azure.tokens import TokenSource
 from exporter.azure.translation import FOREIGN, translate

@@ -12,10 +12,14 @@ from multidict import MultiMapping
 LONGEST_WAIT = 3600.0
 """Seconds; a longer Retry-After is cut. The longest one ever seen was 1200."""
 
+CHARGE = "x-ms-request-charge"
+"""The header that tells how many VMs a page of the instance list has viewed."""
+
 _PREFIX = "x-ms-ratelimit-remaining-"
 _RESOURCE = _PREFIX + "resource"
 _POLICY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _NUMBER = re.compile(r"[0-9]{1,15}")
+_CHARGE = re.compile(r"[0-9]{1,6}")
 _MOST_POLICIES = 32
 
 
@@ -47,6 +51,12 @@ def remaining_of_arm(headers: MultiMapping[str]) -> dict[str, int]:
         if policy and numbers and _NUMBER.fullmatch(numbers[-1]) and len(found) < _MOST_POLICIES:
             found[policy] = int(numbers[-1])
     return found
+
+
+def charge_of(headers: MultiMapping[str]) -> int | None:
+    """The VMs viewed by a page of the instance list; None where the header is absent or odd."""
+    value = headers.get(CHARGE, "").strip()
+    return int(value) if _CHARGE.fullmatch(value) else None
 
 
 def policy_name(text: str) -> str:

@@ -8,8 +8,9 @@ from typing import Protocol
 
 import structlog
 
-from exporter.azure.budget import GET_SCALE_SET, LIST_INSTANCES, Budget
+from exporter.azure.budget import Budget
 from exporter.azure.errors import AzureError, Throttled
+from exporter.azure.spending import GET_SCALE_SET, LIST_INSTANCES
 from exporter.clock import Clock
 from exporter.model.scale_set import Target
 from exporter.polling.backoff import Backoff

@@ -16,6 +16,7 @@ from exporter.azure.client import AzureClient, new_session
 from exporter.azure.endpoints import Endpoints
 from exporter.telemetry import Telemetry
 from support.azure_room import PUBLIC, FakeTokens, Wire
+from support.budget_caller import Caller
 from support.clock import FakeClock
 
 if "stream_writer" in inspect.signature(ClientResponse.__init__).parameters:
@@ -88,3 +89,11 @@ async def elsewhere() -> AsyncIterator[Wire]:
     await playing.server.start_server()
     yield playing
     await playing.server.close()
+
+
+@pytest.fixture
+async def caller(clock: FakeClock) -> AsyncIterator[Caller]:
+    """Asks a budget; what it has begun ends with the test."""
+    made = Caller(clock)
+    yield made
+    await made.stop()

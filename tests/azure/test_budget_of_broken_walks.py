@@ -6,7 +6,8 @@ import asyncio
 
 from multidict import CIMultiDict
 
-from exporter.azure.budget import LIST_INSTANCES, LONG_WALK, Budget, Cost
+from exporter.azure.budget import LONG_WALK, Budget
+from exporter.azure.spending import LIST_INSTANCES, Cost
 from exporter.model.scale_set import ScaleSetId
 from exporter.telemetry import Telemetry
 from support.answers import WEB
@@ -18,10 +19,10 @@ SHARE = 0.5
 A_MINUTE = 180
 
 
-async def walk(budget: Budget, pages: int) -> None:
+async def walk(budget: Budget, pages: int, charge: int = 3) -> None:
     for _ in range(pages):
         async with budget.request(LIST_INSTANCES, WEB, PLACE) as spending:
-            spending.answered(CIMultiDict({"x-ms-request-charge": "3"}), 200)
+            spending.answered(CIMultiDict({"x-ms-request-charge": str(charge)}), 200)
 
 
 def new_budget(clock: FakeClock) -> Budget:
@@ -31,15 +32,15 @@ def new_budget(clock: FakeClock) -> Budget:
 
 async def test_a_walk_without_end_costs_twice_as_much_at_most(clock: FakeClock) -> None:
     budget = new_budget(clock)
-    await walk(budget, 2)
+    await walk(budget, 2, charge=80)
     budget.end_walk(WEB, complete=True)
-    assert budget.expected(WEB) == Cost(2, 6)
-    await walk(budget, 50)
+    assert budget.expected(WEB) == Cost(2, 160)
+    await walk(budget, 50, charge=80)
     budget.end_walk(WEB, complete=False)
-    assert budget.expected(WEB) == Cost(4, 12)
+    assert budget.expected(WEB) == Cost(4, 320)
     await walk(budget, 1)
     budget.end_walk(WEB, complete=False)
-    assert budget.expected(WEB) == Cost(4, 12), "one that was cut short costs no less"
+    assert budget.expected(WEB) == Cost(4, 320), "one that was cut short costs no less"
     await walk(budget, 2)
     budget.end_walk(WEB, complete=True)
     assert budget.expected(WEB) == Cost(2, 6)

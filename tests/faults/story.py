@@ -19,7 +19,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from exporter.assembly import Process, build
-from exporter.azure.budget import Budget, Spending
+from exporter.azure.budget import Budget
+from exporter.azure.spending import Spending
 from exporter.configuration import Configuration, load
 from exporter.model.scale_set import ScaleSetId
 from exporter.polling.record import Record

@@ -17,7 +17,8 @@ import yaml
 from aiohttp import web
 
 from exporter.assembly import Exporter, Process, build
-from exporter.azure.budget import Budget, Spending
+from exporter.azure.budget import Budget
+from exporter.azure.spending import Spending
 from exporter.configuration import load
 from exporter.model.scale_set import ScaleSetId
 from exporter.simulator import calls

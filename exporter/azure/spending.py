@@ -1,0 +1,140 @@
+"""What is being spent of Azure's read limits: by a walk over a set's pages, in a region."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from multidict import MultiMapping
+
+from exporter.azure.allowance import Limit
+
+LIST_INSTANCES = "list_instances"
+GET_SCALE_SET = "get_scale_set"
+
+REQUESTS = ("HighCostGetVMScaleSetSubscriptionMaximum", 1080)
+VIEWS = ("VMScaleSetVMViewsSubscriptionMaximum", 30_000)
+GETS = ("GetVMScaleSetSubscriptionMaximum", 2400)
+"""What a page of the instance list, the VMs on it, and a GET of a set are charged to, and what
+the buckets hold until headers show something else. The refill of the views is not documented;
+a third of the capacity is, for all others."""
+
+PAGE_INSTANCES = 120
+"""Instances on a page of Azure's, for a set whose list was never seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a walk over a set's instances costs: requests, and VMs viewed."""
+
+    pages: int
+    views: int
+
+    def raised_to(self, seen: Cost) -> Cost:
+        """What a walk that did not end says: no less than before, and twice as much at most."""
+        most_views = max(PAGE_INSTANCES, 2 * self.views)
+        return Cost(
+            min(max(seen.pages, self.pages), 2 * self.pages),
+            min(max(seen.views, self.views), most_views),
+        )
+
+
+class Walk:
+    """The calls of one operation for one scale set, from the reservation to the end.
+
+    Attributes:
+        region: where they are counted.
+        begun: whether a request has gone out.
+        pages: answers so far.
+        views: VMs viewed so far, as Azure told.
+        all_told: whether Azure told that of every page.
+        held_until: when the reservation ends that nobody has made use of.
+    """
+
+    def __init__(self, region: Region, operation: str, held_until: float) -> None:
+        self.region = region
+        self.calls, self.views_limit = region.limits(operation)
+        self.begun = False
+        self.pages = 0
+        self.views = 0
+        self.all_told = True
+        self.held_until = held_until
+
+    def hold(self, calls: float, views: float) -> None:
+        """Keep that much for the next requests."""
+        self.calls.held[self] = calls
+        if self.views_limit is not None:
+            self.views_limit.held[self] = views
+
+    @property
+    def held_calls(self) -> float:
+        """The requests that may go out at once."""
+        return self.calls.held.get(self, 0.0)
+
+    @property
+    def held_views(self) -> float:
+        """The VMs that may be viewed at once."""
+        return self.views_limit.held.get(self, 0.0) if self.views_limit is not None else 0.0
+
+    def spend(self, views: int | None, now: float) -> None:
+        """Note what a request was charged; None where nobody knows."""
+        self.pages += 1
+        if views is None:
+            # As much as was held for it: Azure may have counted that.
+            self.all_told, views = False, int(min(self.held_views, PAGE_INSTANCES))
+        else:
+            self.views += views
+        self.calls.charge(1.0, now)
+        if self.views_limit is not None:
+            self.views_limit.charge(views, now)
+        self.hold(max(0.0, self.held_calls - 1), max(0.0, self.held_views - views))
+
+    def end(self) -> None:
+        """Give back what is still held."""
+        self.calls.held.pop(self, None)
+        if self.views_limit is not None:
+            self.views_limit.held.pop(self, None)
+
+
+class Region:
+    """The limits of one subscription and region."""
+
+    def __init__(self, now: float) -> None:
+        self.requests, self.views, self.gets = (
+            Limit(name, capacity, now) for name, capacity in (REQUESTS, VIEWS, GETS)
+        )
+        self.queues = {operation: asyncio.Lock() for operation in (LIST_INSTANCES, GET_SCALE_SET)}
+        self.walks_waiting = 0
+
+    def limits(self, operation: str) -> tuple[Limit, Limit | None]:
+        """What counts the requests of an operation, and what the VMs viewed."""
+        return (self.requests, self.views) if operation == LIST_INSTANCES else (self.gets, None)
+
+    def may_be(self, other: Region) -> None:
+        """The sets of this one, whose region is not known, may be in the other one."""
+        for name in ("requests", "views", "gets"):
+            mine, its = getattr(self, name), getattr(other, name)
+            mine.candidates.append(its)
+            its.unplaced.append(mine)
+
+
+class Spending:
+    """One request: what it was charged, once the answer tells.
+
+    Attributes:
+        pending: whether it may have been charged, and nobody knows what.
+    """
+
+    def __init__(self, take_notice: Callable[[MultiMapping[str], int], None]) -> None:
+        self._take_notice = take_notice
+        self.pending = True
+
+    def answered(self, headers: MultiMapping[str], status: int) -> None:
+        """Take notice of an answer's headers, whatever its status."""
+        self.pending = False
+        self._take_notice(headers, status)
+
+    def not_sent(self) -> None:
+        """Nothing went out, and nothing is charged."""
+        self.pending = False

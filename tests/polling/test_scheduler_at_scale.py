@@ -1,0 +1,284 @@
+"""A thousand scale sets and more in one region: nobody starves, and others keep their part."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from itertools import pairwise
+from statistics import mean
+
+import pytest
+import structlog
+
+from exporter.azure.budget import Budget
+from exporter.metrics.family import FamilyFilter
+from exporter.metrics.mapper import Mapper
+from exporter.model.scale_set import ScaleSetId, Target
+from exporter.polling import intervals, scheduler
+from exporter.polling.lanes import Lanes
+from exporter.polling.planner import PLANNED, QUIET_STRETCH
+from exporter.polling.poller import Poller
+from exporter.polling.retention import Retention
+from exporter.polling.scheduler import Scheduler
+from exporter.simulator.buckets import SUBSCRIPTION_HIGH_COST, VM_VIEWS
+from exporter.telemetry import Telemetry
+from support.answers import SUBSCRIPTION
+from support.azure_room import sample
+from support.scale import CoarseClock, MeteredSource
+
+SHARE = 0.5
+REQUESTS_A_MINUTE = 360 * SHARE
+HOUR = 3600.0
+ALL_BUT_THE_POLLS = ("azure_vmss_[!p]*", "azure_vmss_p[!o]*", "azure_vmss_power*")
+"""Rendering what nobody reads would take as long as the rest."""
+
+
+class Fleet:
+    """A scheduler over many sets, and what Azure has seen of it."""
+
+    def __init__(self) -> None:
+        self.clock = CoarseClock()
+        self.telemetry = Telemetry(version="1", python_version="3", process=False)
+        self.budget = Budget(clock=self.clock, telemetry=self.telemetry, share=SHARE)
+        self.source = MeteredSource(self.clock, self.telemetry, self.budget)
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self, *names: str, interval: float = 60.0) -> None:
+        poller = Poller(
+            source=self.source,
+            mapper=Mapper(families=FamilyFilter(deny=ALL_BUT_THE_POLLS)),
+            telemetry=self.telemetry,
+            clock=self.clock,
+            retention=Retention(keep_for=600.0, deadline=180.0),
+        )
+        targets = [Target(ScaleSetId(SUBSCRIPTION, "rg", name), interval) for name in names]
+        self.records = [poller.new_record(target) for target in targets]
+        self.scheduler = Scheduler(
+            records=self.records,
+            poller=poller,
+            waits=self.source,
+            lanes=Lanes(16, clock=self.clock),
+            clock=self.clock,
+            budget=self.budget,
+        )
+        self.telemetry.gauge("poll_lag_seconds").set_function(self.scheduler.lag)
+        self._task = asyncio.create_task(self.scheduler.run())
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    def gaps(self, name: str, since: float) -> list[float]:
+        """Seconds between the polls of a set, the time from the last one until now included."""
+        times = [at for at in self.source.polled[name] if at >= since]
+        return [later - before for before, later in pairwise([since, *times, self.now])]
+
+    def intervals(self) -> dict[str, float]:
+        """The interval in force of every set, as it is shown."""
+        return {record.target.scale_set.name: record.poll.interval for record in self.records}
+
+    def lag(self) -> float:
+        """The delay of the poll that is the latest."""
+        return self.scheduler.lag()
+
+    def polls(self, since: float) -> int:
+        return sum(at >= since for times in self.source.polled.values() for at in times)
+
+    @property
+    def now(self) -> float:
+        return self.clock.monotonic()
+
+
+@pytest.fixture
+async def fleet() -> AsyncIterator[Fleet]:
+    # A line for every poll would take as long as the rest.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    made = Fleet()
+    yield made
+    await made.stop()
+    structlog.reset_defaults()
+
+
+def names(count: int, location: str = "west") -> list[str]:
+    return [f"{location}-{number}" for number in range(count)]
+
+
+@pytest.fixture
+def looking_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every set look at its interval less often: in a fleet at rest it costs time only."""
+    monkeypatch.setattr(intervals, "PLAN_FOR", 30.0)
+    monkeypatch.setattr(scheduler, "LOOK_AGAIN", (120.0, 600.0))
+    monkeypatch.setattr(scheduler, "FACTS_INTERVAL", 1800.0)
+
+
+@pytest.mark.parametrize("count", [1000, 2500])
+@pytest.mark.usefixtures("looking_seldom")
+async def test_in_an_hour_no_set_starves_and_no_minute_is_above_the_share(
+    fleet: Fleet, count: int
+) -> None:
+    fleet.budget.share = share = SHARE / 2
+    moving = set(names(count)[::20])
+    fleet.source.changing = moving
+    fleet.start(*names(count))
+    begun = fleet.now
+    await fleet.clock.advance(HOUR)
+    assert fleet.source.throttled == 0
+    minutes = fleet.source.in_minutes("west", begun, fleet.now)
+    assert max(requests for requests, _ in minutes) <= 360 * share
+    assert max(views for _, views in minutes) <= 10_000 * share
+    # What may be spent is spent.
+    assert mean(requests for requests, _ in minutes) >= 0.93 * 360 * share
+    longest = QUIET_STRETCH * count * 60 / (360 * share * PLANNED)
+    assert max(fleet.intervals().values()) <= 1.01 * longest
+    for name in names(count):
+        assert max(fleet.gaps(name, begun)) <= 1.15 * longest, name
+    # Those in motion are polled far more often, once that is known.
+    assert mean(len(fleet.source.polled[name]) for name in moving) > 2 * mean(
+        len(fleet.source.polled[name]) for name in set(names(count)) - moving
+    )
+
+
+async def test_with_room_a_large_fleet_is_polled_on_the_beat_and_without_lag(fleet: Fleet) -> None:
+    places = ("west", "east", "north")
+    everybody = [name for place in places for name in names(120, place)]
+    fleet.start(*everybody)
+    # Until the facts have told all regions, every set may belong to any.
+    await fleet.clock.advance(300)
+    begun = fleet.now
+    await fleet.clock.advance(300)
+    assert set(fleet.intervals().values()) == {60.0}
+    assert all(58 <= gap <= 62 for name in everybody for gap in fleet.gaps(name, begun)[1:-1])
+    assert fleet.lag() <= 1
+
+
+async def test_a_hold_puts_off_its_bucket_and_no_other(fleet: Fleet) -> None:
+    fleet.start(*names(100), *names(100, "east"))
+    await fleet.clock.advance(300)
+    begun = fleet.now
+    fleet.source.holds.put(SUBSCRIPTION, "west", 240.0)
+    await fleet.clock.advance(240)
+    assert [at for at in fleet.source.calls["west"] if at > begun] == []
+    assert all(record.poll.up for record in fleet.records)
+    assert fleet.lag() > 60
+    for name in names(100, "east"):
+        assert max(fleet.gaps(name, begun)) <= 65
+    await fleet.clock.advance(70)
+    after = [at - begun - 240 for at in fleet.source.calls["west"] if at > begun]
+    assert len({int(at) // 10 for at in after}) >= 6, "they begin again spread over a minute"
+    assert all(fleet.source.polled[name][-1] >= begun + 240 for name in names(100))
+    await fleet.clock.advance(120)
+    assert fleet.lag() <= 1
+
+
+async def test_a_hold_of_a_subscription_puts_off_all_its_regions(fleet: Fleet) -> None:
+    fleet.start(*names(20), *names(20, "east"))
+    await fleet.clock.advance(200)
+    begun = fleet.now
+    fleet.source.holds.put(SUBSCRIPTION, "", 100.0)
+    await fleet.clock.advance(100)
+    assert fleet.polls(begun + 0.5) == 0
+    await fleet.clock.advance(70)
+    assert fleet.polls(begun + 0.5) >= 40
+
+
+async def test_a_neighbour_taking_four_fifths_makes_the_intervals_stretch_and_come_back(
+    fleet: Fleet,
+) -> None:
+    fleet.start(*names(150), *names(10, "east"))
+    await fleet.clock.advance(300)
+    assert set(fleet.intervals().values()) == {60.0}
+
+    async def pass_minutes(count: int, *, neighbour: bool) -> float:
+        """The part of what the neighbour asks for that it gets."""
+        got = []
+        for _ in range(count * 6):
+            if neighbour:
+                got.append(fleet.source.take("west", requests=48, views=1200))
+            await fleet.clock.advance(10)
+        return mean(got) if got else 1.0
+
+    await pass_minutes(10, neighbour=True)
+    begun = fleet.now
+    assert await pass_minutes(10, neighbour=True) == 1.0
+    stretched = [fleet.intervals()[name] for name in names(150)]
+    assert min(stretched) > 90
+    assert max(stretched) < 300
+    assert {fleet.intervals()[name] for name in names(10, "east")} == {60.0}
+    ours = mean(requests for requests, _ in fleet.source.in_minutes("west", begun, fleet.now))
+    assert 36 <= ours <= 80
+    assert fleet.source.throttled == 0
+    await pass_minutes(18, neighbour=False)
+    assert set(fleet.intervals().values()) == {60.0}
+    begun = fleet.now
+    await pass_minutes(3, neighbour=False)
+    assert max(max(fleet.gaps(name, begun)) for name in names(150)) <= 65
+
+
+async def test_after_an_outage_all_sets_are_back_within_one_round(fleet: Fleet) -> None:
+    fleet.start(*names(300))
+    await fleet.clock.advance(600)
+    fleet.source.failing = set(names(300))
+    await fleet.clock.advance(900)
+    assert not any(record.poll.up for record in fleet.records)
+    fleet.source.failing = set()
+    await fleet.clock.advance(1.2 * 300 * 60 / (REQUESTS_A_MINUTE * PLANNED))
+    assert all(record.poll.up for record in fleet.records)
+    minutes = fleet.source.in_minutes("west", 0.0, fleet.now)
+    assert max(requests for requests, _ in minutes) <= REQUESTS_A_MINUTE
+
+
+async def test_sets_that_hang_take_little_from_the_others(fleet: Fleet) -> None:
+    fleet.start(*names(300))
+    await fleet.clock.advance(300)
+    hanging = names(300)[::10]
+    fleet.source.hanging = dict.fromkeys(hanging, 30.0)
+    # Until all that hang have been met once, they hold the slots of others.
+    await fleet.clock.advance(120)
+    begun = fleet.now
+    await fleet.clock.advance(480)
+    round_robin = 300 * 60 / (REQUESTS_A_MINUTE * PLANNED)
+    for name in set(names(300)) - set(hanging):
+        assert max(fleet.gaps(name, begun)) <= 1.2 * QUIET_STRETCH * round_robin
+    assert all(fleet.source.polled[name][-1] >= begun for name in hanging)
+
+
+async def test_a_bucket_drained_by_others_costs_one_throttled_call_then_all_wait(
+    fleet: Fleet,
+) -> None:
+    fleet.start(*names(100))
+    await fleet.clock.advance(310)
+    fleet.source.drain()
+    begun = fleet.now
+    await fleet.clock.advance(240)
+    assert fleet.source.throttled == 1
+    refused, *after = [at for at in fleet.source.calls["west"] if at > begun]
+    assert after[0] // 60 > refused // 60, "none before the bucket is filled up again"
+    assert min(fleet.source.polled[name][-1] for name in names(100)) > refused
+    assert max(fleet.intervals().values()) > 60
+
+
+async def test_what_is_planned_and_spent_is_on_the_metrics(fleet: Fleet) -> None:
+    fleet.start(*names(400))
+    await fleet.clock.advance(700)
+    labels = {"subscription_id": SUBSCRIPTION, "location": "west"}
+    for policy, least in ((SUBSCRIPTION_HIGH_COST, 0.85), (VM_VIEWS, 0.6)):
+        ratio = sample(fleet.telemetry, "budget_used_ratio", **labels, policy=policy)
+        assert ratio is not None
+        assert least < ratio <= 1.0
+    lag = sample(fleet.telemetry, "poll_lag_seconds")
+    assert lag is not None
+    assert lag == fleet.lag() < 60
+    record = fleet.records[0]
+    (block,) = [
+        block
+        for lines in record.lines(fleet.now)
+        for family, block in lines.items()
+        if family == "azure_vmss_poll_interval_seconds"
+    ]
+    shown = float(block.text.decode().rpartition(" ")[2])
+    assert shown == pytest.approx(record.poll.interval)
+    assert 120 < shown < 200

@@ -1,0 +1,189 @@
+"""A large fleet on a clock that stands still: Azure's real buckets, and as little else as can be."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import math
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Sequence
+
+from multidict import CIMultiDict
+
+from exporter.azure.budget import Budget
+from exporter.azure.client import Restart
+from exporter.azure.errors import ServerFailed, Throttled, TimedOut
+from exporter.azure.holds import Holds
+from exporter.azure.spending import GET_SCALE_SET, LIST_INSTANCES
+from exporter.model.instance_view import InstancePage, Problem
+from exporter.model.scale_set import ScaleSetFacts, ScaleSetId
+from exporter.simulator.buckets import (
+    SUBSCRIPTION_HIGH_COST,
+    VM_VIEWS,
+    WINDOW,
+    Charge,
+    Limits,
+    instance_list,
+    set_get,
+)
+from exporter.simulator.description import LimitsDescription
+from exporter.telemetry import Telemetry
+from support.answers import SUBSCRIPTION, instance
+from support.clock import FakeClock
+from support.source import page
+
+TICK = 0.5
+
+
+class CoarseClock(FakeClock):
+    """Sleepers wake together, on the next half second: thousands of them cost little."""
+
+    async def sleep(self, seconds: float) -> None:
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return
+        waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        moment = math.ceil((self.steady + seconds) / TICK - 1e-9) * TICK
+        heapq.heappush(self._sleepers, (moment, next(self._numbers), waiting))
+        await waiting
+
+    async def advance(self, seconds: float) -> None:
+        """Let that much time pass, with everything that happens in it."""
+        end = self.steady + seconds
+        await self.settle()
+        while self._sleepers and self._sleepers[0][0] <= end:
+            moment = self._sleepers[0][0]
+            self._move(max(moment, self.steady))
+            while self._sleepers and self._sleepers[0][0] <= moment:
+                _, _, waiting = heapq.heappop(self._sleepers)
+                if not waiting.done():
+                    waiting.set_result(None)
+            await self.settle()
+        self._move(end)
+        await self.settle()
+
+    async def settle(self) -> None:
+        """Let all that can run now run, to the end: time that passes meanwhile looks like delay."""
+        ready = vars(asyncio.get_running_loop())["_ready"]
+        await asyncio.sleep(0)
+        while ready:  # noqa: ASYNC110 - nothing tells that all tasks wait
+            await asyncio.sleep(0)
+
+
+class MeteredSource:
+    """Azure for a large fleet: every call is charged as the simulator charges it.
+
+    A set's region is the part of its name before the dash.
+
+    Attributes:
+        instances: how many every set has.
+        calls: when each instance list was asked for, by region.
+        views: when VMs were viewed, and how many, by region.
+        polled: when each set was polled.
+        throttled: how many calls Azure has refused.
+        failing: the sets whose calls fail with HTTP 503.
+        hanging: the sets whose calls end after that many seconds, without an answer.
+        changing: the sets of which every poll finds another state.
+    """
+
+    def __init__(self, clock: FakeClock, telemetry: Telemetry, budget: Budget) -> None:
+        self._clock = clock
+        self._budget = budget
+        self._limits = Limits(LimitsDescription(), clock.monotonic)
+        self.holds = Holds(clock=clock, telemetry=telemetry)
+        self.instances = 20
+        self.calls: dict[str, list[float]] = defaultdict(list)
+        self.views: dict[str, list[tuple[float, int]]] = defaultdict(list)
+        self.polled: dict[str, list[float]] = defaultdict(list)
+        self.throttled = 0
+        self.failing: set[str] = set()
+        self.hanging: dict[str, float] = {}
+        self.changing: set[str] = set()
+        self._pages = [
+            page(instance({"statuses": [{"code": f"PowerState/{state}"}]}))
+            for state in ("running", "deallocated")
+        ]
+
+    def wait_for(self, subscription_id: str, location: str) -> float:
+        return self.holds.remaining(subscription_id, location)
+
+    async def instance_pages(
+        self, scale_set: ScaleSetId, *, location: str = ""
+    ) -> AsyncGenerator[InstancePage | Restart, None]:
+        name, place = scale_set.name, region_of(scale_set)
+        complete = False
+        try:
+            async with self._budget.request(LIST_INSTANCES, scale_set, location) as spending:
+                if wait := self.wait_for(SUBSCRIPTION, location):
+                    spending.not_sent()
+                    raise Throttled("not sent", retry_after=wait, sent=False)
+                now = self._clock.monotonic()
+                self.calls[place].append(now)
+                self.polled[name].append(now)
+                if name in self.hanging:
+                    await self._clock.sleep(self.hanging[name])
+                    raise TimedOut("late")
+                charges = instance_list(scale_set, place, self.instances)
+                refusal = self._limits.spend(charges)
+                status = 429 if refusal else 503 if name in self.failing else 200
+                headers = self._headers(charges)
+                if status == 200:
+                    headers["x-ms-request-charge"] = str(self.instances)
+                    self.views[place].append((now, self.instances))
+                spending.answered(headers, status)
+            if refusal:
+                self.throttled += 1
+                self._budget.throttled(LIST_INSTANCES, scale_set, location, refusal.policy)
+                self.holds.put(SUBSCRIPTION, location, refusal.wait, policy=refusal.policy)
+                raise Throttled("429", retry_after=refusal.wait, policy=refusal.policy)
+            if status != 200:
+                raise ServerFailed("503", status=503)
+            yield self._pages[len(self.polled[name]) % 2 if name in self.changing else 0]
+            complete = True
+        finally:
+            self._budget.end_walk(scale_set, complete=complete)
+
+    async def scale_set_facts(
+        self, scale_set: ScaleSetId, *, location: str = ""
+    ) -> tuple[ScaleSetFacts, list[Problem]]:
+        place = region_of(scale_set)
+        async with self._budget.request(GET_SCALE_SET, scale_set, location) as spending:
+            if wait := self.wait_for(SUBSCRIPTION, location):
+                spending.not_sent()
+                raise Throttled("not sent", retry_after=wait, sent=False)
+            charges = set_get(scale_set, place)
+            self.throttled += self._limits.spend(charges) is not None
+            spending.answered(self._headers(charges), 200)
+        return ScaleSetFacts(location=place, capacity=self.instances), []
+
+    def take(self, location: str, *, requests: int, views: int) -> bool:
+        """Spend as another client of the subscription does; whether it was there."""
+        key = (SUBSCRIPTION, location)
+        charges = [Charge(SUBSCRIPTION_HIGH_COST, key, requests), Charge(VM_VIEWS, key, views)]
+        return self._limits.spend(charges) is None
+
+    def drain(self) -> None:
+        """Take all that is left, in every region, as a neighbour gone wild does."""
+        self._limits.drain(SUBSCRIPTION_HIGH_COST)
+
+    def _headers(self, charges: Sequence[Charge]) -> CIMultiDict[str]:
+        told = (
+            f"Microsoft.Compute/{charge.policy};{self._limits.remaining(charge)}"
+            for charge in charges
+        )
+        return CIMultiDict({"x-ms-ratelimit-remaining-resource": ",".join(told)})
+
+    def in_minutes(self, location: str, begin: float, end: float) -> list[tuple[int, int]]:
+        """The requests and views of every whole minute of Azure's between two times."""
+        requests: dict[int, int] = defaultdict(int)
+        views: dict[int, int] = defaultdict(int)
+        for at in self.calls[location]:
+            requests[int(at // WINDOW)] += 1
+        for at, count in self.views[location]:
+            views[int(at // WINDOW)] += count
+        minutes = range(math.ceil(begin / WINDOW), int(end // WINDOW))
+        return [(requests[minute], views[minute]) for minute in minutes]
+
+
+def region_of(scale_set: ScaleSetId) -> str:
+    return scale_set.name.partition("-")[0]
