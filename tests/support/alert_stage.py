@@ -27,8 +27,9 @@ PATIENCE = 150.0
 """Seconds for what takes less than a minute on a machine that has nothing else to do."""
 
 # The circuit opens ten seconds after Azure's last answer, which no setting shortens. With this
-# interval that is before the data count as old, as it is in real time.
-POLLING = {"interval": "6s", "timeout": "5s", "deadline": "10s", "keep_for": "90s"}
+# interval that is before the data count as old, as it is in real time. They are kept for long, so
+# that what they say is still there when they are old.
+POLLING = {"interval": "3s", "timeout": "5s", "deadline": "10s", "keep_for": "90s"}
 
 
 def title(labels: Labels) -> str:
