@@ -41,9 +41,7 @@ def test_only_durations_differ_and_all_by_the_factor(path: Path) -> None:
                 assert seconds(was[key]) == pytest.approx(seconds(now[key]) * FACTOR), was
             else:
                 assert was[key] == now[key]
-        assert ranges(was["expr"]) == pytest.approx(
-            [FACTOR * each for each in ranges(now["expr"])]
-        )
+        assert ranges(was["expr"]) == pytest.approx([FACTOR * each for each in ranges(now["expr"])])
         if was.get("record") in AGES:
             age, shorter = (float(rule["expr"][len("vector(") : -1]) for rule in (was, now))
             assert age == pytest.approx(FACTOR * shorter)

@@ -41,7 +41,9 @@ def title(labels: Labels) -> str:
 class Stage:
     """All of them running, and what the test asks of them."""
 
-    def __init__(self, azure: SimulatedThread, told: Receivers, start: Callable[[], ExitStack]):
+    def __init__(
+        self, azure: SimulatedThread, told: Receivers, start: Callable[[], ExitStack]
+    ) -> None:
         self.azure = azure
         self.receivers = told
         self._start = start
@@ -138,21 +140,19 @@ def stage(folder: Path, fleet: dict[str, Any]) -> Iterator[Stage]:
         # Prometheus finds its targets after five seconds, which are five minutes of the rules.
         _write_rules(folder)
         made.prometheus.reload()
-        made.until(lambda: bool(made.prometheus.query("azure_vmss:set_down_ratio:threshold")), "rules")
+        made.until(
+            lambda: bool(made.prometheus.query("azure_vmss:set_down_ratio:threshold")), "rules"
+        )
         yield made
 
 
 def _configuration(folder: Path, azure: SimulatedThread) -> str:
     """The exporter's, for every set of the simulated Azure; the value is its flag."""
     (folder / "token").write_text(TOKEN)
-    sets: list[dict[str, str]] = []
-
-    def add(scale_set: SimulatedScaleSet) -> None:
-        identity = scale_set.identity
-        names = ("subscription_id", "resource_group", "name")
-        sets.append({name: getattr(identity, name) for name in names})
-
-    azure.change(lambda running: [add(one) for one in running.fleet.scale_sets])
+    sets = [
+        {name: getattr(identity, name) for name in ("subscription_id", "resource_group", "name")}
+        for identity in azure.identities()
+    ]
     document = {
         "azure": {
             "cloud": "custom",

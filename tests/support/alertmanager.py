@@ -74,7 +74,7 @@ def receivers() -> Iterator[tuple[str, Receivers]]:
     kept = Receivers()
 
     class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # noqa: N802 - the name that http.server calls
+        def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             kept.add(self.path.strip("/"), json.loads(body))
             self.send_response(200)

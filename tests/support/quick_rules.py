@@ -38,7 +38,9 @@ def quick_rules(document: dict[str, Any], factor: float) -> dict[str, Any]:
             _divide(rule, ("for", "keep_firing_for"), factor)
             rule["expr"] = _RANGE.sub(lambda found: _shorter(found[0], factor), rule["expr"])
             if rule.get("record") in AGES:
-                rule["expr"] = _NUMBER.sub(lambda found: f"{float(found[0]) / factor:g}", rule["expr"])
+                rule["expr"] = _NUMBER.sub(
+                    lambda found: f"{float(found[0]) / factor:g}", rule["expr"]
+                )
     return made
 
 
