@@ -27,9 +27,8 @@ PATIENCE = 150.0
 """Seconds for what takes less than a minute on a machine that has nothing else to do."""
 
 # The circuit opens ten seconds after Azure's last answer, which no setting shortens. With this
-# interval that is before the data count as old, as it is in real time. They are kept for long, so
-# that what they say is still there when they are old.
-POLLING = {"interval": "3s", "timeout": "5s", "deadline": "10s", "keep_for": "90s"}
+# interval that is before the data count as old, as it is in real time.
+POLLING = {"interval": "6s", "timeout": "5s", "deadline": "10s", "keep_for": "90s"}
 
 
 def title(labels: Labels) -> str:
@@ -149,10 +148,13 @@ def stage(folder: Path, fleet: dict[str, Any]) -> Iterator[Stage]:
 def _configuration(folder: Path, azure: SimulatedThread) -> str:
     """The exporter's, for every set of the simulated Azure; the value is its flag."""
     (folder / "token").write_text(TOKEN)
-    sets = [
-        {name: getattr(identity, name) for name in ("subscription_id", "resource_group", "name")}
-        for identity in azure.identities()
-    ]
+    sets: list[dict[str, str]] = []
+
+    def entry(scale_set: SimulatedScaleSet) -> dict[str, str]:
+        names = ("subscription_id", "resource_group", "name")
+        return {name: getattr(scale_set.identity, name) for name in names}
+
+    azure.change(lambda running: sets.extend(map(entry, running.fleet.scale_sets)))
     document = {
         "azure": {
             "cloud": "custom",
