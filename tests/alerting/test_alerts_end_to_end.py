@@ -139,6 +139,7 @@ def test_each_fault_is_told_as_what_it_is_and_no_other_alert_comes(tmp_path: Pat
     assert labels["AzureVMSSThrottled"]["location"] == "northeurope"
     assert labels["AzureVMSSThrottled"]["subscription_id"] == OTHER_SUBSCRIPTION
     assert labels["AzureVMSSSetDown"].items() >= place.items()
+    assert "state" not in labels["AzureVMSSSetDown"], "it would say that the set is running"
 
 
 def test_an_outage_of_azure_is_one_page_and_mutes_what_old_data_say(tmp_path: Path) -> None:
