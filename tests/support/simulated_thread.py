@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from exporter.model.scale_set import ScaleSetId
 from exporter.simulator.faults import Fault
 from exporter.simulator.fleet import Fleet
 from exporter.simulator.scale_set import SimulatedScaleSet
@@ -22,14 +21,6 @@ class SimulatedThread:
         self._azure = azure
         self._loop = loop
         self.url = azure.url
-
-    def identities(self) -> list[ScaleSetId]:
-        """The scale sets that it has."""
-        found: list[ScaleSetId] = []
-        self.change(
-            lambda azure: found.extend(one.identity for one in azure.fleet.scale_sets),
-        )
-        return found
 
     def change(self, how: Callable[[SimulatedAzure], object]) -> None:
         """Change anything, and wait until it is done. Raises what the change raises."""
@@ -46,10 +37,6 @@ class SimulatedThread:
     def go_wrong(self, fault: Fault) -> None:
         """Put a fault in force."""
         self.change(lambda azure: azure.faults.append(fault))
-
-    def end_faults(self) -> None:
-        """Answer well again."""
-        self.change(lambda azure: azure.faults.clear())
 
 
 @contextmanager
