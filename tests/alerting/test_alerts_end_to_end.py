@@ -40,6 +40,10 @@ def stop(scale_set: SimulatedScaleSet, *instance_ids: str) -> None:
         scale_set.instances[instance_id].power = "stopped"
 
 
+def update(scale_set: SimulatedScaleSet, instance_id: str) -> None:
+    scale_set.instances[instance_id].provisioning = "updating"
+
+
 def recover(azure: SimulatedAzure) -> None:
     """Everything as at the start."""
     azure.faults.clear()
@@ -139,19 +143,20 @@ def test_each_fault_is_told_as_what_it_is_and_no_other_alert_comes(tmp_path: Pat
     assert labels["AzureVMSSThrottled"]["location"] == "northeurope"
     assert labels["AzureVMSSThrottled"]["subscription_id"] == OTHER_SUBSCRIPTION
     assert labels["AzureVMSSSetDown"].items() >= place.items()
+    assert "state" not in labels["AzureVMSSSetDown"], "it would say that the set is running"
 
 
 def test_an_outage_of_azure_is_one_page_and_mutes_what_old_data_say(tmp_path: Path) -> None:
     names = ("web", "api", "jobs", "batch", "mail", "search")
     with stage(tmp_path, fleet(*names)) as on_stage:
         # It becomes an alert while nobody can say whether it still holds.
-        on_stage.change("web", lambda scale_set: stop(scale_set, "3"))
-        seen = 'azure_vmss_instance_power_state{scale_set="web",state="stopped"} == 1'
-        on_stage.until(lambda: bool(on_stage.prometheus.query(seen)), "the stopped instance")
+        on_stage.change("web", lambda scale_set: update(scale_set, "3"))
+        seen = 'azure_vmss_instance_provisioning_state{scale_set="web",state="updating"} == 1'
+        on_stage.until(lambda: bool(on_stage.prometheus.query(seen)), "the update")
         on_stage.azure.go_wrong(Fault(kind="status", status=503))
         stale = {f"DataStale {name}" for name in names}
         failing = {f"PollFailing {name}" for name in names}
-        muted = {*stale, *failing, "InstanceStopped web/3"}
+        muted = {*stale, *failing, "InstanceProvisioningStuck web/3"}
         on_stage.until_told("CircuitOpen")
         on_stage.until(lambda: on_stage.muted() >= muted, "muted by the outage")
         on_stage.azure.change(recover)

@@ -38,10 +38,6 @@ class SimulatedThread:
         """Put a fault in force."""
         self.change(lambda azure: azure.faults.append(fault))
 
-    def end_faults(self) -> None:
-        """Answer well again."""
-        self.change(lambda azure: azure.faults.clear())
-
 
 @contextmanager
 def simulated_thread(fleet: Fleet) -> Iterator[SimulatedThread]:
