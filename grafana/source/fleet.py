@@ -16,7 +16,7 @@ from grafana.source.panels import (
     number,
     series,
 )
-from grafana.source.queries import FLEET, QUOTA, SET, in_words, worst
+from grafana.source.queries import FLEET, QUOTA, RANGE, SET, in_words, worst
 from grafana.source.states import (
     BROKEN,
     GOOD,
@@ -30,6 +30,9 @@ from grafana.source.states import (
 SET_LINK = frame.link("Open the scale set", frame.SET_OF_SERIES)
 POLICY = "subscription_id, location, policy"
 DOMAINS = "availability_zone, fault_domain"
+
+
+NOT_RECORDED = "No data of any scale set, or the recording rules of grafana/rules are not loaded."
 
 
 def colours(states: tuple[State, ...]) -> dict[str, str]:
@@ -138,10 +141,11 @@ def now() -> frame.Section:
 def over_time() -> frame.Section:
     """States of all instances, and what changed."""
     power, provisioning, health = (
-        f"azure_vmss_instances_by_{kind}_state" for kind in ("power", "provisioning", "health")
+        f"set_instances_by_{kind}_state" for kind in ("power", "provisioning", "health")
     )
     elsewhere = 'state!~"running|deallocated"'
-    most = f"topk(10, sum by ({SET}) ({FLEET.in_range('sum_over_time', power, elsewhere)}))"
+    whole_range = f"sum_over_time({FLEET.recorded(power, elsewhere)}{RANGE})"
+    most = f"topk(10, sum by ({SET}) ({whole_range}))"
     window = "$__range"
     entered = FLEET.increase("azure_vmss_power_state_transitions_total")
     failed = FLEET.increase("azure_vmss_provisioning_failures_total", window=window)
@@ -154,9 +158,9 @@ def over_time() -> frame.Section:
                     about="All instances by power state. Stopped ones are billed, deallocated "
                     "ones are not; an instance without a power state is unknown.",
                     unit="short",
-                    empty="No data of any scale set.",
+                    empty=NOT_RECORDED,
                 ),
-                Ask(f"sum by (state) ({FLEET.value(power)})", "{{state}}"),
+                Ask(f"sum by (state) ({FLEET.recorded(power)})", "{{state}}"),
                 stacked=True,
                 colours=colours(POWER),
                 few=True,
@@ -166,9 +170,9 @@ def over_time() -> frame.Section:
                     title="Provisioning states",
                     about="All instances by provisioning state.",
                     unit="short",
-                    empty="No data of any scale set.",
+                    empty=NOT_RECORDED,
                 ),
-                Ask(f"sum by (state) ({FLEET.value(provisioning)})", "{{state}}"),
+                Ask(f"sum by (state) ({FLEET.recorded(provisioning)})", "{{state}}"),
                 stacked=True,
                 colours=colours(PROVISIONING),
                 few=True,
@@ -179,9 +183,9 @@ def over_time() -> frame.Section:
                     about="Instances by application health, where an extension or a probe "
                     "watches it.",
                     unit="short",
-                    empty="No scale set watches application health.",
+                    empty="No scale set watches application health, or the rules are not loaded.",
                 ),
-                Ask(f"sum by (state) ({FLEET.value(health)})", "{{state}}"),
+                Ask(f"sum by (state) ({FLEET.recorded(health)})", "{{state}}"),
                 stacked=True,
                 colours=colours(HEALTH),
                 few=True,
@@ -192,10 +196,10 @@ def over_time() -> frame.Section:
                     about="The ten sets with the most instances on their way, stopped or unknown "
                     "in the whole time range. A set with nothing of it lies at 0.",
                     unit="short",
-                    empty="No data of any scale set.",
+                    empty=NOT_RECORDED,
                 ),
                 Ask(
-                    worst(f"sum by ({SET}) ({FLEET.value(power, elsewhere)})", most, SET),
+                    worst(f"sum by ({SET}) ({FLEET.recorded(power, elsewhere)})", most, SET),
                     "{{resource_group}} / {{scale_set}}",
                 ),
                 links=[SET_LINK],

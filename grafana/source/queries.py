@@ -29,6 +29,13 @@ class Scope:
         """The bare selector."""
         return f"{name}{{{', '.join((self.matchers, *matchers))}}}"
 
+    def recorded(self, name: str, *matchers: str) -> str:
+        """A gauge that a rule of `grafana/rules/recording.yaml` records, replicas joined.
+
+        For what is drawn over time for a whole fleet.
+        """
+        return self.select(f"azure_vmss:{name}:held", *matchers)
+
     def value(self, name: str, *matchers: str) -> str:
         """A gauge."""
         return f"max without (instance, pod) ({self.select(name, *matchers)})"

@@ -27,6 +27,7 @@ from support.dashboards import (
 )
 from support.process import running
 from support.prometheus import Prometheus, Sample, Target, prometheus
+from support.rules import RULE_FILES
 from support.waiting import eventually
 
 pytestmark = [pytest.mark.process, pytest.mark.prometheus]
@@ -131,7 +132,9 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scraped]:
             Target("pair", here, (again,), path="/full"),
         ]
         try:
-            with prometheus(tmp_path_factory.mktemp("prometheus"), targets) as server:
+            rules = {"rule_files": [str(path) for path in RULE_FILES]}
+            folder = tmp_path_factory.mktemp("prometheus")
+            with prometheus(folder, targets, more=rules) as server:
                 # A rate needs two scrapes within four steps.
                 enough = "min(count_over_time(azure_vmss_exporter_build_info[1m])) >= 5"
                 everyone = "count(azure_vmss_exporter_build_info) == 5"

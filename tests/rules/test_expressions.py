@@ -9,8 +9,9 @@ import pytest
 from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.family import StateSetFamily
 from exporter.telemetry import OWN_METRICS, PREFIX
+from support.dashboards import EVERYTHING, all_queries, filled
 from support.promql import grouped_by, selectors
-from support.rules import ALERTS, RECORDED, RUNBOOKS, Alert
+from support.rules import ALERTS, RECORDED, RUNBOOKS, Alert, recorded_labels
 
 TARGET = {"job", "instance", "pod"}
 """What Prometheus adds to every series of a target."""
@@ -28,10 +29,7 @@ by_expression = pytest.mark.parametrize("name", EXPRESSIONS)
 
 def known_labels(name: str) -> set[str]:
     """The labels that a served or a recorded series may have, but for those of the target."""
-    if name in RECORDED:
-        asked = selectors(RECORDED[name])
-        return {label for one in asked for label in known_labels(one.name)}
-    return LABELS[name]
+    return recorded_labels(name, LABELS) if name in RECORDED else LABELS[name]
 
 
 @by_expression
@@ -83,7 +81,8 @@ def test_a_text_names_labels_that_the_alert_can_have(alert: Alert) -> None:
 
 
 def test_every_recorded_series_is_used() -> None:
-    used = {one.name for text in EXPRESSIONS.values() for one in selectors(text)}
+    texts = [*EXPRESSIONS.values(), *(filled(one.expression, EVERYTHING) for one in all_queries())]
+    used = {one.name for text in texts for one in selectors(text)}
     assert set(RECORDED) - used == set()
 
 

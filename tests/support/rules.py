@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import yaml
 
 from support.answers import ROOT
+from support.promql import selectors
 
 RULE_FILES = sorted((ROOT / "grafana" / "rules").glob("*.yaml"))
 UNIT_TESTS = sorted((ROOT / "tests" / "rules").glob("*.yaml"))
@@ -68,3 +70,18 @@ ALERTS = [
 
 RECORDED: dict[str, str] = {rule["record"]: rule["expr"] for rule in _rules() if "record" in rule}
 """The expression of each recorded series, by its name."""
+
+
+def recorded_labels(name: str, served: Mapping[str, set[str]]) -> set[str]:
+    """The labels that a recorded series may have, but for those of the target.
+
+    Args:
+        name: of the recorded series.
+        served: the labels of the series that it may be made from.
+    """
+    asked = {one.name for one in selectors(RECORDED[name])}
+    return {
+        label
+        for one in asked
+        for label in (recorded_labels(one, served) if one in RECORDED else served[one])
+    }
