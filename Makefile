@@ -14,6 +14,8 @@ LISTEN ?= :10048
 PYTEST_ARGS ?=
 # More options of the benches, such as BENCH_ARGS="--only pipeline,loop".
 BENCH_ARGS ?=
+# How long the demo is watched, such as PICTURE_ARGS="--minutes 5".
+PICTURE_ARGS ?=
 # More options of the soak, such as SOAK_ARGS="--days 3".
 SOAK_ARGS ?=
 
@@ -21,7 +23,7 @@ export PYTHON UV
 
 .PHONY: help
 help: ## List the commands.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: run
 run: $(BIN)/.installed ## Start the demo: the exporter on a simulated Azure. LISTEN=:10048
@@ -43,7 +45,11 @@ lint: $(BIN)/.installed-test ## Format, lint, types, import directions. Shows al
 
 .PHONY: unit
 unit: $(BIN)/.installed-test prometheus-tools ## The tests, with branch coverage. PYTEST_ARGS="-k beat -x"
-	$(BIN)/python -m pytest --cov -m "not image" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --cov -m "not image and not alerts" $(PYTEST_ARGS)
+
+.PHONY: test-alerts
+test-alerts: $(BIN)/.installed-test prometheus-tools ## Faults in a simulated Azure, to the page of a real Alertmanager. Takes minutes.
+	$(BIN)/python -m pytest -m alerts $(PYTEST_ARGS)
 
 .PHONY: test-slow
 test-slow: $(BIN)/.installed-test image-tools ## Build and run the container image. The first time takes minutes.
@@ -78,12 +84,21 @@ docs: $(BIN)/.installed ## Write docs/metrics.md from the declarations.
 	$(BIN)/python -m exporter.reference > $(VENV)/metrics.md
 	mv $(VENV)/metrics.md docs/metrics.md
 
+.PHONY: dashboards
+dashboards: $(BIN)/.installed-test ## Write grafana/dashboards/*.json from grafana/source.
+	$(BIN)/python -m grafana.source
+
+.PHONY: dashboard-pictures
+dashboard-pictures: $(BIN)/.installed-test picture-tools ## Draw the dashboards into docs/images. Takes 35 minutes and 700 MB; not in CI.
+	PYTHONPATH=.:tests $(BIN)/python tests/dashboard-pictures/draw.py $(PICTURE_ARGS)
+
 .PHONY: lock
 lock: ## Write the lock files. Needs uv (UV=path). UPGRADE=--upgrade takes the newest versions.
 	scripts/write-locks.sh $(UPGRADE)
 
 .PHONY: clean
 clean: ## Remove what the other commands made.
+	rm -rf tests/dashboard-pictures/{node_modules,dist}
 	rm -rf $(VENV) build dist *.egg-info .coverage .hypothesis .*_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -110,10 +125,12 @@ $(BIN)/.installed-bench: requirements-bench.lock $(BIN)/.installed
 
 # Without these the tests of the real components are skipped or, where CI=true, fail; the benches
 # leave the peers out, and say so.
-.PHONY: prometheus-tools image-tools bench-tools
+.PHONY: prometheus-tools image-tools bench-tools picture-tools
 prometheus-tools:
 	@scripts/install-debian-packages.sh prometheus prometheus-alertmanager curl
 image-tools:
 	@scripts/install-debian-packages.sh buildah podman runc conmon debootstrap
 bench-tools:
 	@scripts/install-debian-packages.sh nginx golang-go golang-github-prometheus-client-golang-dev
+picture-tools:
+	@scripts/install-debian-packages.sh prometheus chromium

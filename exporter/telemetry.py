@@ -92,7 +92,20 @@ OWN_METRICS: tuple[OwnMetric, ...] = (
     OwnMetric(
         name="azure_throttled_total",
         kind="counter",
-        help="Answers by which Azure throttled the exporter (HTTP 429).",
+        help="Answers by which Azure throttled the exporter (HTTP 429); the Resource Manager's "
+        "limits have no location, and its error code as policy.",
+        labels=_BUCKET,
+    ),
+    OwnMetric(
+        name="azure_throttle_allowed_requests",
+        kind="gauge",
+        help="How many requests a limit allows, by Azure's last throttling answer that told.",
+        labels=_BUCKET,
+    ),
+    OwnMetric(
+        name="azure_throttle_measured_requests",
+        kind="gauge",
+        help="How many requests Azure had counted, of all clients, by the same answer.",
         labels=_BUCKET,
     ),
     OwnMetric(

@@ -31,6 +31,7 @@ from exporter.azure.links import instances_url, next_url, scale_set_url
 from exporter.azure.ratelimit import remaining_of_arm, remaining_of_compute
 from exporter.azure.retry import PASSING, RETRIES, Retries
 from exporter.azure.session import new_session, proxy_for
+from exporter.azure.throttling import count_throttling
 from exporter.azure.tokens import TokenSource
 from exporter.azure.translation import FOREIGN, translate
 from exporter.clock import Clock
@@ -374,23 +375,20 @@ class AzureClient:
             ("", remaining_of_arm(response.headers)),
         ):
             for policy, remaining in found.items():
-                self._telemetry.gauge(
-                    "azure_ratelimit_remaining",
-                    subscription_id=call.scale_set.subscription_id,
-                    location=location,
-                    policy=policy,
-                ).set(remaining)
+                labels = {
+                    "subscription_id": call.scale_set.subscription_id,
+                    "location": location,
+                    "policy": policy,
+                }
+                self._telemetry.gauge("azure_ratelimit_remaining", **labels).set(remaining)
+                # Begins at 0: `increase()` would miss the first 429 of a series that begins at 1.
+                self._telemetry.counter("azure_throttled_total", **labels)
 
     def _note_throttling(self, error: Throttled, call: _Call) -> None:
         subscription_id = call.scale_set.subscription_id
-        self._telemetry.counter(
-            "azure_throttled_total",
-            subscription_id=subscription_id,
-            location=call.location,
-            policy=error.policy,
-        ).inc()
         if error.layer != "arm":
             self._budget.throttled(call.operation, call.scale_set, call.location, error.policy)
         # The Resource Manager counts by subscription, Compute by subscription and region.
         location = "" if error.layer == "arm" else call.location
+        count_throttling(self._telemetry, error, subscription_id=subscription_id, location=location)
         self._holds.put(subscription_id, location, error.retry_after, policy=error.policy)

@@ -21,7 +21,7 @@ or a body; the part that Azure worded has gone through `clean`.
 from __future__ import annotations
 
 import re
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 from exporter.model.scale_set import ScaleSetId
 
@@ -123,6 +123,14 @@ class NotFound(AzureError):
         self.advice = _NOT_FOUND_ADVICE[missing]
 
 
+class PolicyUse(NamedTuple):
+    """A limit that was exceeded; the counts are None where Azure is silent."""
+
+    policy: str
+    allowed: int | None = None
+    measured: int | None = None
+
+
 class Throttled(AzureError):
     """HTTP 429, or a request kept back because of one.
 
@@ -130,6 +138,7 @@ class Throttled(AzureError):
         retry_after: seconds to wait as Azure says; None where it does not say.
         layer: who throttled: `arm` (the Resource Manager), `compute`, or empty where unknown.
         policy: the name of the limit that was exceeded; empty where unknown.
+        uses: all limits that the body names, with its counts.
         sent: whether the request went out at all.
     """
 
@@ -143,12 +152,14 @@ class Throttled(AzureError):
         retry_after: float | None,
         layer: str = "",
         policy: str = "",
+        uses: tuple[PolicyUse, ...] = (),
         sent: bool = True,
     ) -> None:
         super().__init__(message)
         self.retry_after = retry_after
         self.layer = layer
         self.policy = policy
+        self.uses = uses
         self.sent = sent
 
 

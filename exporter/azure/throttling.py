@@ -7,13 +7,12 @@ everything here is read where it is found and absent where it is not.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 import msgspec
 from multidict import MultiMapping
 
 from exporter.azure.decode import ErrorBody
-from exporter.azure.errors import Throttled, clean
+from exporter.azure.errors import PolicyUse, Throttled, clean
 from exporter.azure.ratelimit import (
     policy_name,
     remaining_of_arm,
@@ -21,21 +20,17 @@ from exporter.azure.ratelimit import (
     retry_after,
     wait_of,
 )
+from exporter.telemetry import Telemetry
 
 # "Please try again after '6' seconds.", "The call can be retried in 474 seconds."
 _SECONDS = re.compile(r"(?:after|in)\s+['\"]?(\d{1,6})['\"]?\s*seconds", re.IGNORECASE)
 # In another language: the number in quotes that follows the time interval.
 _AFTER_INTERVAL = re.compile(r"\d{1,2}:\d\d:\d\d\D+?(\d{1,6})(?![\d:])")
-# "…/read' exceeded the limit of '50'"
-_ARM_CODES = ("subscriptionrequeststhrottled", "resourcerequeststhrottled")
-
-
-class PolicyUse(NamedTuple):
-    """One of Compute's limits that was exceeded; the counts are None where Azure is silent."""
-
-    policy: str
-    allowed: int | None = None
-    measured: int | None = None
+# The Resource Manager's: … exceeded the limit of '50' for time interval '00:05:00'.
+_ARM_LIMIT = re.compile(r"limit of\s+['\"]?(\d{1,12})(?!\d)", re.IGNORECASE)
+_ARM_CODES = ("SubscriptionRequestsThrottled", "ResourceRequestsThrottled")
+_MOST_POLICIES = 32
+_LARGEST_COUNT = 10**12
 
 
 class _Group(msgspec.Struct, rename="camel"):
@@ -66,23 +61,45 @@ def throttled(headers: MultiMapping[str], error: ErrorBody, *, now: float) -> Th
         message += ": " + ", ".join(map(_shown, uses))
     elif error.message:
         message += f": {clean(error.message)}"
-    policy = next((use.policy for use in uses if use.policy), "")
-    return Throttled(message, retry_after=wait, layer=layer, policy=policy)
+    if layer == "arm":
+        uses = _uses_of_arm(error)
+    policy = uses[0].policy if uses else ""
+    return Throttled(message, retry_after=wait, layer=layer, policy=policy, uses=uses)
+
+
+def count_throttling(
+    telemetry: Telemetry, error: Throttled, *, subscription_id: str, location: str
+) -> None:
+    """Count a 429, and show the counts that its body tells.
+
+    Args:
+        telemetry: the exporter's own metrics.
+        error: what was told.
+        subscription_id: whose limit it is.
+        location: its region; empty for a limit of the whole subscription.
+    """
+    labels = {"subscription_id": subscription_id, "location": location}
+    telemetry.counter("azure_throttled_total", **labels, policy=error.policy).inc()
+    for use in error.uses:
+        for name, count in (("allowed", use.allowed), ("measured", use.measured)):
+            if count is not None:
+                telemetry.gauge(f"azure_throttle_{name}_requests", **labels, policy=use.policy).set(
+                    count
+                )
 
 
 def policies_of(error: ErrorBody) -> tuple[PolicyUse, ...]:
     """The limits named in the details, whose message is a JSON text with the counts."""
-    uses = []
+    uses: list[PolicyUse] = []
     for detail in error.details:
         try:
             group = _GROUP.decode(detail.message)
         except (msgspec.DecodeError, UnicodeError, RecursionError):
             group = _Group()
         policy = policy_name(group.operation_group or detail.target)
-        if policy:
-            uses.append(
-                PolicyUse(policy, group.allowed_request_count, group.measured_request_count)
-            )
+        if policy and len(uses) < _MOST_POLICIES:
+            allowed, measured = group.allowed_request_count, group.measured_request_count
+            uses.append(PolicyUse(policy, _count(allowed), _count(measured)))
     return tuple(uses)
 
 
@@ -96,7 +113,7 @@ def wait_told(error: ErrorBody) -> float | None:
 
 
 def _layer(headers: MultiMapping[str], error: ErrorBody, uses: tuple[PolicyUse, ...]) -> str:
-    if error.code.casefold() in _ARM_CODES:
+    if _arm_code(error):
         return "arm"
     if uses or remaining_of_compute(headers):
         return "compute"
@@ -105,6 +122,22 @@ def _layer(headers: MultiMapping[str], error: ErrorBody, uses: tuple[PolicyUse, 
     if 0 in remaining_of_arm(headers).values():
         return "arm"
     return ""
+
+
+def _arm_code(error: ErrorBody) -> str:
+    """Which of the Resource Manager's codes it is; empty for none of them."""
+    return next((code for code in _ARM_CODES if code.casefold() == error.code.casefold()), "")
+
+
+def _uses_of_arm(error: ErrorBody) -> tuple[PolicyUse, ...]:
+    """The Resource Manager names no limit: its code stands for it, and the message has a count."""
+    code = _arm_code(error)
+    found = _ARM_LIMIT.search(error.message)
+    return (PolicyUse(code, int(found[1]) if found else None),) if code else ()
+
+
+def _count(number: int | None) -> int | None:
+    return number if number is not None and 0 <= number <= _LARGEST_COUNT else None
 
 
 def _shown(use: PolicyUse) -> str:

@@ -87,6 +87,9 @@ def plan(demands: Iterable[Demand], rates: Rates) -> Plan:
         return Plan()
     longest = QUIET_STRETCH * alike
     of_moving = max(1.0, *(m / (rate - q / longest) for m, q, rate in spent))
+    if not any(quiet):
+        # One that comes to rest before the next plan must not overtake the others.
+        return Plan(moving=of_moving, quiet=of_moving)
     # With few sets in motion the quiet ones need not be stretched that much.
-    of_quiet = max([1.0, *(q / (rate - m / of_moving) for m, q, rate in spent if q)])
+    of_quiet = max(1.0, *(q / (rate - m / of_moving) if q else 0.0 for m, q, rate in spent))
     return Plan(moving=of_moving, quiet=of_quiet)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import aclosing
 from typing import Any
 
@@ -183,11 +184,29 @@ async def test_without_a_token_nothing_is_sent(
     assert sent(answers) == []
 
 
+async def test_a_limit_that_azure_names_is_shown_as_never_exceeded_before_it_is(
+    new_client: NewClient, answers: mocked_answers, telemetry: Telemetry
+) -> None:
+    remaining = "Microsoft.Compute/HighCostGetVMScaleSet3Min;107"
+    answers.get(FIRST, payload=page("0"), headers={"x-ms-ratelimit-remaining-resource": remaining})
+    await walk(new_client(), location="westeurope")
+    labels = {
+        "subscription_id": SUBSCRIPTION,
+        "location": "westeurope",
+        "policy": "HighCostGetVMScaleSet3Min",
+    }
+    assert sample(telemetry, "azure_ratelimit_remaining", **labels) == 107
+    assert sample(telemetry, "azure_throttled_total", **labels) == 0
+
+
 async def test_a_429_holds_back_the_region_until_retry_after(
     new_client: NewClient, answers: mocked_answers, clock: FakeClock, telemetry: Telemetry
 ) -> None:
     client = new_client()
-    detail = {"code": "TooManyRequests", "target": "HighCostGetVMScaleSet3Min", "message": "x"}
+    counts = {"allowedRequestCount": 180, "measuredRequestCount": 211}
+    policy = "HighCostGetVMScaleSet3Min"
+    message = json.dumps({"operationGroup": policy, **counts})
+    detail = {"code": "TooManyRequests", "target": policy, "message": message}
     answers.get(
         FIRST,
         status=429,
@@ -203,6 +222,8 @@ async def test_a_429_holds_back_the_region_until_retry_after(
         "policy": "HighCostGetVMScaleSet3Min",
     }
     assert sample(telemetry, "azure_throttled_total", **labels) == 1
+    assert sample(telemetry, "azure_throttle_allowed_requests", **labels) == 180
+    assert sample(telemetry, "azure_throttle_measured_requests", **labels) == 211
     assert client.wait_for(SUBSCRIPTION, "westeurope") == 17.0
     with pytest.raises(Throttled) as caught:
         await walk(client, location="westeurope")

@@ -27,7 +27,8 @@ scale_sets:
   - {{name: web, resource_group: rg-web, size: 3}}
   - {{name: slow, resource_group: rg-web, size: 300}}
 """
-SECOND_PAGE_STALLS = FLEET + "faults: [{kind: stalled, scale_set: slow, page: 2, after: 2}]\n"
+# After a time in which the slowest machine has started the exporter, and polled once.
+SECOND_PAGE_STALLS = FLEET + "faults: [{kind: stalled, scale_set: slow, page: 2, after: 10}]\n"
 OWN = "azure_vmss_exporter_"
 FETCHED = "azure_vmss_last_success_timestamp_seconds"
 
@@ -50,9 +51,9 @@ def test_a_stop_in_mid_poll_ends_in_time_and_leaves_the_state_of_the_last_good_p
     with simulated_azure(tmp_path, SECOND_PAGE_STALLS) as url:
         flag = configured(tmp_path, url, *NAMES, polling=polling)
         with running(flag) as exporter:
-            eventually(lambda: all_up(exporter, *NAMES), seconds=15)
+            eventually(lambda: all_up(exporter, *NAMES), seconds=60)
             eventually(
-                lambda: len(list((tmp_path / "state").glob("*.state"))) == 2 or None, seconds=5
+                lambda: len(list((tmp_path / "state").glob("*.state"))) == 2 or None, seconds=10
             )
 
             def in_mid_poll() -> bool | None:
@@ -60,7 +61,7 @@ def test_a_stop_in_mid_poll_ends_in_time_and_leaves_the_state_of_the_last_good_p
                 fetched = values(exporter, FETCHED)
                 return fetched["web"] - fetched["slow"] > 2 or None
 
-            eventually(in_mid_poll, seconds=15)
+            eventually(in_mid_poll, seconds=60)
             assert all_up(exporter, *NAMES), "a poll under way changes nothing"
             fetched = values(exporter, FETCHED)
             assert exporter.stop(signal.SIGTERM, seconds=5.0) == 0
@@ -96,7 +97,7 @@ def test_readers_that_take_all_file_descriptors_cost_no_poll_and_are_said_once(
     with simulated_azure(tmp_path, FLEET) as url:
         flag = configured(tmp_path, url, "web", polling="interval: 200ms, timeout: 5s")
         with running(flag) as exporter, ExitStack() as readers:
-            eventually(lambda: all_up(exporter, "web"), seconds=15)
+            eventually(lambda: all_up(exporter, "web"), seconds=60)
             instances = exporter.get("/metrics?name[]=azure_vmss_instance_info")
             open_one = OpenReader(exporter)
             readers.callback(open_one.connection.close)
@@ -111,11 +112,11 @@ def test_readers_that_take_all_file_descriptors_cost_no_poll_and_are_said_once(
                 exporter.wait_for_log("no connection for a reader")
                 fetched = open_one.value(FETCHED)
                 # Two seconds, in each of which asyncio tries again.
-                eventually(lambda: open_one.value(FETCHED) > fetched + 2 or None, seconds=15)
+                eventually(lambda: open_one.value(FETCHED) > fetched + 2 or None, seconds=60)
                 assert open_one.value("azure_vmss_up") == 1
                 assert open_one.value("azure_vmss_instances") == 3
             resource.prlimit(exporter.process.pid, resource.RLIMIT_NOFILE, (hard, hard))
-            eventually(lambda: all_up(exporter, "web"), seconds=15)
+            eventually(lambda: all_up(exporter, "web"), seconds=60)
             assert exporter.get("/metrics?name[]=azure_vmss_instance_info") == instances
             assert exporter.stop() == 0
             with pytest.raises(AssertionError, match="ended without"):

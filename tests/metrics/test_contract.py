@@ -82,6 +82,8 @@ OWN = {
     "azure_requests_total",
     "azure_request_duration_seconds",
     "azure_throttled_total",
+    "azure_throttle_allowed_requests",
+    "azure_throttle_measured_requests",
     "azure_ratelimit_remaining",
     "azure_throttled_until_timestamp_seconds",
     "budget_used_ratio",

@@ -1,0 +1,213 @@
+"""The interval in force of every set: from what the polls show and the budget allows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from multidict import CIMultiDict
+
+from exporter.azure.budget import LIST_INSTANCES, Budget
+from exporter.azure.errors import Forbidden, ServerFailed
+from exporter.model.scale_set import ScaleSetFacts, ScaleSetId
+from exporter.polling.intervals import PLAN_FOR, Intervals
+from exporter.polling.motion import CALM
+from exporter.polling.planner import PAGE_PAUSE, PLANNED, QUIET_STRETCH
+from exporter.polling.poller import Poller
+from exporter.polling.record import FactsSnapshot, Record
+from exporter.telemetry import Telemetry
+from support.answers import instance
+from support.clock import FakeClock
+from support.source import FakeSource, page
+
+NewRecord = Callable[..., Record]
+LIMIT = "HighCostGetVMScaleSetSubscriptionMaximum"
+
+
+@pytest.fixture
+def budget(clock: FakeClock, telemetry: Telemetry) -> Budget:
+    return Budget(clock=clock, telemetry=telemetry, share=0.5)
+
+
+def place(record: Record, location: str, *, capacity: int | None = 20) -> Record:
+    """Let the record's facts be known."""
+    facts = ScaleSetFacts(location=location, capacity=capacity)
+    record.facts = FactsSnapshot(facts=facts, lines={}, served_until=1e12)
+    return record
+
+
+@pytest.fixture
+def fleet(new_record: NewRecord) -> Callable[..., list[Record]]:
+    def make(
+        count: int, location: str = "westeurope", *, capacity: int = 20, interval: float = 60.0
+    ) -> list[Record]:
+        names = [f"{location}-{number}" for number in range(count)]
+        return [place(new_record(name, interval), location, capacity=capacity) for name in names]
+
+    return make
+
+
+Fleet = Callable[..., list[Record]]
+
+
+async def walked(budget: Budget, scale_set: ScaleSetId, location: str, *charges: int) -> None:
+    """A whole walk with pages that are charged that many views."""
+    for charge in charges:
+        async with budget.request(LIST_INSTANCES, scale_set, location) as spending:
+            spending.answered(CIMultiDict({"x-ms-request-charge": str(charge)}), 200)
+    budget.end_walk(scale_set, complete=True)
+
+
+async def test_with_room_every_set_has_exactly_what_it_wishes(
+    fleet: Fleet, budget: Budget, clock: FakeClock
+) -> None:
+    records = [*fleet(50, interval=60.0), *fleet(50, interval=47.3)]
+    intervals = Intervals(records, budget=budget, clock=clock)
+    assert [intervals.of(record) for record in records] == [60.0] * 50 + [47.3] * 50
+
+
+async def test_a_region_is_stretched_by_its_own_sets_alone(
+    fleet: Fleet, budget: Budget, clock: FakeClock
+) -> None:
+    crowded, empty = fleet(1000), fleet(10, "northeurope")
+    intervals = Intervals([*crowded, *empty], budget=budget, clock=clock)
+    alike = 1000 * 60 / (180 * PLANNED)
+    assert intervals.of(crowded[0]) == pytest.approx(alike, rel=0.01)
+    assert intervals.of(empty[0]) == 60.0
+
+
+async def test_the_same_region_of_another_subscription_has_a_budget_of_its_own(
+    fleet: Fleet, new_record: NewRecord, budget: Budget, clock: FakeClock
+) -> None:
+    other = place(new_record("other"), "westeurope")
+    other.target = replace(other.target, scale_set=ScaleSetId("another", "rg", "other"))
+    intervals = Intervals([*fleet(1000), other], budget=budget, clock=clock)
+    assert intervals.of(other) == 60.0
+
+
+async def test_sets_whose_region_is_not_known_may_belong_to_any(
+    fleet: Fleet, new_record: NewRecord, budget: Budget, clock: FakeClock
+) -> None:
+    unknown = [new_record(f"unknown-{number}") for number in range(200)]
+    few = fleet(10)
+    intervals = Intervals([*unknown, *few], budget=budget, clock=clock)
+    assert intervals.of(few[0]) > 60.0
+    assert intervals.of(unknown[0]) > 60.0
+    for record in unknown:
+        place(record, "northeurope")
+    await clock.advance(PLAN_FOR)
+    assert intervals.of(few[0]) == 60.0
+
+
+async def test_a_set_in_trouble_comes_near_its_wish_and_goes_back_when_calm(
+    fleet: Fleet, budget: Budget, clock: FakeClock
+) -> None:
+    records = fleet(1000)
+    intervals = Intervals(records, budget=budget, clock=clock)
+    round_robin = intervals.of(records[0])
+    intervals.polled(records[0], ServerFailed("no", status=500))
+    intervals.polled(records[1], Forbidden("no", action="a/read"))
+    assert intervals.of(records[0]) <= round_robin
+    await clock.advance(PLAN_FOR)
+    assert intervals.of(records[0]) == 60.0
+    assert round_robin <= intervals.of(records[1]) <= round_robin * QUIET_STRETCH
+    await clock.advance(CALM)
+    assert intervals.of(records[0]) == pytest.approx(round_robin)
+
+
+async def test_a_change_seen_by_a_poll_is_motion(
+    fleet: Fleet, budget: Budget, clock: FakeClock, poller: Poller, source: FakeSource
+) -> None:
+    records = fleet(1000)
+    intervals = Intervals(records, budget=budget, clock=clock)
+    stretched = intervals.of(records[0])
+    for code in ("PowerState/running", "PowerState/deallocated"):
+        source.pages[records[0].target.scale_set.name] = [
+            page(instance({"statuses": [{"code": code}]}))
+        ]
+        intervals.polled(records[0], await poller.poll(records[0]))
+    await clock.advance(PLAN_FOR)
+    assert intervals.of(records[0]) < stretched / 3
+
+
+async def test_all_sets_failing_at_once_are_all_polled_alike(
+    fleet: Fleet, budget: Budget, clock: FakeClock
+) -> None:
+    records = fleet(1000)
+    intervals = Intervals(records, budget=budget, clock=clock)
+    for record in records:
+        intervals.polled(record, ServerFailed("no", status=500))
+    (found,) = {intervals.of(record) for record in records}
+    assert found == pytest.approx(1000 * 60 / (180 * PLANNED))
+
+
+async def test_what_the_walks_cost_is_what_is_planned_with(
+    fleet: Fleet, budget: Budget, clock: FakeClock
+) -> None:
+    records = fleet(40, capacity=1)
+    intervals = Intervals(records, budget=budget, clock=clock)
+    assert intervals.of(records[0]) == 60.0
+    for record in records:
+        await walked(budget, record.target.scale_set, "westeurope", *[100] * 2)
+        await clock.advance(60)
+    # 40 × 200 views do not fit into half of 10,000 a minute.
+    assert intervals.of(records[0]) == pytest.approx(60 * 40 * 200 / (5000 * PLANNED))
+
+
+async def test_a_set_of_many_pages_keeps_to_its_own_limit(
+    fleet: Fleet, budget: Budget, clock: FakeClock
+) -> None:
+    (record,) = fleet(1, interval=10.0)
+    await walked(budget, record.target.scale_set, "westeurope", *[120] * 8)
+    intervals = Intervals([record], budget=budget, clock=clock)
+    assert intervals.of(record) == intervals.wished(record) == 8 * PAGE_PAUSE
+
+
+async def test_sets_that_came_or_went_change_the_plan(
+    fleet: Fleet, budget: Budget, clock: FakeClock
+) -> None:
+    records = fleet(1000)
+    assert Intervals(records, budget=budget, clock=clock).of(records[0]) > 300
+    assert Intervals(records[:100], budget=budget, clock=clock).of(records[0]) == 60.0
+    assert Intervals(records[:500], budget=budget, clock=clock).of(records[0]) > 150
+
+
+async def test_a_lowered_share_stretches_and_a_raised_one_brings_the_wish_back(
+    fleet: Fleet, budget: Budget, clock: FakeClock
+) -> None:
+    records = fleet(150)
+    intervals = Intervals(records, budget=budget, clock=clock)
+    assert intervals.of(records[0]) == 60.0
+    budget.share = 0.1
+    await clock.advance(PLAN_FOR)
+    assert intervals.of(records[0]) == pytest.approx(150 * 60 / (36 * PLANNED))
+    budget.share = 0.5
+    await clock.advance(PLAN_FOR)
+    assert intervals.of(records[0]) == 60.0
+
+
+async def test_a_drained_bucket_stretches_the_intervals_at_once_and_they_come_back_slowly(
+    fleet: Fleet, budget: Budget, clock: FakeClock
+) -> None:
+    records = fleet(150)
+    intervals = Intervals(records, budget=budget, clock=clock)
+
+    async def remaining(number: int) -> float:
+        headers = CIMultiDict(
+            {"x-ms-ratelimit-remaining-resource": f"Microsoft.Compute/{LIMIT};{number}"}
+        )
+        async with budget.request(
+            LIST_INSTANCES, records[0].target.scale_set, "westeurope"
+        ) as spending:
+            spending.answered(headers, 200)
+        budget.end_walk(records[0].target.scale_set, complete=True)
+        await clock.advance(PLAN_FOR)
+        return intervals.of(records[0])
+
+    assert await remaining(1080) == 60.0
+    assert await remaining(200) > 60.0 * 4
+    shrinking = [await remaining(1080) for _ in range(150)]
+    assert shrinking == sorted(shrinking, reverse=True)
+    assert shrinking[5] > 60.0 * 2
+    assert shrinking[-1] == 60.0
