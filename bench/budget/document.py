@@ -91,7 +91,7 @@ def _row(result: Result) -> tuple[str, ...]:
         f"{result.calls:,}",
         f"{result.request_part:.2f} ({result.request_span:.2f})",
         f"{result.view_part:.2f} ({result.view_span:.2f})",
-        f"{1 - result.least_left:.0%}",
+        f"{result.most_spent:.0%}",
         f"{result.mean_age:.1f} s",
         f"{result.target_age:.1f} s" if result.fleet.has_target else "none",
         f"{result.quiet_age:.1f} s",

@@ -56,7 +56,7 @@ class Result:
         calls: requests for lists that were answered in the hour.
         request_part, view_part: the most in a simulated minute.
         request_span, view_span: the most in any 60 seconds.
-        least_left: the emptiest that a bucket of the region was.
+        most_spent: how much was gone of the emptiest bucket of the region, at worst.
         neighbour_refused: calls of the neighbour's that were refused in the hour.
         mean_age, quiet_age, oldest: ages of what is served.
         walk_time: the mean duration of a poll.
@@ -76,7 +76,7 @@ class Result:
     view_part: float
     request_span: float
     view_span: float
-    least_left: float
+    most_spent: float
     neighbour_refused: int
     mean_age: float
     quiet_age: float
@@ -254,8 +254,10 @@ def _result(
         view_part=meter.views.highest_minute(WARM_UP) / (SHARE * views.refill),
         request_span=meter.requests.highest_span(WARM_UP) / (SHARE * high.refill),
         view_span=meter.views.highest_span(WARM_UP) / (SHARE * views.refill),
-        least_left=min(
-            left / buckets.DEFAULTS[policy].capacity for policy, left in meter.least_left.items()
+        # In whole tokens: one less two thirds is more than a third, in floats.
+        most_spent=max(
+            (buckets.DEFAULTS[policy].capacity - left) / buckets.DEFAULTS[policy].capacity
+            for policy, left in meter.least_left.items()
         ),
         neighbour_refused=neighbour.refused,
         mean_age=meter.all_ages.mean,

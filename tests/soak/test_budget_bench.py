@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -55,7 +56,15 @@ def test_a_small_fleet_is_polled_every_minute_by_all(way: trial.Way) -> None:
     assert result.mean_age == pytest.approx(30.0, abs=4.0)
     assert result.request_part == pytest.approx(4 / 180, abs=0.01)
     assert 0.2 < result.walk_time < 1.2
-    assert result.least_left >= 0.66
+    assert result.most_spent <= 1 / 3
+
+
+def test_a_bucket_of_which_both_took_all_that_flows_back_is_a_third_spent() -> None:
+    # 359 requests of a minute are the neighbour's, and one is the only set's.
+    result = trial.run(even(1), "round robin", neighbour=359 / 360, rate=1 / 60, hour=180.0)
+    assert result.most_spent == 1 / 3
+    judged = {t.name.partition(": ")[2]: t for t in targets([replace(result, way="exporter")])}
+    assert judged["spent of the bucket"].reached
 
 
 def test_targets_compare_with_the_baselines() -> None:
