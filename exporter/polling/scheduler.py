@@ -169,8 +169,10 @@ class Scheduler:
         """When a set is due first, as Unix time; one that an earlier scheduler planned goes on."""
         now = self._time()
         if planned is not None:
-            # Not later than its interval says, which may be shorter than it was.
-            return min(planned + self._epoch, next_due(now, phase=phase, interval=interval))
+            # Not later than after a first poll, for the interval may be shorter than it was; and
+            # no sooner, or a set that was just polled would be so again.
+            latest = next_due(now + interval / 2, phase=phase, interval=interval)
+            return min(planned + self._epoch, latest)
         return first_due(now + lead, phase=phase, interval=interval, targets=len(self.records))
 
     async def _until_due(

@@ -252,3 +252,37 @@ async def test_a_beat_that_breaks_is_never_unseen(
     await clock.advance(1)
     with pytest.raises(ExceptionGroup):
         await task
+
+
+@pytest.mark.parametrize("reloads", [1.0, 7.0, 20.0, 29.0])
+async def test_reloads_do_not_change_when_a_set_is_polled(
+    start: Start, source: FakeSource, new_record: NewRecord, clock: FakeClock, reloads: float
+) -> None:
+    """Whatever the place of its first poll between two beats."""
+    names = [f"set-{number}" for number in range(20)]
+    records = [new_record(name, 60.0) for name in names]
+    _, task = start(*records)
+    for _ in range(int(200 / reloads)):
+        await clock.advance(reloads)
+        await stop(task)
+        _, task = start(*records)
+    for name in names:
+        first, *rest = gaps(source.polled[name])
+        assert first >= 30.0
+        assert set(rest) == {60.0}
+    await stop(task)
+
+
+async def test_a_reload_with_a_shorter_interval_does_not_wait_for_the_old_one(
+    start: Start, source: FakeSource, new_record: NewRecord, clock: FakeClock
+) -> None:
+    record = new_record("web", 3600.0)
+    _, task = start(record)
+    await clock.advance(10)
+    await stop(task)
+    quick = new_record("web", 60.0)
+    quick.due = record.due
+    _, task = start(quick)
+    await clock.advance(91)
+    assert len(source.polled["web"]) == 2
+    await stop(task)
