@@ -31,7 +31,7 @@ run: $(BIN)/.installed ## Start the demo: the exporter on a simulated Azure. LIS
 	@exec $(BIN)/python -m exporter --demo --web.listen-address=$(LISTEN)
 
 .PHONY: test
-test: lint unit ## Everything but the image: lint, then the tests. CI runs this and test-slow.
+test: lint unit ## Lint, then the tests, but for the slow ones: CI runs test-alerts and test-slow too.
 
 .PHONY: lint
 lint: $(BIN)/.installed-test ## Format, lint, types, import directions. Shows all before it fails.
@@ -48,7 +48,7 @@ unit: $(BIN)/.installed-test prometheus-tools ## The tests, with branch coverage
 	$(BIN)/python -m pytest --cov -m "not image and not alerts" $(PYTEST_ARGS)
 
 .PHONY: test-alerts
-test-alerts: $(BIN)/.installed-test prometheus-tools ## Faults in a simulated Azure, to the page of a real Alertmanager. Takes minutes.
+test-alerts: $(BIN)/.installed-test prometheus-tools ## Faults in a simulated Azure, to the page of a real Alertmanager. Takes five minutes.
 	$(BIN)/python -m pytest -m alerts $(PYTEST_ARGS)
 
 .PHONY: test-slow

@@ -2,7 +2,7 @@
 
 The demo runs for a while, the real Prometheus scrapes it, and a headless Chromium draws what
 Prometheus answers. With PROMETHEUS=URL a Prometheus that already scrapes the demo is asked; it has
-to run with `--web.cors.origin=.*`.
+to run with `--web.cors.origin=.*` and the rules in `grafana/rules`.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from support.answers import ROOT
 from support.dashboards import FOLDER, NAMES, load
 from support.process import running
 from support.prometheus import Prometheus, Target, prometheus, tool
+from support.rules import RULE_FILES
 
 HERE = Path(__file__).parent
 PICTURES = ROOT / "docs" / "images"
@@ -151,8 +152,9 @@ def main() -> None:
             demo = stack.enter_context(running("--demo"))
             target = Target("azure-vmss", demo.url)
             flags = ("--web.cors.origin=.*",)
+            rules = {"rule_files": [str(path) for path in RULE_FILES]}
             server = stack.enter_context(
-                prometheus(folder, [target], *flags, interval=SCRAPE_SECONDS)
+                prometheus(folder, [target], *flags, interval=SCRAPE_SECONDS, more=rules)
             )
             print(f"Watching the demo for {options.minutes} minutes ...")  # noqa: T201  # it takes long
             time.sleep(seconds)
