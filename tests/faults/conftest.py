@@ -46,9 +46,9 @@ async def pipeline(
                 clock=clock,
                 api_version="2024-07-01",
                 detail="instance_view",
-                # Real time: how long a test of a stalled answer takes.
-                timeout=0.5,
-                deadline=2.0,
+                # Real time: how long a test of a stalled answer takes, and a busy machine may stall.
+                timeout=2.0,
+                deadline=8.0,
                 body_limit=2 * 1024 * 1024,
             )
         )
