@@ -11,6 +11,7 @@ from exporter.azure.allowance import (
     FULL_SHARE_LEVEL,
     LEAST,
     MOST_POLICIES,
+    NEAR,
     PERIOD,
     RISE,
     WINDOW,
@@ -176,7 +177,9 @@ def test_whatever_azure_says_what_may_be_spent_rises_by_no_more_than_a_little(
         found = kept.per_minute(now, 0.5)
         assert found > 0
         whole = 0.5 * kept._capacity / 3
-        assert found <= ((1 + RISE) * before + RISE * passed / 60 * whole) * (1 + 1e-9)
+        # One that is seen nearly full is taken for as large as believed.
+        larger = (1 + RISE) / NEAR
+        assert found <= (larger * before + RISE * passed / 60 * whole) * (1 + 1e-9)
         before = found
 
 
