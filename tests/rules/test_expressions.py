@@ -93,5 +93,17 @@ def test_the_queries_of_a_runbook_ask_for_what_exists(alert: Alert) -> None:
     assert queries, "a first look begins with a query"
     for query in queries:
         for one in selectors(query):
+            if one.name == "ALERTS_FOR_STATE":
+                continue
             assert one.name in LABELS or one.name in RECORDED, one.name
             assert one.labels <= known_labels(one.name) | TARGET, one.name
+
+
+@pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
+def test_a_runbook_tells_since_when(alert: Alert) -> None:
+    page = (RUNBOOKS / f"{alert.name}.md").read_text(encoding="utf-8")
+    (asked,) = re.findall(r"^time\(\) - (ALERTS_FOR_STATE\{.*\})$", page, re.MULTILINE)
+    (one,) = selectors(asked)
+    assert one.matchers["alertname"] == alert.name
+    can = {label for one in selectors(alert.expression) for label in known_labels(one.name)}
+    assert one.labels <= can | {"alertname"}

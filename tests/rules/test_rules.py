@@ -135,6 +135,7 @@ AZ = {
     "account get-access-token",
     "account set",
     "ad app credential list",
+    "identity list",
     "lock list",
     "monitor activity-log list",
     "network vnet subnet list",
