@@ -11,6 +11,7 @@ import asyncio
 import signal
 from pathlib import Path
 
+from bench.limits import WIDE
 from exporter.simulator import Fleet, SimulatedAzure
 from exporter.simulator.buckets import DEFAULTS
 from exporter.simulator.description import (
@@ -30,12 +31,10 @@ FAILURES = {
     "of VM {id}.",
     "InternalExecutionError": "An internal execution error occurred. Please retry later.",
 }
-_WIDE = BucketDescription(capacity=10_000_000, refill=10_000_000)
+_WIDE = BucketDescription(capacity=WIDE, refill=WIDE)
 WIDE_LIMITS = LimitsDescription(
     policies=dict.fromkeys(DEFAULTS, _WIDE), principal_reads=_WIDE, subscription_reads=_WIDE
 )
-"""Read limits that nobody reaches. Without any headers the exporter would keep to those that are
-documented, and the benches would measure its waiting."""
 
 GROUP = "rg-bench"
 SET_NAME = "workers"

@@ -146,7 +146,7 @@ def exporter(
     }
     file = folder / "config.yaml"
     file.write_text(json.dumps(configuration), "utf-8")
-    command = [sys.executable, "-m", "exporter", f"--config.file={file}"]
+    command = [sys.executable, "-m", "bench.exporter", f"--config.file={file}"]
     command += ["--web.listen-address=127.0.0.1:0", "--log.level=info"]
     with running("the exporter", command) as process:
         url = process.wait_for(r"listening.*?(http://[^\s\"]+)")

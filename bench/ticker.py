@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from bench.limits import believe_in_wide_limits
 from exporter import assembly
 from exporter.configuration import load
 from exporter.metrics.catalogue import RESERVED_LABELS
@@ -142,6 +143,7 @@ def main() -> None:
     parser.add_argument("--config.file", dest="file", type=Path, required=True)
     parser.add_argument("--polls", type=int, default=20)
     flags = parser.parse_args()
+    believe_in_wide_limits()
     found = asyncio.run(watch(flags.file.read_text("utf-8"), flags.polls))
     print(json.dumps(asdict(found)), flush=True)  # noqa: T201 - the command's answer
 
