@@ -8,9 +8,9 @@ before it, so blocks may stand one after the other in one gzip member, in any or
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from isal import isal_zlib
+from msgspec import Struct
 
 _RAW = -15
 _LEVEL = 1
@@ -19,8 +19,8 @@ _LEVEL = 1
 _LAST_BLOCK = b"\x03\x00"
 
 
-class Block(NamedTuple):
-    """Compressed text.
+class Block(Struct, frozen=True, gc=False):
+    """Compressed text. It takes no part in garbage collections: a large fleet has many.
 
     Attributes:
         deflated: raw deflate data, ended by a full flush.

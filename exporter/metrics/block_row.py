@@ -46,7 +46,8 @@ class BlockRow:
 
     def put(self, place: int, block: Block | None) -> None:
         """Put a block into a place; None empties it."""
-        deflated, crc, length, lines = block or _EMPTY
+        block = block or _EMPTY
+        deflated, crc, length = block.deflated, block.crc, block.length
         while place >= len(self._deflated):
             self._append_place()
         node, old = self._places + place, self._deflated[place]
@@ -55,8 +56,8 @@ class BlockRow:
             # As with most families of most polls.
             return
         self.size += len(deflated) - len(old)
-        self.lines += lines - self._lines[place]
-        self._lines[place] = lines
+        self.lines += block.lines - self._lines[place]
+        self._lines[place] = block.lines
         self._crcs[node], self._lengths[node] = crc, length
         while node > 1:
             node //= 2
