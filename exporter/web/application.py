@@ -165,6 +165,8 @@ class _Endpoints:
                     if request.method != "HEAD":
                         for chunk in chunks:
                             await response.write(chunk)
+                            # A quick reader never makes it wait: a large page would hold the loop.
+                            await asyncio.sleep(0)
                     await response.write_eof()
             if on_sent is not None and request.method != "HEAD":
                 on_sent()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import zlib
+from itertools import pairwise
 from typing import TypeAlias
 
 import pytest
@@ -13,6 +15,7 @@ from aiohttp.test_utils import TestClient
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 
 from exporter.azure.errors import TimedOut
+from exporter.web import application
 from exporter.web.formats import TEXT
 from support.answers import SUBSCRIPTION, instance, samples
 from support.site import WebCase
@@ -262,3 +265,33 @@ async def test_a_swap_during_a_scrape_mixes_no_two_snapshots_of_a_set(
     }
     ids = {dict(labels)["instance_id"] for name, labels in found if "instance_id" in dict(labels)}
     assert (counts, ids) == ({1.0}, {"1"})
+
+
+async def test_everybody_has_a_turn_between_the_chunks_of_a_page(
+    client: Client, case: WebCase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = [instance(VIEW, instance_id=str(number)) for number in range(200)]
+    case.source.pages["web"] = [page(*many)]
+    await case.poll()
+    turns = 0
+
+    async def take_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    written: list[int] = []
+    write = web.StreamResponse.write
+
+    async def note(response: web.StreamResponse, data: bytes) -> None:
+        written.append(turns)
+        await write(response, data)
+
+    monkeypatch.setattr(application, "CHUNK", 1000)
+    monkeypatch.setattr(web.StreamResponse, "write", note)
+    taking = asyncio.create_task(take_turns())
+    await text(client)
+    taking.cancel()
+    assert len(written) > 20
+    assert all(later > earlier for earlier, later in pairwise(written))
