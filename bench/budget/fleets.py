@@ -15,7 +15,6 @@ INTERVAL = 60.0
 SHARE = 0.5
 """The part of the quota that the exporter may use."""
 
-LOCATION = "westeurope"
 PAGE_SIZE = 120
 MOVING_SHARE = 0.05
 STEP = 0.999
@@ -55,7 +54,7 @@ class FleetPlan:
     @property
     def requests(self) -> int:
         """How many requests a sweep over all sets takes."""
-        return sum(_pages(size) for size in self.all_sizes)
+        return sum(pages(size) for size in self.all_sizes)
 
     def fleet(self, seed: int) -> SteppedFleet:
         """The fleet, with a life from that seed."""
@@ -78,7 +77,7 @@ class FleetPlan:
         share = SHARE - max(0.0, neighbour - (1 - SHARE))
         requests = share * buckets.DEFAULTS[buckets.SUBSCRIPTION_HIGH_COST].refill / 60
         views = share * buckets.DEFAULTS[buckets.VM_VIEWS].refill / 60
-        largest = max(_pages(size) for size in self.all_sizes)
+        largest = max(pages(size) for size in self.all_sizes)
         return max(INTERVAL, self.requests / requests, self.instances / views, SET_PAUSE * largest)
 
 
@@ -106,5 +105,6 @@ def skewed(sets: int = 200) -> FleetPlan:
     return FleetPlan(f"{sets} × 1 to 1,000", quiet, moving, has_target=False)
 
 
-def _pages(size: int) -> int:
+def pages(size: int) -> int:
+    """How many requests a walk over a set of that size takes."""
     return max(1, math.ceil(size / PAGE_SIZE))

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Protocol
 
-from bench.budget.fleets import INTERVAL, PAGE_SIZE
+from bench.budget.fleets import INTERVAL, pages
 from exporter.assembly import Process
 from exporter.azure.budget import Budget
 from exporter.azure.holds import Holds
@@ -98,11 +98,8 @@ class RoundRobin:
             while True:
                 for record in self._records:
                     group.create_task(self._poll(record))
-                    await self._world.clock.sleep(self._requests(record) / self._rate)
+                    instances = record.snapshot.mapped.instances if record.snapshot else 1
+                    await self._world.clock.sleep(pages(instances) / self._rate)
 
     async def _poll(self, record: Record) -> None:
         await self._world.poller.poll(record)
-
-    def _requests(self, record: Record) -> int:
-        instances = record.snapshot.mapped.instances if record.snapshot else 1
-        return max(1, -(-instances // PAGE_SIZE))

@@ -9,8 +9,8 @@ from typing import Any
 import promql_parser
 import pytest
 
-from support.quick_rules import AGES, quick_alertmanager, quick_rules, seconds
-from support.rules import ALERTMANAGER, RULE_FILES, read
+from support.quick_rules import AGES, quick_alertmanager, quick_rules
+from support.rules import ALERTMANAGER, RULE_FILES, read, seconds
 
 FACTOR = 60.0
 DURATIONS = ("for", "keep_firing_for")

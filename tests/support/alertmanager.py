@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from support.http import fetch
-from support.prometheus import free_port, tool
+from support.prometheus import free_port, logging_to, tool
 
 Labels = dict[str, str]
 
@@ -116,21 +115,12 @@ def alertmanager(folder: Path, configuration: dict[str, Any]) -> Iterator[Alertm
     """Start it with a configuration; it ends with the context."""
     (folder / "alertmanager.yml").write_text(json.dumps(configuration))
     address = f"127.0.0.1:{free_port()}"
-    log = folder / "alertmanager.log"
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            [
-                tool("prometheus-alertmanager"),
-                f"--config.file={folder}/alertmanager.yml",
-                f"--storage.path={folder}/alertmanager",
-                f"--web.listen-address={address}",
-                "--cluster.listen-address=",
-            ],
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    try:
+    command = (
+        tool("prometheus-alertmanager"),
+        f"--config.file={folder}/alertmanager.yml",
+        f"--storage.path={folder}/alertmanager",
+        f"--web.listen-address={address}",
+        "--cluster.listen-address=",
+    )
+    with logging_to(folder / "alertmanager.log", command) as log:
         yield Alertmanager(f"http://{address}", log)
-    finally:
-        process.terminate()
-        process.wait(timeout=20)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+from math import inf
 
 
 class FakeClock:
@@ -27,18 +28,17 @@ class FakeClock:
             await asyncio.sleep(0)
             return
         waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._sleepers, (self.steady + seconds, next(self._numbers), waiting))
+        moment = self._moment(self.steady + seconds)
+        heapq.heappush(self._sleepers, (moment, next(self._numbers), waiting))
         await waiting
 
     async def advance(self, seconds: float) -> None:
         """Let that much time pass, with everything that happens in it."""
         end = self.steady + seconds
         await self.settle()
-        while self._sleepers and self._sleepers[0][0] <= end:
-            moment, _, waiting = heapq.heappop(self._sleepers)
+        while (moment := self._next()) <= end:
             self._move(max(moment, self.steady))
-            if not waiting.done():
-                waiting.set_result(None)
+            self._wake()
             await self.settle()
         self._move(end)
         await self.settle()
@@ -47,6 +47,20 @@ class FakeClock:
         """Let all that can run now run."""
         for _ in range(30):
             await asyncio.sleep(0)
+
+    def _moment(self, wanted: float) -> float:
+        """When a sleeper wakes that wants to at that time."""
+        return wanted
+
+    def _next(self) -> float:
+        """When something is due next."""
+        return self._sleepers[0][0] if self._sleepers else inf
+
+    def _wake(self) -> None:
+        """Wake who is due; the others of the same moment may come one after the other."""
+        _, _, waiting = heapq.heappop(self._sleepers)
+        if not waiting.done():
+            waiting.set_result(None)
 
     def _move(self, moment: float) -> None:
         self.wall += moment - self.steady

@@ -44,17 +44,6 @@ class LoopClock(FakeClock):
         monkeypatch.setattr(loop, "time", self.monotonic)
         monkeypatch.setattr(loop, "call_at", self._call_at)
 
-    async def advance(self, seconds: float) -> None:
-        """Let that much time pass, with everything that happens in it."""
-        end = self.steady + seconds
-        await self.settle()
-        while (moment := self._next()) <= end:
-            self._move(max(moment, self.steady))
-            self._wake()
-            await self.settle()
-        self._move(end)
-        await self.settle()
-
     async def settle(self) -> None:
         """Let all that can run now run, calls on the wire included."""
         begun, quiet = time.monotonic(), 0

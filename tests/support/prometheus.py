@@ -6,7 +6,7 @@ import json
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,21 +108,24 @@ def prometheus(
     }
     (folder / "prometheus.yml").write_text(json.dumps(configuration))
     address = f"127.0.0.1:{free_port()}"
-    log = folder / "prometheus.log"
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            [
-                tool("prometheus"),
-                f"--config.file={folder}/prometheus.yml",
-                f"--storage.tsdb.path={folder}/data",
-                f"--web.listen-address={address}",
-                *flags,
-            ],
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    try:
+    command = (
+        tool("prometheus"),
+        f"--config.file={folder}/prometheus.yml",
+        f"--storage.tsdb.path={folder}/data",
+        f"--web.listen-address={address}",
+        *flags,
+    )
+    with logging_to(folder / "prometheus.log", command) as log:
         yield Prometheus(f"http://{address}", log)
+
+
+@contextmanager
+def logging_to(log: Path, command: Sequence[str]) -> Iterator[Path]:
+    """A server that writes to a log, which is the value; it ends with the context."""
+    with log.open("w") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        yield log
     finally:
         process.terminate()
         process.wait(timeout=20)

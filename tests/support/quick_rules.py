@@ -10,23 +10,16 @@ import copy
 import re
 from typing import Any
 
+from support.rules import seconds
+
 AGES = ("azure_vmss:data_age_seconds:threshold", "azure_vmss:poll_lag_seconds:threshold")
 """Thresholds that are ages. How late the event loop is says how quick this machine is, and not how
 long ago something was: its threshold stays."""
 
 WAITS = ("group_wait", "group_interval", "repeat_interval")
 
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _RANGE = re.compile(r"(?<=\[)[0-9a-z]+(?=\])|(?<=\boffset )[0-9a-z]+")
 _NUMBER = re.compile(r"[0-9.]+")
-
-
-def seconds(duration: str) -> float:
-    """A duration of Prometheus's, as `1h30m`, in seconds."""
-    parts = re.findall(r"(\d+)(ms|[smhdw])", duration)
-    if "".join(number + unit for number, unit in parts) != duration:
-        raise ValueError(f"not a duration: {duration!r}")
-    return sum(int(number) * _UNITS[unit] for number, unit in parts)
 
 
 def quick_rules(document: dict[str, Any], factor: float) -> dict[str, Any]:

@@ -18,16 +18,19 @@ UNIT_TESTS = sorted((ROOT / "tests" / "rules").glob("*.yaml"))
 RUNBOOKS = ROOT / "docs" / "runbooks"
 ALERTMANAGER = ROOT / "grafana" / "alertmanager.example.yaml"
 
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 
 
 def read(path: Path) -> Any:
     return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
-def seconds(duration: str) -> int:
-    """`1h30m` in seconds; an empty one is 0."""
-    return sum(int(n) * _UNITS[unit] for n, unit in re.findall(r"(\d+)([smhd])", duration))
+def seconds(duration: str) -> float:
+    """A duration of Prometheus's, as `1h30m`, in seconds; an empty one is 0."""
+    parts = re.findall(r"(\d+)(ms|[smhdw])", duration)
+    if "".join(number + unit for number, unit in parts) != duration:
+        raise ValueError(f"not a duration: {duration!r}")
+    return sum(int(number) * _UNITS[unit] for number, unit in parts)
 
 
 @dataclass(frozen=True)
@@ -59,8 +62,8 @@ ALERTS = [
     Alert(
         name=rule["alert"],
         expression=rule["expr"],
-        waits=seconds(rule.get("for", "")),
-        keeps_firing=seconds(rule.get("keep_firing_for", "")),
+        waits=int(seconds(rule.get("for", ""))),
+        keeps_firing=int(seconds(rule.get("keep_firing_for", ""))),
         labels=rule["labels"],
         annotations=rule["annotations"],
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import heapq
 import math
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Sequence
@@ -38,29 +37,13 @@ TICK = 0.5
 class CoarseClock(FakeClock):
     """Sleepers wake together, on the next half second: thousands of them cost little."""
 
-    async def sleep(self, seconds: float) -> None:
-        if seconds <= 0:
-            await asyncio.sleep(0)
-            return
-        waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        moment = math.ceil((self.steady + seconds) / TICK - 1e-9) * TICK
-        heapq.heappush(self._sleepers, (moment, next(self._numbers), waiting))
-        await waiting
+    def _moment(self, wanted: float) -> float:
+        return math.ceil(wanted / TICK - 1e-9) * TICK
 
-    async def advance(self, seconds: float) -> None:
-        """Let that much time pass, with everything that happens in it."""
-        end = self.steady + seconds
-        await self.settle()
-        while self._sleepers and self._sleepers[0][0] <= end:
-            moment = self._sleepers[0][0]
-            self._move(max(moment, self.steady))
-            while self._sleepers and self._sleepers[0][0] <= moment:
-                _, _, waiting = heapq.heappop(self._sleepers)
-                if not waiting.done():
-                    waiting.set_result(None)
-            await self.settle()
-        self._move(end)
-        await self.settle()
+    def _wake(self) -> None:
+        moment = self._next()
+        while self._next() <= moment:
+            super()._wake()
 
     async def settle(self) -> None:
         """Let all that can run now run, to the end: time that passes meanwhile looks like delay."""
