@@ -20,7 +20,8 @@ _RESOURCE = _PREFIX + "resource"
 _POLICY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _NUMBER = re.compile(r"[0-9]{1,15}")
 _CHARGE = re.compile(r"[0-9]{1,6}")
-_MOST_POLICIES = 32
+MOST_POLICIES = 32
+"""Policies that are read from one answer: Azure names two or three."""
 
 
 def remaining_of_compute(headers: MultiMapping[str]) -> dict[str, int]:
@@ -34,7 +35,7 @@ def remaining_of_compute(headers: MultiMapping[str]) -> dict[str, int]:
         for part in value.split(","):
             name, _, number = part.strip().rpartition(";")
             policy = policy_name(name)
-            if policy and _NUMBER.fullmatch(number.strip()) and len(found) < _MOST_POLICIES:
+            if policy and _NUMBER.fullmatch(number.strip()) and len(found) < MOST_POLICIES:
                 found[policy] = int(number)
     return found
 
@@ -48,7 +49,7 @@ def remaining_of_arm(headers: MultiMapping[str]) -> dict[str, int]:
     for name in _arm_headers(headers):
         policy = policy_name(name.removeprefix(_PREFIX))
         numbers = [value.strip() for value in headers.getall(name, [])]
-        if policy and numbers and _NUMBER.fullmatch(numbers[-1]) and len(found) < _MOST_POLICIES:
+        if policy and numbers and _NUMBER.fullmatch(numbers[-1]) and len(found) < MOST_POLICIES:
             found[policy] = int(numbers[-1])
     return found
 

@@ -14,6 +14,7 @@ from multidict import MultiMapping
 from exporter.azure.decode import ErrorBody
 from exporter.azure.errors import PolicyUse, Throttled, clean
 from exporter.azure.ratelimit import (
+    MOST_POLICIES,
     policy_name,
     remaining_of_arm,
     remaining_of_compute,
@@ -29,7 +30,6 @@ _AFTER_INTERVAL = re.compile(r"\d{1,2}:\d\d:\d\d\D+?(\d{1,6})(?![\d:])")
 # The Resource Manager's: … exceeded the limit of '50' for time interval '00:05:00'.
 _ARM_LIMIT = re.compile(r"limit of\s+['\"]?(\d{1,12})(?!\d)", re.IGNORECASE)
 _ARM_CODES = ("SubscriptionRequestsThrottled", "ResourceRequestsThrottled")
-_MOST_POLICIES = 32
 _LARGEST_COUNT = 10**12
 
 
@@ -97,7 +97,7 @@ def policies_of(error: ErrorBody) -> tuple[PolicyUse, ...]:
         except (msgspec.DecodeError, UnicodeError, RecursionError):
             group = _Group()
         policy = policy_name(group.operation_group or detail.target)
-        if policy and len(uses) < _MOST_POLICIES:
+        if policy and len(uses) < MOST_POLICIES:
             allowed, measured = group.allowed_request_count, group.measured_request_count
             uses.append(PolicyUse(policy, _count(allowed), _count(measured)))
     return tuple(uses)
