@@ -10,7 +10,6 @@ from typing import Any
 
 from exporter.clock import Clock
 from exporter.simulator import buckets
-from exporter.simulator.buckets import Charge
 from exporter.simulator.faults import Fault
 from exporter.simulator.scale_set import SimulatedScaleSet
 from exporter.simulator.server import SimulatedAzure
@@ -175,10 +174,5 @@ class Troubles:
     async def _neighbour(self) -> None:
         """Another client of the subscription empties the region's bucket, for some minutes."""
         for _ in range(self._random.randrange(5, 20)):
-            for scale_set in self._azure.fleet.scale_sets[:1]:
-                subscription, location = scale_set.identity.key[0], scale_set.description.location
-                charge = Charge(buckets.SUBSCRIPTION_HIGH_COST, (subscription, location))
-                left = self._azure.limits.remaining(charge)
-                if left:
-                    self._azure.limits.spend([Charge(charge.policy, charge.key, left)])
+            self._azure.limits.drain(buckets.SUBSCRIPTION_HIGH_COST)
             await self._clock.sleep(60.0)

@@ -127,8 +127,10 @@ class Limits:
 
     def drain(self, policy: str) -> None:
         """Empty every bucket of a policy that was used before, as another client would."""
+        now = self._monotonic()
         for (name, *_), bucket in self._buckets.items():
             if name == policy:
+                bucket.fill(now)
                 bucket.tokens = 0
 
     def _bucket(self, charge: Charge) -> TokenBucket:
