@@ -30,6 +30,9 @@ run: $(BIN)/.installed ## Start the demo: the exporter on a simulated Azure. LIS
 	@echo "Starting the demo at http://$(patsubst :%,localhost:%,$(LISTEN))/ (metrics at /metrics). Ctrl-C stops it."
 	@exec $(BIN)/python -m exporter --demo --web.listen-address=$(LISTEN)
 
+.PHONY: install
+install: $(BIN)/.installed ## Install the exporter into .venv: .venv/bin/azure-vmss-exporter.
+
 .PHONY: test
 test: lint unit ## Lint, then the tests, but for the slow ones: CI runs test-alerts and test-slow too.
 

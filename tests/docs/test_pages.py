@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -32,9 +33,11 @@ def test_every_metric_named_exists(page: Path) -> None:
 
 def test_the_configuration_of_the_readme_loads() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    (block,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
-    lines = [line.removeprefix("   ") for line in block.splitlines()]
-    loaded = load("\n".join(lines), environment={}, reserved_labels=RESERVED_LABELS)
+    blocks = [
+        textwrap.dedent(block) for block in re.findall(r" *```yaml\n(.*?)```", text, re.DOTALL)
+    ]
+    (block,) = (block for block in blocks if block.startswith("azure:"))
+    loaded = load(block, environment={}, reserved_labels=RESERVED_LABELS)
     assert len(loaded.targets()) == 1
 
 
