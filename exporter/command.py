@@ -9,16 +9,19 @@ import platform
 import re
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import exporter
 from exporter import daemon, demo, logs
 from exporter.configuration import Configuration, ConfigurationError, load
+from exporter.files import read_file
 from exporter.metrics.catalogue import RESERVED_LABELS
 from exporter.web.addresses import ListenAddress
 
 GOOD, FAILED, BAD_INPUT = 0, 1, 2
 DEFAULT_ADDRESS = ":10048"
+
+LARGEST_FILE = 16 * 1024 * 1024
+"""Bytes of a configuration; 10,000 scale sets with labels need some two million."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -73,10 +76,11 @@ def _run(flags: argparse.Namespace) -> int:
 
 def _read(path: str) -> str:
     try:
-        return Path(path).read_text(encoding="utf-8")
+        return read_file(path, at_most=LARGEST_FILE).decode()
     except OSError as error:
-        reason = error.strerror or type(error).__name__
-        message = f"cannot be read: {reason}; name the file with --config.file, or try --demo"
+        message = (
+            f"cannot be read: {error.strerror}; name the file with --config.file, or try --demo"
+        )
         raise ConfigurationError((message,)) from None
     except UnicodeDecodeError as error:
         raise ConfigurationError((f"is not UTF-8 text (byte {error.start})",)) from None

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 from azure.identity import aio as identity
 
-from exporter.azure import credentials
+from exporter.azure import credentials, token_file
 from exporter.azure.endpoints import Endpoints
 from exporter.azure.errors import Unauthenticated
 from exporter.azure.token_file import FileTokens
@@ -68,6 +69,24 @@ async def test_a_file_without_a_token_is_told_without_its_content(
     with pytest.raises(Unauthenticated, match=said) as failure:
         await FileTokens(str(path)).get()
     assert "secret" not in str(failure.value)
+
+
+async def test_a_token_file_that_is_a_pipe_or_endless_is_told_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(Unauthenticated, match="it is a pipe"):
+        await FileTokens(str(tmp_path / "pipe")).get()
+    with pytest.raises(Unauthenticated, match="it is a device"):
+        await FileTokens("/dev/zero").get()
+
+
+async def test_a_token_file_on_a_file_system_that_hangs_does_not_hold_the_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answered = threading.Event()
+    monkeypatch.setattr(token_file, "read_file", lambda *_, **__: answered.wait(30))
+    with pytest.raises(Unauthenticated, match=r"/mnt/token cannot be read \(no answer within"):
+        await FileTokens("/mnt/token", patience=0.01).get()
+    answered.set()
 
 
 async def test_a_missing_token_file_is_told(tmp_path: Path) -> None:

@@ -7,27 +7,8 @@ from aiohttp import web
 
 from exporter.azure import credentials
 from exporter.azure.endpoints import Endpoints
-from exporter.azure.tokens import TokenSource
 from exporter.configuration.azure import Credential
-from faults.world import TOKEN, UP, World, differing
-
-
-class WatchedTokens:
-    """Lets no time pass while a token is on its way."""
-
-    def __init__(self, tokens: TokenSource, world: World) -> None:
-        self._tokens = tokens
-        self._world = world
-
-    async def get(self, *, claims: str | None = None, stale: str | None = None) -> str:
-        self._world.on_the_way += 1
-        try:
-            return await self._tokens.get(claims=claims, stale=stale)
-        finally:
-            self._world.on_the_way -= 1
-
-    async def close(self) -> None:
-        await self._tokens.close()
+from faults.world import TOKEN, UP, WatchedTokens, World, differing
 
 
 async def test_a_token_service_that_is_down_for_an_hour(

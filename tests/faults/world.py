@@ -19,6 +19,8 @@ from aiohttp import web
 from exporter.assembly import Exporter, Process, build
 from exporter.azure.budget import Budget
 from exporter.azure.spending import Spending
+from exporter.azure.token_file import FileTokens
+from exporter.azure.tokens import TokenSource
 from exporter.configuration import load
 from exporter.model.scale_set import ScaleSetId
 from exporter.simulator import calls
@@ -105,6 +107,7 @@ class World:
         self.process = Process(version="1", python_version="3", clock=clock)
         self._budget = _WatchedBudget(clock=clock, telemetry=self.process.telemetry)
         self.process.budget = self._budget
+        self.process.tokens = WatchedTokens(FileTokens(str(self._token_file)), self)
         clock.busy = lambda: self._budget.on_the_wire + self.on_the_way > self.waiting
         self.azure = self._new_azure()
         self.exporter: Exporter
@@ -336,6 +339,24 @@ class World:
             time=self.clock.now(),
         )
         self.received.append(received)
+
+
+class WatchedTokens:
+    """Lets no time pass while a token is on its way."""
+
+    def __init__(self, tokens: TokenSource, world: World) -> None:
+        self._tokens = tokens
+        self._world = world
+
+    async def get(self, *, claims: str | None = None, stale: str | None = None) -> str:
+        self._world.on_the_way += 1
+        try:
+            return await self._tokens.get(claims=claims, stale=stale)
+        finally:
+            self._world.on_the_way -= 1
+
+    async def close(self) -> None:
+        await self._tokens.close()
 
 
 def differing(before: Served, after: Served) -> Served:

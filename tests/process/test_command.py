@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from pathlib import Path
 
@@ -78,6 +79,24 @@ def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
         "config.yaml: cannot be read: No such file or directory; "
         "name the file with --config.file, or try --demo\n"
     )
+
+
+def test_a_configuration_file_that_is_no_file_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path, said in (("pipe", "a pipe"), ("/dev/zero", "a device"), (".", "a directory")):
+        ended = run("--config.check", f"--config.file={path}", folder=tmp_path)
+        assert ended.returncode == 2
+        assert ended.stderr.startswith(f"{path}: cannot be read: it is {said}")
+
+
+def test_a_configuration_file_without_an_end_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "config.yaml").write_text(GOOD)
+    monkeypatch.setattr(command, "LARGEST_FILE", len(GOOD) - 1)
+    arguments = ["--config.check", f"--config.file={tmp_path}/config.yaml"]
+    assert command.main(arguments) == command.BAD_INPUT
+    assert "it is too long, with more than" in capsys.readouterr().err
 
 
 def test_a_port_in_use_is_exit_code_2_and_a_clear_message(tmp_path: Path) -> None:

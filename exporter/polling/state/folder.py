@@ -6,10 +6,11 @@ import errno
 import fcntl
 import os
 import re
-import stat
 from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
+
+from exporter.files import read_file
 
 LARGEST_FILE = 16 * 1024 * 1024
 """Bytes; a set of 1,000 instances needs less than one of the sixteen."""
@@ -65,19 +66,10 @@ class StateFolder:
         Raises:
             OSError: it cannot be read, is no plain file or too large.
         """
-        # A pipe must not hold up the start.
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
         try:
-            descriptor = os.open(self._file(name), flags)
+            return read_file(self._file(name), at_most=LARGEST_FILE, follow=False)
         except FileNotFoundError:
             return None
-        with os.fdopen(descriptor, "rb") as file:
-            found = os.fstat(descriptor)
-            if not stat.S_ISREG(found.st_mode):
-                raise OSError(errno.EINVAL, "not a plain file")
-            if found.st_size > LARGEST_FILE:
-                raise OSError(errno.EFBIG, "too large")
-            return file.read(LARGEST_FILE)
 
     def write(self, name: str, data: bytes) -> None:
         """Replace a file as a whole: after a crash it holds the old data or the new.
