@@ -6,14 +6,15 @@ FROM python:3.13-slim AS build
 WORKDIR /src
 
 # Hashed wheels only: nothing that is not in the locks is fetched, and no compiler is needed.
+# --no-deps: the locks are complete, so pip has nothing to resolve.
 # /opt/venv gets no pip: that of the build environment fills it.
 COPY requirements.lock requirements-build.lock ./
 RUN python3 -m venv /opt/build \
     && python3 -m venv --without-pip /opt/venv \
-    && /opt/build/bin/pip install --no-cache-dir --require-hashes --only-binary :all: \
-        -r requirements-build.lock \
+    && /opt/build/bin/pip install --no-cache-dir --no-deps --require-hashes \
+        --only-binary :all: -r requirements-build.lock \
     && /opt/build/bin/pip --python /opt/venv/bin/python install --no-cache-dir --no-compile \
-        --require-hashes --only-binary :all: -r requirements.lock
+        --no-deps --require-hashes --only-binary :all: -r requirements.lock
 
 COPY pyproject.toml README.md LICENSE ./
 COPY exporter exporter

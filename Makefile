@@ -111,19 +111,16 @@ $(BIN)/python:
 
 # With --no-index nothing can be fetched for the build: its tool is locked too, and already there.
 $(BIN)/.installed: requirements.lock requirements-build.lock pyproject.toml | $(BIN)/python
-	@echo "Installing what the exporter needs into $(VENV) ..."
-	@$(BIN)/pip install -qq --require-hashes -r requirements.lock -r requirements-build.lock
+	@scripts/install-locks.sh $(VENV) requirements.lock requirements-build.lock
 	@$(BIN)/pip install -qq --no-index --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(BIN)/.installed-test: requirements-test.lock $(BIN)/.installed
-	@echo "Installing what the tests need into $(VENV) ..."
-	@$(BIN)/pip install -qq --require-hashes -r requirements-test.lock
+	@scripts/install-locks.sh $(VENV) requirements-test.lock
 	@touch $@
 
 $(BIN)/.installed-bench: requirements-bench.lock $(BIN)/.installed
-	@echo "Installing what the benches need into $(VENV) ..."
-	@$(BIN)/pip install -qq --require-hashes -r requirements-bench.lock
+	@scripts/install-locks.sh $(VENV) requirements-bench.lock
 	@touch $@
 
 # Without these the tests of the real components are skipped or, where CI=true, fail; the benches

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import ast
 import re
-import shutil
 import subprocess
 import sys
-from pathlib import Path
-
-import pytest
 
 import exporter
 from support.answers import ROOT
+from support.repository import files, texts
 
 # The registries' hosts, and the settings by which a tool is pointed to one.
 REGISTRIES = re.compile(
@@ -24,22 +21,6 @@ REGISTRIES = re.compile(
     re.IGNORECASE,
 )
 MOST_LINES = 400
-
-
-def files() -> list[Path]:
-    """What git holds or would take in."""
-    if shutil.which("git") is None:
-        pytest.skip("git is not installed")
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
-    if listed.returncode != 0:
-        pytest.skip("not a git checkout")
-    paths = (ROOT / name for name in listed.stdout.decode().split("\0") if name)
-    return [path for path in paths if path.is_file()]
-
-
-def texts() -> dict[Path, str]:
-    return {path: path.read_text(encoding="utf-8", errors="replace") for path in files()}
 
 
 def test_no_file_holds_the_address_of_a_package_registry() -> None:
