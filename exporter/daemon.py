@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -23,6 +24,7 @@ from exporter.polling.state.warm_start import kept
 from exporter.web.addresses import ListenAddress, url_of
 from exporter.web.application import CHUNK, Site, make_application
 from exporter.web.formats import TEXT
+from exporter.web.listening import listening_sockets
 
 SHUTDOWN_TIMEOUT = 2.0
 """Seconds for scrapes under way at the end."""
@@ -163,16 +165,25 @@ async def serving(site: Site, listen: tuple[ListenAddress, ...]) -> AsyncIterato
     try:
         for address in listen:
             try:
-                await web.TCPSite(runner, address.host, address.port).start()
+                taken = await listening_sockets(address)
             except (OSError, UnicodeError) as error:
                 name = f"{address.host or ''}:{address.port}"
-                reason = getattr(error, "strerror", None) or "not a host name"
                 raise StartError(
-                    f"cannot listen on {name}: {reason}; choose another with --web.listen-address"
+                    f"cannot listen on {name}: {_why(error)}; "
+                    "choose another with --web.listen-address"
                 ) from None
+            for one in taken:
+                await web.SockSite(runner, one).start()
         yield tuple(dict.fromkeys(url_of(*address[:2]) for address in runner.addresses))
     finally:
         await runner.cleanup()
+
+
+def _why(error: OSError | UnicodeError) -> str:
+    if isinstance(error, socket.gaierror):
+        return error.strerror or "not a host name"
+    # Python's own text repeats the address.
+    return os.strerror(error.errno or 0) if isinstance(error, OSError) else "not a host name"
 
 
 async def _poll_until(

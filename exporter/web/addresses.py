@@ -31,4 +31,5 @@ def url_of(host: str, port: int) -> str:
     """The address that a person on this machine can open."""
     if host in {"0.0.0.0", "::", ""}:  # noqa: S104 - compared with, not bound to
         host = "localhost"
+    host = host.replace("%", "%25")  # before the interface of a link-local address
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
