@@ -16,9 +16,11 @@ from typing import Literal
 
 import aiohttp
 import structlog
+from multidict import MultiMapping
 from yarl import URL
 
 import exporter
+from exporter.azure.body import read_body
 from exporter.azure.breaker import Breaker
 from exporter.azure.budget import Budget
 from exporter.azure.challenge import claims_of
@@ -38,6 +40,7 @@ from exporter.azure.translation import FOREIGN, translate
 from exporter.clock import Clock
 from exporter.model.instance_view import InstancePage, Problem
 from exporter.model.scale_set import ScaleSetFacts, ScaleSetId
+from exporter.redaction import masked_headers, value_mask
 from exporter.telemetry import Telemetry
 from exporter.turns import Turns
 
@@ -49,7 +52,6 @@ BODY_LIMIT = 64 * 1024 * 1024
 PAGE_LIMIT = 1000
 """Pages of one walk: a set has 1000 instances at most, so even one on each page fits."""
 
-_ERROR_BODY_LIMIT = 1024 * 1024
 _ACTIONS = {
     LIST_INSTANCES: "Microsoft.Compute/virtualMachineScaleSets/virtualMachines/read",
     GET_SCALE_SET: "Microsoft.Compute/virtualMachineScaleSets/read",
@@ -140,6 +142,10 @@ class AzureClient:
             clock=clock, telemetry=telemetry, breaker=self._breaker, count=retries
         )
         self._proxy = proxy_for(endpoints)
+        self._proxy_masks = tuple(
+            value_mask(value.partition(" ")[2])
+            for value in (self._proxy.headers.values() if self._proxy else ())
+        )
         for operation in _ACTIONS:
             telemetry.histogram("azure_request_duration_seconds", operation=operation)
             telemetry.counter("azure_retries_total", operation=operation)
@@ -304,23 +310,28 @@ class AzureClient:
 
     async def _exchange(self, url: URL, token: str, call: _Call, spending: Spending) -> Answer:
         """One request on the wire, counted and timed, whatever its status."""
-        headers = self._headers(url, token)
+        request_headers = self._headers(url, token)
+        # Whoever answers may repeat what it was sent, as a proxy does that is to find a fault.
+        masks = (value_mask(token), *self._proxy_masks)
         begun = self._clock.monotonic()
         code = "error"
         try:
             async with self._session.get(
                 url,
-                headers=headers,
+                headers=request_headers,
                 allow_redirects=False,
                 timeout=self._timeout,
                 proxy=self._proxy.address if self._proxy else None,
                 proxy_headers=self._proxy.headers if self._proxy else None,
             ) as response:
-                spending.answered(response.headers, response.status)
-                self._note_limits(response, call)
-                body = await self._body(response)
+                headers = masked_headers(response.headers, masks)
+                spending.answered(headers, response.status)
+                self._note_limits(headers, call)
+                body = await read_body(response, limit=self._body_limit)
+                for mask in masks:
+                    body = mask.of_bytes(body)
                 code = str(response.status)
-                return Answer(response.status, response.headers, body)
+                return Answer(response.status, headers, body)
         except FOREIGN as error:
             raise translate(error, what=call.operation) from None
         finally:
@@ -343,25 +354,6 @@ class AzureClient:
             "User-Agent": f"azure-vmss-exporter/{exporter.__version__}",
         }
 
-    async def _body(self, response: aiohttp.ClientResponse) -> bytes:
-        """The body up to the limit; of an answer that failed, as much as there is."""
-        failed = response.status != HTTPStatus.OK
-        limit = min(_ERROR_BODY_LIMIT, self._body_limit) if failed else self._body_limit
-        body = bytearray()
-        try:
-            async for chunk in response.content.iter_any():
-                body += chunk
-                if len(body) > limit:
-                    response.close()
-                    if failed:
-                        break
-                    raise BrokenAnswer(f"the answer is longer than {limit} bytes")
-        except aiohttp.ClientPayloadError:
-            # The status says more than the end of a body that broke off.
-            if not failed:
-                raise
-        return bytes(body)
-
     def _heed_hold(self, call: _Call) -> None:
         wait = self.wait_for(call.scale_set.subscription_id, call.location)
         if wait > 0:
@@ -369,11 +361,11 @@ class AzureClient:
                 f"not sent: Azure asked to wait {wait:.0f} s more", retry_after=wait, sent=False
             )
 
-    def _note_limits(self, response: aiohttp.ClientResponse, call: _Call) -> None:
+    def _note_limits(self, headers: MultiMapping[str], call: _Call) -> None:
         # The Resource Manager's limits are not the region's, so these have no location.
         for location, found in (
-            (call.location, remaining_of_compute(response.headers)),
-            ("", remaining_of_arm(response.headers)),
+            (call.location, remaining_of_compute(headers)),
+            ("", remaining_of_arm(headers)),
         ):
             for policy, remaining in found.items():
                 labels = {

@@ -13,41 +13,16 @@
     `-- BrokenAnswer          broken_answer   an answer that is not what Azure sends
 
 The room lets no other exception out, but `CancelledError`. No message ever holds a token, a secret
-or a body; the part that Azure worded has gone through `clean`.
+or a body; the part that Azure worded has gone through `redaction.clean`.
 """
 
 # ruff: noqa: N818 - the names say what happened, and the base class that they are errors.
 
 from __future__ import annotations
 
-import re
 from typing import ClassVar, Literal, NamedTuple
 
 from exporter.model.scale_set import ScaleSetId
-
-LONGEST_QUOTE = 200
-"""Characters of a foreign message that are kept."""
-
-_MARKUP = re.compile(r"<[a-zA-Z!?/].*", re.DOTALL)
-_SECRETS = (
-    # A JSON web token, signed or not.
-    re.compile(r"eyJ[\w-]{5,}(?:\.[\w-]*)*"),
-    re.compile(r"(?i)\b(?:bearer|basic)\s+[\w.~+/=-]{8,}"),
-    re.compile(
-        r"(?i)\b(?:sig|signature|password|client_secret|client_assertion|access_token"
-        r"|refresh_token|assertion|skiptoken)[\"']?\s*[=:]\s*[\"']?[^\s&\"',;]+"
-    ),
-)
-_NOT_PRINTED = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+")
-
-
-def clean(text: str) -> str:
-    """One short line of a foreign message: no markup, nothing that looks like a secret."""
-    text = _MARKUP.sub("", text[:10_000])
-    for secret in _SECRETS:
-        text = secret.sub("<secret>", text)
-    text = _NOT_PRINTED.sub(" ", text).strip()
-    return text if len(text) <= LONGEST_QUOTE else text[: LONGEST_QUOTE - 1] + "…"
 
 
 class AzureError(Exception):

@@ -21,11 +21,11 @@ from exporter.azure.errors import (
     TimedOut,
     Unauthenticated,
     Unreachable,
-    clean,
 )
 from exporter.azure.ratelimit import retry_after
 from exporter.azure.throttling import throttled
 from exporter.model.scale_set import ScaleSetId
+from exporter.redaction import clean
 
 _ACTION = re.compile(r"perform action '([A-Za-z0-9./*_-]{1,200})'")
 _SCOPE = re.compile(r"over scope '([^']{1,400})'")

@@ -7,7 +7,6 @@ import urllib.request
 from typing import NamedTuple
 
 import aiohttp
-from isal import isal_zlib
 from yarl import URL
 
 from exporter.azure.endpoints import Endpoints
@@ -29,14 +28,13 @@ def new_session() -> aiohttp.ClientSession:
     `trust_env` is off on purpose: it would also read `~/.netrc`, whose entries aiohttp refuses
     beside a bearer token. `proxy_for` reads the proxy variables instead.
     """
-    # Inflating happens as the bytes come, whoever else has work; this takes a third of the time.
-    aiohttp.set_zlib_backend(isal_zlib)
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=_CONNECTIONS),
         cookie_jar=aiohttp.DummyCookieJar(),
         raise_for_status=False,
         trust_env=False,
-        auto_decompress=True,
+        # `read_body` inflates, and knows when to stop.
+        auto_decompress=False,
     )
 
 

@@ -12,7 +12,7 @@ import msgspec
 from multidict import MultiMapping
 
 from exporter.azure.decode import ErrorBody
-from exporter.azure.errors import PolicyUse, Throttled, clean
+from exporter.azure.errors import PolicyUse, Throttled
 from exporter.azure.ratelimit import (
     MOST_POLICIES,
     policy_name,
@@ -21,6 +21,7 @@ from exporter.azure.ratelimit import (
     retry_after,
     wait_of,
 )
+from exporter.redaction import clean
 from exporter.telemetry import Telemetry
 
 # "Please try again after '6' seconds.", "The call can be retried in 474 seconds."

@@ -10,9 +10,10 @@ from typing import Protocol
 import structlog
 from azure.core.credentials import AccessTokenInfo, TokenRequestOptions
 
-from exporter.azure.errors import AzureError, TimedOut, Unauthenticated, clean
+from exporter.azure.errors import AzureError, TimedOut, Unauthenticated
 from exporter.azure.translation import FOREIGN, translate
 from exporter.clock import Clock
+from exporter.redaction import clean
 
 EARLY = 300.0
 """Seconds before its expiry from which a token is renewed, where it names no time itself."""

@@ -18,8 +18,8 @@ from exporter.azure.errors import (
     TimedOut,
     Unauthenticated,
     Unreachable,
-    clean,
 )
+from exporter.redaction import clean
 
 
 class _Rule(NamedTuple):

@@ -1,0 +1,137 @@
+"""The body of an answer, inflated up to a limit and not a byte further.
+
+aiohttp inflates whatever one read from the socket brought before anybody can look at its size: a
+megabyte of gzip may be a gigabyte of text. So the session leaves bodies as they come, and they are
+inflated here in bounded pieces, with the event loop's turn between them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Any, cast
+
+import aiohttp
+from isal import isal_zlib
+
+from exporter.azure.errors import BrokenAnswer
+
+PIECE = 1024 * 1024
+"""Bytes that are inflated at a time: some 2 ms, and more than a usual page has."""
+
+ERROR_LIMIT = 1024 * 1024
+"""Bytes of an answer that failed which are read: Azure's error bodies have less than a thousand."""
+
+_GZIP = 16 + zlib.MAX_WBITS
+_DEFLATE_METHOD = 8
+# Its stub says that it is an instance.
+_IsalError = cast("type[Exception]", isal_zlib.error)
+
+
+async def read_body(response: aiohttp.ClientResponse, *, limit: int) -> bytes:
+    """Read and inflate a body.
+
+    Args:
+        response: an answer whose body was not read yet.
+        limit: bytes after inflating.
+
+    Returns:
+        The body; of an answer that failed, as much of it as could be read.
+
+    Raises:
+        BrokenAnswer: it is longer than the limit, or in an encoding that cannot be read.
+        aiohttp.ClientError: the connection broke.
+    """
+    failed = response.status != HTTPStatus.OK
+    limit = min(ERROR_LIMIT, limit) if failed else limit
+    body = bytearray()
+    try:
+        inflating = _inflating(response.headers.get("Content-Encoding", ""))
+        await _read(response, body, limit, inflating)
+        inflating.finish()
+    except (BrokenAnswer, aiohttp.ClientPayloadError):
+        # Whatever is still to come must not be taken for the answer to another request.
+        response.close()
+        # The status says more than a body that broke off.
+        if not failed:
+            raise
+    return bytes(body)
+
+
+async def _read(
+    response: aiohttp.ClientResponse, body: bytearray, limit: int, inflating: _Inflating
+) -> None:
+    received = 0
+    async for chunk in response.content.iter_any():
+        received += len(chunk)
+        for piece in inflating.pieces(chunk):
+            body += piece
+            if len(body) > limit:
+                del body[limit:]
+                raise BrokenAnswer(f"the answer is longer than {limit} bytes")
+            if len(piece) >= PIECE:
+                await asyncio.sleep(0)
+        # Blocks without contents can be sent without end.
+        if received > limit:
+            raise BrokenAnswer(f"the answer is longer than {limit} bytes")
+
+
+class _Inflating:
+    """A body that is not compressed: it comes as it is."""
+
+    def pieces(self, chunk: bytes) -> Iterator[bytes]:
+        """What a chunk from the wire brings, in bounded pieces."""
+        yield chunk
+
+    def finish(self) -> None:
+        """Take notice of the body's end.
+
+        Raises:
+            BrokenAnswer: it came too early.
+        """
+
+
+class _Zlib(_Inflating):
+    """A body in gzip, of one member or several, or in deflate, with or without a zlib header."""
+
+    def __init__(self, *, gzip: bool) -> None:
+        self._gzip = gzip
+        self._stream: Any = None
+
+    def pieces(self, chunk: bytes) -> Iterator[bytes]:
+        while chunk:
+            if self._stream is None or (self._stream.eof and self._gzip):
+                self._stream = isal_zlib.decompressobj(self._window(chunk[0]))
+            try:
+                piece = self._stream.decompress(chunk, PIECE)
+                while piece:
+                    yield piece
+                    piece = self._stream.decompress(self._stream.unconsumed_tail, PIECE)
+            except _IsalError:
+                raise BrokenAnswer("the answer is wrongly encoded") from None
+            if self._stream.eof and not self._gzip and self._stream.unused_data:
+                raise BrokenAnswer("the answer is wrongly encoded")
+            chunk = self._stream.unused_data
+
+    def finish(self) -> None:
+        if self._stream is not None and not self._stream.eof:
+            raise BrokenAnswer("the answer broke off")
+
+    def _window(self, first: int) -> int:
+        if self._gzip:
+            return _GZIP
+        return zlib.MAX_WBITS if first & 15 == _DEFLATE_METHOD else -zlib.MAX_WBITS
+
+
+def _inflating(encoding: str) -> _Inflating:
+    match encoding.strip().lower():
+        case "" | "identity":
+            return _Inflating()
+        case "gzip" | "x-gzip":
+            return _Zlib(gzip=True)
+        case "deflate":
+            return _Zlib(gzip=False)
+        case _:
+            raise BrokenAnswer("the answer is encoded in a way that was not asked for")

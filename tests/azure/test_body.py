@@ -1,0 +1,152 @@
+"""A body is inflated up to its limit, whatever it unpacks to, and read to its end or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import tracemalloc
+import zlib
+from collections.abc import Iterator
+
+import pytest
+from aiohttp import web
+
+from exporter.azure.body import PIECE
+from exporter.azure.errors import BrokenAnswer, ServerFailed
+from support.azure_room import Handler, NewClient, Wire, failure_of, ids, walk
+
+JSON = "application/json"
+BODY = json.dumps({"value": [{"instanceId": str(number)} for number in range(500)]}).encode()
+MB = 1024 * 1024
+
+
+def raw_deflate(data: bytes) -> bytes:
+    stream = zlib.compressobj(9, zlib.DEFLATED, -15)
+    return stream.compress(data) + stream.flush()
+
+
+def answer(body: bytes, encoding: str, *, status: int = 200) -> Handler:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        del request
+        headers = {"Content-Type": JSON, "Content-Encoding": encoding}
+        return web.Response(body=body, status=status, headers=headers)
+
+    return handle
+
+
+@pytest.fixture(scope="module")
+def bombs() -> dict[str, bytes]:
+    """Some 130 KB each that unpack to 128 MB."""
+    blank = b" " * (128 * MB)
+    return {
+        "gzip": gzip.compress(blank, 9),
+        "gzip of members": gzip.compress(b" " * MB, 9) * 128,
+        "deflate": zlib.compress(blank, 9),
+        "raw deflate": raw_deflate(blank),
+    }
+
+
+@pytest.fixture
+def traced() -> Iterator[None]:
+    tracemalloc.start(1)
+    yield
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("kind", ["gzip", "gzip of members", "deflate", "raw deflate"])
+@pytest.mark.parametrize("status", [200, 500])
+@pytest.mark.usefixtures("traced")
+async def test_inflating_ends_at_the_limit(
+    wire: Wire, new_client: NewClient, bombs: dict[str, bytes], kind: str, status: int
+) -> None:
+    wire.handler = answer(bombs[kind], kind.split()[-1 if "deflate" in kind else 0], status=status)
+    client = new_client(wire.endpoints, body_limit=4 * MB)
+    tracemalloc.reset_peak()
+    before, _ = tracemalloc.get_traced_memory()
+    error = await failure_of(client)
+    _, peak = tracemalloc.get_traced_memory()
+    assert peak - before < 4 * MB + 4 * PIECE
+    assert isinstance(error, ServerFailed if status == 500 else BrokenAnswer)
+
+
+async def test_others_have_their_turn_while_much_is_inflated(
+    wire: Wire, new_client: NewClient, bombs: dict[str, bytes]
+) -> None:
+    wire.handler = answer(bombs["gzip"], "gzip")
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.create_task(count())
+    await failure_of(new_client(wire.endpoints, body_limit=64 * MB))
+    counting.cancel()
+    assert turns > 64
+
+
+async def test_blocks_without_contents_have_an_end(wire: Wire, new_client: NewClient) -> None:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        headers = {"Content-Type": JSON, "Content-Encoding": "gzip"}
+        response = web.StreamResponse(headers=headers)
+        await response.prepare(request)
+        await response.write(gzip.compress(b"")[:10])
+        while True:
+            await response.write(b"\x00\x00\x00\xff\xff" * 1000)
+
+    wire.handler = handle
+    error = await failure_of(new_client(wire.endpoints, body_limit=100_000))
+    assert "longer than 100000 bytes" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding"),
+    [
+        (BODY, "identity"),
+        (gzip.compress(BODY), "GZIP"),
+        (gzip.compress(BODY), "x-gzip"),
+        (gzip.compress(BODY[:100]) + gzip.compress(BODY[100:]), "gzip"),
+        (zlib.compress(BODY), "deflate"),
+        (raw_deflate(BODY), "deflate"),
+        (gzip.compress(BODY + b" " * (PIECE - len(BODY))), "gzip"),
+        (gzip.compress(BODY + b" " * 3 * PIECE), "gzip"),
+    ],
+    ids=["plain", "gzip", "x-gzip", "members", "zlib", "raw", "one whole piece", "pieces"],
+)
+async def test_every_usual_encoding_is_read(
+    wire: Wire, new_client: NewClient, body: bytes, encoding: str
+) -> None:
+    wire.handler = answer(body, encoding)
+    assert len(ids(await walk(new_client(wire.endpoints)))) == 500
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding", "wanted"),
+    [
+        (BODY, "br", "not asked for"),
+        (gzip.compress(gzip.compress(BODY)), "gzip, gzip", "not asked for"),
+        (gzip.compress(BODY) + b"rest of something", "gzip", "wrongly encoded"),
+        (zlib.compress(BODY) + b"rest of something", "deflate", "wrongly encoded"),
+        (zlib.compress(BODY)[:-4], "deflate", "broke off"),
+        (gzip.compress(BODY)[:-1], "gzip", "broke off"),
+        (gzip.compress(BODY)[:5], "gzip", "broke off"),
+        (BODY, "gzip", "wrongly encoded"),
+    ],
+)
+async def test_a_body_in_another_encoding_is_told(
+    wire: Wire, new_client: NewClient, body: bytes, encoding: str, wanted: str
+) -> None:
+    wire.handler = answer(body, encoding)
+    error = await failure_of(new_client(wire.endpoints))
+    assert type(error) is BrokenAnswer
+    assert wanted in error.message
+
+
+async def test_a_wrongly_encoded_error_body_does_not_hide_the_status(
+    wire: Wire, new_client: NewClient
+) -> None:
+    wire.handler = answer(b"no gzip, but a page of some gateway", "gzip", status=503)
+    assert isinstance(await failure_of(new_client(wire.endpoints)), ServerFailed)
