@@ -12,6 +12,8 @@ BIN := $(VENV)/bin
 LISTEN ?= :10048
 # More options of pytest, such as PYTEST_ARGS="-k beat -x".
 PYTEST_ARGS ?=
+# Processes that run the unit tests, one per processor. WORKERS=0 runs them in one, for -s and the like.
+WORKERS ?= auto
 # More options of the benches, such as BENCH_ARGS="--only pipeline,loop".
 BENCH_ARGS ?=
 # How long the demo is watched, such as PICTURE_ARGS="--minutes 5".
@@ -34,7 +36,7 @@ run: $(BIN)/.installed ## Start the demo: the exporter on a simulated Azure. LIS
 install: $(BIN)/.installed ## Install the exporter into .venv: .venv/bin/azure-vmss-exporter.
 
 .PHONY: test
-test: lint unit ## Lint, then the tests, but for the slow ones: CI runs test-alerts and test-slow too.
+test: lint unit ## Lint and the tests, without those of test-alerts and test-slow; .ci/run runs them all.
 
 .PHONY: lint
 lint: $(BIN)/.installed-test ## Format, lint, types, import directions. Shows all before it fails.
@@ -48,7 +50,7 @@ lint: $(BIN)/.installed-test ## Format, lint, types, import directions. Shows al
 
 .PHONY: unit
 unit: $(BIN)/.installed-test prometheus-tools ## The tests, with branch coverage. PYTEST_ARGS="-k beat -x"
-	$(BIN)/python -m pytest --cov -m "not image and not alerts" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --cov -n $(WORKERS) --dist loadgroup -m "not image and not alerts" $(PYTEST_ARGS)
 
 .PHONY: test-alerts
 test-alerts: $(BIN)/.installed-test prometheus-tools ## Faults in a simulated Azure, to the page of a real Alertmanager. Takes five minutes.

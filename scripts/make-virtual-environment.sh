@@ -5,7 +5,7 @@
 set -euo pipefail
 
 directory=$1
-read -ra candidates <<< "${PYTHON:-python3 python3.13 python3.12 python3.11}"
+read -ra candidates <<< "${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11}"
 
 # Prints the first candidate for which the Python expression holds. Each is run, not just looked
 # up: a name on the PATH may be a shim of a version that is not there.

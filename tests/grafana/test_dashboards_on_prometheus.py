@@ -30,7 +30,7 @@ from support.prometheus import Prometheus, Sample, Target, prometheus
 from support.rules import RULE_FILES
 from support.waiting import eventually
 
-pytestmark = [pytest.mark.process, pytest.mark.prometheus]
+pytestmark = [pytest.mark.process, pytest.mark.prometheus, pytest.mark.xdist_group("dashboards")]
 
 STATE_SETS = ("power", "provisioning", "health")
 GOOD_NEWS = {

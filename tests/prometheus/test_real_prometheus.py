@@ -13,7 +13,7 @@ from support.process import ExporterProcess, running
 from support.prometheus import Target, prometheus, tool
 from support.waiting import eventually
 
-pytestmark = [pytest.mark.process, pytest.mark.prometheus]
+pytestmark = [pytest.mark.process, pytest.mark.prometheus, pytest.mark.xdist_group("scraped-demo")]
 
 
 @pytest.fixture(scope="module")

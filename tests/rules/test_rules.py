@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from support.answers import ROOT
+from support.promql import selectors
 from support.rules import ALERTS, RECORDED, RULE_FILES, RUNBOOKS, UNIT_TESTS, Alert, read
 
 PAGES = "https://github.com/azure-vmss-exporter/azure-vmss-exporter/blob/main/docs/runbooks"
@@ -43,6 +44,28 @@ def test_promtool_finds_nothing_in_the_rules() -> None:
 @pytest.mark.parametrize("path", UNIT_TESTS, ids=lambda path: path.stem)
 def test_alerts_fire_and_resolve_when_they_should(path: Path) -> None:
     assert promtool("test", "rules", path) == ""
+
+
+@pytest.mark.parametrize("path", UNIT_TESTS, ids=lambda path: path.stem)
+def test_a_unit_test_evaluates_what_is_recorded_before_what_asks_for_it(path: Path) -> None:
+    """Without an order promtool takes one at random, and an alert comes a step later or not."""
+    document = read(path)
+    files = [read(path.parent / name) for name in document["rule_files"]]
+    groups = {group["name"]: group["rules"] for file in files for group in file["groups"]}
+    order = document["group_eval_order"]
+    assert sorted(order) == sorted(groups)
+    recorded: set[str] = set()
+    for name in order:
+        for rule in groups[name]:
+            asked = {one.name for one in selectors(rule["expr"])}
+            elsewhere = {
+                rule["record"]
+                for other in groups.keys() - {name}
+                for rule in groups[other]
+                if "record" in rule
+            }
+            assert asked & elsewhere <= recorded, rule
+            recorded |= {rule["record"]} if "record" in rule else set()
 
 
 @by_alert
