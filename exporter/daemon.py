@@ -22,7 +22,8 @@ from exporter.configuration import Configuration, ConfigurationError
 from exporter.loop_errors import LoopErrors
 from exporter.polling.state.warm_start import kept
 from exporter.web.addresses import ListenAddress, url_of
-from exporter.web.application import CHUNK, Site, make_application
+from exporter.web.application import Site, make_application
+from exporter.web.bodies import PAGE_PIECE
 from exporter.web.formats import TEXT
 from exporter.web.listening import listening_sockets
 
@@ -137,7 +138,7 @@ async def run_once(
         await exporter.scheduler.poll_once()
         # The format is UTF-8, whatever the terminal's encoding.
         page = await exporter.exposition.page(TEXT)
-        for chunk in page.plain_chunks(CHUNK):
+        for chunk in page.plain_chunks(PAGE_PIECE):
             sys.stdout.buffer.write(chunk)
         sys.stdout.flush()
         for record in exporter.records:

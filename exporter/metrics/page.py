@@ -11,9 +11,14 @@ from exporter.metrics.block_row import BlockRow
 
 _RAW = -15
 _BITE = 4096
-_GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
+GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 _LAST_BLOCK = b"\x03\x00"
 _TRAILER_LENGTH = 8
+
+
+def gzip_end(crc: int, length: int) -> bytes:
+    """What ends a gzip file, after blocks of a text with this CRC-32 and this length."""
+    return _LAST_BLOCK + crc.to_bytes(4, "little") + (length & 0xFFFFFFFF).to_bytes(4, "little")
 
 
 class Page:
@@ -48,33 +53,54 @@ class Page:
     @property
     def gzip_length(self) -> int:
         """The bytes of the page as a gzip file."""
-        return len(_GZIP_HEADER) + self._size + len(_LAST_BLOCK) + _TRAILER_LENGTH
+        return len(GZIP_HEADER) + self._size + len(_LAST_BLOCK) + _TRAILER_LENGTH
 
     def gzip_chunks(self, size: int) -> Iterator[bytes]:
         """The page as a gzip file of one member, in chunks of at least that size but the last.
 
         One member, since curl and others read no further than the first.
         """
-        gathered, length = [_GZIP_HEADER], 0
+        gathered, length = [GZIP_HEADER], 0
         for part in self._parts:
             gathered.append(part)
             length += len(part)
             if length >= size:
                 yield b"".join(gathered)
                 gathered, length = [], 0
-        crc, text_length = self.crc.to_bytes(4, "little"), self.length & 0xFFFFFFFF
-        yield b"".join((*gathered, _LAST_BLOCK, crc, text_length.to_bytes(4, "little")))
+        yield b"".join((*gathered, gzip_end(self.crc, self.length)))
 
     def plain_chunks(self, size: int) -> Iterator[bytes]:
-        """The text in chunks of at most that size."""
+        """The text in chunks of exactly that size, the last one shorter."""
         decompressor = isal_zlib.decompressobj(wbits=_RAW)
+        gathered, length = [], 0
+        for bite in self._bites():
+            rest = bite
+            while text := decompressor.decompress(rest, size - length):
+                gathered.append(text)
+                length += len(text)
+                rest = decompressor.unconsumed_tail
+                if length == size:
+                    yield b"".join(gathered)
+                    gathered, length = [], 0
+        if gathered:
+            yield b"".join(gathered)
+
+    def _bites(self) -> Iterator[bytes]:
+        """The compressed text in small bites: what a decompressor leaves over is copied each time.
+
+        Not smaller than that either: with many small sets a block is some hundred bytes, and the
+        call costs more than the text.
+        """
+        gathered, length = [], 0
         for part in self._parts:
-            # In small bites: what a decompressor leaves over is copied each time.
-            for begin in range(0, len(part), _BITE):
-                rest = part[begin : begin + _BITE]
-                while chunk := decompressor.decompress(rest, size):
-                    yield chunk
-                    rest = decompressor.unconsumed_tail
+            gathered.append(part)
+            length += len(part)
+            if length >= _BITE:
+                joined = b"".join(gathered)
+                for begin in range(0, length, _BITE):
+                    yield joined[begin : begin + _BITE]
+                gathered, length = [], 0
+        yield b"".join(gathered)
 
     @property
     def text(self) -> bytes:

@@ -96,3 +96,31 @@ def test_gzip_itself_reads_it(tmp_path: Path) -> None:
     (tmp_path / "page.gz").write_bytes(member)
     read = subprocess.run(["gzip", "-dc", tmp_path / "page.gz"], capture_output=True, check=True)
     assert (read.stdout, read.stderr) == (b"one\ntwo\n", b"")
+
+
+def test_many_small_blocks_come_in_chunks_of_the_size_in_both_encodings() -> None:
+    served = Page()
+    texts = [f'up{{set="{number}"}} 1\n'.encode() for number in range(2500)]
+    for text in texts:
+        served.add(press(text))
+    plain = list(served.plain_chunks(10_000))
+    assert b"".join(plain) == b"".join(texts)
+    assert {len(chunk) for chunk in plain[:-1]} == {10_000}
+    compressed = list(served.gzip_chunks(10_000))
+    assert gzip.decompress(b"".join(compressed)) == b"".join(texts)
+    assert all(len(chunk) >= 10_000 for chunk in compressed[:-1])
+    assert len(b"".join(compressed)) == served.gzip_length
+
+
+def test_a_large_block_comes_in_chunks_of_the_size() -> None:
+    served = Page()
+    text = b"".join(b"a_metric %d\n" % number for number in range(50_000))
+    served.add(press(text))
+    chunks = list(served.plain_chunks(10_000))
+    assert b"".join(chunks) == text
+    assert {len(chunk) for chunk in chunks[:-1]} == {10_000}
+
+
+def test_an_empty_page_has_no_chunk() -> None:
+    assert list(Page().plain_chunks(100)) == []
+    assert gzip.decompress(b"".join(Page().gzip_chunks(100))) == b""

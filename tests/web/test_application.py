@@ -288,7 +288,7 @@ async def test_everybody_has_a_turn_between_the_chunks_of_a_page(
         written.append(turns)
         await write(response, data)
 
-    monkeypatch.setattr(application, "CHUNK", 1000)
+    monkeypatch.setattr(application, "PAGE_PIECE", 1000)
     monkeypatch.setattr(web.StreamResponse, "write", note)
     taking = asyncio.create_task(take_turns())
     await text(client)

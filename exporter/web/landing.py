@@ -1,0 +1,70 @@
+"""The page at `/`: every scale set and how its polls stand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from html import escape
+
+from exporter.polling.record import Record
+from exporter.web.headers import policy_with_style, style_element
+
+_STYLE = """body { font-family: sans-serif; margin: 2em }
+td, th { text-align: left; padding: 0.2em 1em 0.2em 0 }"""
+
+POLICY = policy_with_style(_STYLE)
+"""The `Content-Security-Policy` that allows the page its own style sheet, and nothing else."""
+
+
+def landing_page(
+    records: Sequence[Record], monotonic: float, *, version: str, telemetry_path: str
+) -> Iterator[bytes]:
+    """The page in pieces: a row at a time, for there may be thousands.
+
+    Args:
+        records: the targets.
+        monotonic: the time that tells which data are too old to be shown.
+        version: the running version.
+        telemetry_path: the path of the metrics.
+    """
+    begin = _BEGIN.format(
+        style=style_element(_STYLE),
+        version=escape(version),
+        metrics=escape(telemetry_path),
+        count=len(records),
+    )
+    yield begin.encode()
+    for record in records:
+        yield _row(record, monotonic).encode()
+    yield _END
+
+
+def _row(record: Record, monotonic: float) -> str:
+    scale_set = record.target.scale_set
+    snapshot = record.live_snapshot(monotonic)
+    path = f"{scale_set.subscription_id}/{scale_set.resource_group}/{scale_set.name}"
+    state = "up" if record.poll.up else (record.poll.reason or "not polled yet")
+    instances = snapshot.mapped.instances if snapshot else ""
+    return (
+        f'<tr><td><a href="api/v1/scale_sets/{escape(path)}">{escape(scale_set.name)}</a></td>'
+        f"<td>{escape(scale_set.resource_group)}</td><td>{escape(state)}</td>"
+        f"<td>{instances}</td></tr>\n"
+    )
+
+
+_BEGIN = """<!DOCTYPE html>
+<html lang="en">
+<head><meta charset="utf-8"><title>azure-vmss-exporter</title>
+{style}</head>
+<body>
+<h1>azure-vmss-exporter</h1>
+<p>Version {version}. State of every VM in {count} Azure virtual machine scale sets.</p>
+<p><a href="{metrics}">Metrics</a> · <a href="-/healthy">Health</a> ·
+<a href="-/ready">Readiness</a></p>
+<table>
+<tr><th>Scale set</th><th>Resource group</th><th>State</th><th>Instances</th></tr>
+"""
+
+_END = b"""</table>
+</body>
+</html>
+"""

@@ -1,0 +1,149 @@
+"""Sending answers: in bounded pieces, as fast as the reader takes them, and not for ever."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import aclosing
+
+from aiohttp import web
+
+from exporter.rate_limited_log import RateLimitedLog
+from exporter.turns import Turns
+from exporter.web.bodies import Body, compress, gather, in_turn
+from exporter.web.formats import accepts_gzip
+
+READER_LIMIT = 120.0
+"""Seconds that a reader may take for one answer: no scrape timeout is longer, and all that time
+the answer's bytes are held."""
+
+_NO_CHUNKS = (1, 0)
+
+
+class Responses:
+    """Sends all answers of the site.
+
+    Args:
+        turns: the turns on the event loop, in which answers come first.
+        reader_limit: seconds that a reader may take for one answer.
+    """
+
+    def __init__(self, *, turns: Turns, reader_limit: float = READER_LIMIT) -> None:
+        self._turns = turns
+        self._reader_limit = reader_limit
+        self._left = RateLimitedLog("readers left before the end of their answer")
+        self._cut_off = RateLimitedLog("slow reader cut off", level="warning")
+
+    async def text(
+        self,
+        request: web.Request,
+        text: str,
+        *,
+        headers: dict[str, str] | None = None,
+        status: int = 200,
+    ) -> web.StreamResponse:
+        """Answer with a short text for people."""
+        body = text.encode()
+        headers = {"Content-Type": "text/plain; charset=utf-8", **(headers or {})}
+        return await self.send(request, (body,), headers, length=len(body), status=status)
+
+    async def stream(
+        self, request: web.Request, body: Body, headers: dict[str, str], *, status: int = 200
+    ) -> web.StreamResponse:
+        """Answer with a body of unknown length, compressed if the reader accepts it.
+
+        Args:
+            request: what is answered.
+            body: its pieces, of any size; not asked for by HEAD.
+            headers: those that tell of the body, `Content-Type` among them.
+            status: the HTTP status.
+        """
+        headers = {**headers, "Vary": "Accept-Encoding"}
+        pieces = gather(body)
+        if accepts_gzip(request.headers.get("Accept-Encoding", "")):
+            headers["Content-Encoding"] = "gzip"
+            pieces = compress(pieces)
+        return await self.send(request, pieces, headers, status=status)
+
+    async def send(
+        self,
+        request: web.Request,
+        body: Body,
+        headers: dict[str, str],
+        *,
+        length: int | None = None,
+        status: int = 200,
+        on_sent: Callable[[], None] | None = None,
+    ) -> web.StreamResponse:
+        """Send a body piece by piece, as the reader takes it, for as long as it may take.
+
+        At any time one piece is held for the reader, and what the transport has not sent yet of
+        the piece before.
+
+        Args:
+            request: what is answered.
+            body: its pieces as they go on the wire; not asked for by HEAD.
+            headers: those that tell of the body.
+            length: the bytes of the body; None sends it in chunks, for nobody knows it yet.
+            status: the HTTP status.
+            on_sent: called once the reader has all of it.
+        """
+        response = web.StreamResponse(status=status, headers=headers)
+        if length is not None:
+            response.content_length = length
+        elif request.version <= _NO_CHUNKS:
+            # Without a length the end of the connection is the end of the body.
+            response.force_close()
+        limit = asyncio.timeout(self._reader_limit)
+        try:
+            async with limit:
+                with self._turns.answer():
+                    await self._write(request, response, body)
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            _forget_frames(error)
+            self._cut_off(path=endpoint_of(request), seconds=self._reader_limit)
+            abort(request)
+        except ConnectionError as error:
+            _forget_frames(error)
+            self._left(path=endpoint_of(request))
+        else:
+            if on_sent is not None and request.method != "HEAD":
+                on_sent()
+        return response
+
+    @staticmethod
+    async def _write(request: web.Request, response: web.StreamResponse, body: Body) -> None:
+        await response.prepare(request)
+        if request.method != "HEAD":
+            async with aclosing(in_turn(body)) as pieces:
+                async for piece in pieces:
+                    await response.write(piece)
+                    await request.writer.drain()
+                    # A quick reader never makes it wait: a large page would hold the loop.
+                    await asyncio.sleep(0)
+        await response.write_eof()
+
+
+def endpoint_of(request: web.Request) -> str:
+    """The endpoint's own path: what the reader wrote has no place in the log."""
+    resource = request.match_info.route.resource
+    return resource.canonical if resource is not None else "unknown"
+
+
+def abort(request: web.Request) -> None:
+    """End the connection of a request at once, whatever of the answer is still to be sent."""
+    if request.transport is not None:
+        request.transport.abort()
+
+
+def _forget_frames(error: BaseException | None) -> None:
+    """Drop the tracebacks of an error that is dealt with.
+
+    Their frames hold the body, and some hold the error: together they would stay until a garbage
+    collection.
+    """
+    while error is not None:
+        error.with_traceback(None)
+        error = error.__cause__ or error.__context__

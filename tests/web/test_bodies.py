@@ -1,0 +1,56 @@
+"""Bodies in pieces: the same bytes, whatever the pieces were, and nothing left open."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import AsyncGenerator, Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.web.bodies import Body, compress, gather, in_turn
+
+
+async def taken(body: Body) -> list[bytes]:
+    return [piece async for piece in in_turn(body)]
+
+
+@given(st.lists(st.binary(max_size=40)), st.integers(1, 30))
+async def test_gathered_pieces_have_the_size_and_hold_the_same_bytes(
+    pieces: list[bytes], size: int
+) -> None:
+    gathered = await taken(gather(pieces, size))
+    assert b"".join(gathered) == b"".join(pieces)
+    assert all(len(piece) == size for piece in gathered[:-1])
+    assert all(0 < len(piece) <= size for piece in gathered[-1:])
+
+
+@given(st.lists(st.binary(max_size=200)))
+async def test_a_compressed_body_is_one_gzip_member(pieces: list[bytes]) -> None:
+    body = b"".join(await taken(compress(pieces)))
+    member = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    assert member.decompress(body) == b"".join(pieces)
+    assert (member.eof, member.unused_data) == (True, b"")
+    assert gzip.decompress(body) == b"".join(pieces)
+
+
+@pytest.mark.parametrize("wrap", [in_turn, gather, compress, lambda body: compress(gather(body))])
+async def test_a_body_that_nobody_wants_any_more_is_closed_at_once(
+    wrap: Callable[[Body], AsyncGenerator[bytes, None]],
+) -> None:
+    closed = False
+
+    async def endless() -> AsyncGenerator[bytes, None]:
+        nonlocal closed
+        try:
+            while True:
+                yield bytes(1 << 17)
+        finally:
+            closed = True
+
+    body = wrap(endless())
+    assert await anext(body)
+    await body.aclose()
+    assert closed

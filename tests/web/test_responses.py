@@ -1,0 +1,191 @@
+"""How answers are sent: bounded, safe to leave, whole or visibly broken."""
+
+from __future__ import annotations
+
+import gc
+import socket
+import tracemalloc
+import weakref
+import zlib
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from unittest.mock import patch
+
+import pytest
+import structlog
+from aiohttp import ClientPayloadError, ClientSession, web
+
+from exporter.turns import Turns
+from exporter.web import scale_set_json
+from exporter.web.application import make_application
+from exporter.web.bodies import PIECE, Body
+from exporter.web.responses import Responses
+from support.answers import SUBSCRIPTION, instance
+from support.site import WebCase
+from support.source import page
+from support.wire import Server, ask, connected, receive, reset, send, serving
+
+PATH = f"/api/v1/scale_sets/{SUBSCRIPTION}/rg-web/web"
+GET = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
+
+
+class Endless:
+    """A body without end that tells when nobody holds it any more."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        while True:
+            yield bytes(PIECE)
+
+
+@pytest.fixture
+def no_collections() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@asynccontextmanager
+async def answering(bodies: list[Body], *, reader_limit: float = 60.0) -> AsyncIterator[Server]:
+    """A server that answers with the bodies, one after the other, and forgets them."""
+    responses = Responses(turns=Turns(), reader_limit=reader_limit)
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return await responses.stream(request, bodies.pop(0), {"Content-Type": "text/plain"})
+
+    application = web.Application()
+    application.router.add_get("/", answer)
+    async with serving(application) as server:
+        yield server
+
+
+@pytest.mark.usefixtures("no_collections")
+@pytest.mark.parametrize("coding", [b"identity", b"gzip"])
+async def test_what_a_reader_had_left_is_free_when_it_goes(coding: bytes) -> None:
+    bodies: list[Body] = [Endless()]
+    held = weakref.ref(bodies[0])
+    get = b"GET / HTTP/1.1\r\nHost: here\r\nAccept-Encoding: " + coding + b"\r\n\r\n"
+    async with answering(bodies) as server:
+        async with connected(server) as reader:
+            await send(reader, get)
+            assert (await receive(reader)).startswith(b"HTTP/1.1 200 OK")
+            reset(reader)
+        await server.all_closed()
+        assert held() is None
+
+
+@pytest.mark.usefixtures("no_collections")
+async def test_what_a_slow_reader_had_left_is_free_when_it_is_cut_off() -> None:
+    bodies: list[Body] = [Endless()]
+    held = weakref.ref(bodies[0])
+    async with answering(bodies, reader_limit=0.01) as server:
+        async with connected(server, buffer=4096) as reader:
+            await send(reader, GET)
+            assert await receive(reader)
+            await server.all_closed()
+        assert held() is None
+
+
+async def test_a_reader_that_goes_closes_the_body(logs: list[structlog.typing.EventDict]) -> None:
+    closed = 0
+
+    async def endless() -> AsyncGenerator[bytes, None]:
+        nonlocal closed
+        try:
+            while True:
+                yield bytes(PIECE)
+        finally:
+            closed += 1
+
+    readers = 5
+    async with answering([endless() for _ in range(readers)]) as server:
+        for _ in range(readers):
+            async with connected(server) as reader:
+                await send(reader, GET)
+                assert await receive(reader)
+                reset(reader)
+        await server.all_closed()
+    assert closed == readers
+    assert [(entry["event"], entry["count"]) for entry in logs] == [
+        ("readers left before the end of their answer", 1)
+    ]
+
+
+async def test_a_body_that_breaks_never_looks_whole(
+    case: WebCase, logs: list[structlog.typing.EventDict]
+) -> None:
+    def broken() -> Iterator[bytes]:
+        yield b"[" + bytes(PIECE)
+        raise KeyError("no more")
+
+    async with serving(make_application(case.site)) as server, ClientSession(server.url) as client:
+        with patch.object(scale_set_json, "pieces", lambda *_, **__: broken()):
+            answer = await client.get(PATH, headers={"Accept-Encoding": "identity"})
+            with pytest.raises(ClientPayloadError):
+                await answer.read()
+    assert [entry["event"] for entry in logs] == ["request failed"]
+
+
+async def test_a_body_that_breaks_at_once_is_a_500_that_tells_nothing(
+    case: WebCase, logs: list[structlog.typing.EventDict]
+) -> None:
+    async with serving(make_application(case.site)) as server, ClientSession(server.url) as client:
+        with patch.object(scale_set_json, "pieces", side_effect=KeyError("secret")):
+            answer = await client.get(PATH)
+            assert answer.status == 500
+            assert await answer.text() == "500 Internal Server Error\n"
+    assert [entry["event"] for entry in logs] == ["request failed"]
+
+
+async def test_head_asks_for_no_piece() -> None:
+    def never() -> Iterator[bytes]:
+        raise AssertionError("asked for a piece")
+        yield b""
+
+    async with answering([never()]) as server, ClientSession(server.url) as client:
+        answer = await client.head("/")
+        assert (answer.status, await answer.read()) == (200, b"")
+
+
+async def test_http_1_0_gets_the_whole_and_then_the_end_of_the_connection() -> None:
+    async with answering([(b"one", b"two")]) as server:
+        answer = await ask(server, b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert body == b"onetwo"
+    assert b"chunked" not in head
+
+
+@pytest.mark.usefixtures("no_collections")
+async def test_many_slow_readers_of_a_large_set_cost_little_and_give_it_back(
+    case: WebCase,
+) -> None:
+    text = b"[" + b",".join(b'{"instance_id":"%d"}' % number for number in range(330_000)) + b"]"
+    assert len(text) > 7_000_000
+    case.source.pages["web"] = [page(instance({}, instance_id="1"))]
+    await case.poll()
+    record = case.records[0]
+    assert record.snapshot is not None
+    mapped = replace(record.snapshot.mapped, details=zlib.compress(text))
+    record.snapshot = replace(record.snapshot, mapped=mapped)
+    readers = 40
+    get = f"GET {PATH} HTTP/1.1\r\nHost: here\r\n".encode()
+    async with serving(make_application(case.site)) as server:
+        tracemalloc.start()
+        async with AsyncExitStack() as stack:
+            stack.callback(tracemalloc.stop)
+            begin = tracemalloc.get_traced_memory()[0]
+            connections: list[socket.socket] = []
+            for number in range(readers):
+                reader = await stack.enter_async_context(connected(server, buffer=4096))
+                coding = (b"identity", b"gzip")[number % 2]
+                await send(reader, get + b"Accept-Encoding: " + coding + b"\r\n\r\n")
+                assert await receive(reader, 1024)
+                connections.append(reader)
+            peak = tracemalloc.get_traced_memory()[1] - begin
+            for reader in connections:
+                reset(reader)
+            await server.all_closed()
+            left = tracemalloc.get_traced_memory()[0] - begin
+    assert peak < readers * 330_000
+    assert left < readers * 10_000
