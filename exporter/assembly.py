@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 import structlog
+from yarl import URL
 
-from exporter.azure import credentials, endpoints
+from exporter.azure import certificates, credentials, endpoints
 from exporter.azure.budget import Budget
 from exporter.azure.client import AzureClient, new_session
 from exporter.azure.endpoints import Endpoints
 from exporter.azure.holds import Holds
+from exporter.azure.proxies import proxy_for
 from exporter.azure.tokens import TokenSource
 from exporter.clock import Clock, SystemClock
 from exporter.configuration import Configuration
@@ -109,9 +111,13 @@ async def build(
         messages=configuration.web.messages,
     )
     async with AsyncExitStack() as stack:
-        session = await stack.enter_async_context(new_session())
         where = endpoints.resolve(azure)
-        tokens = process.tokens or credentials.build(azure.credential, where, clock=process.clock)
+        # Reading the authorities of a system takes some 50 ms.
+        tls = await asyncio.to_thread(certificates.new_context, azure)
+        session = await stack.enter_async_context(new_session(tls))
+        tokens = process.tokens or credentials.build(
+            azure.credential, where, clock=process.clock, tls=tls
+        )
         stack.push_async_callback(tokens.close)
         client = AzureClient(
             session=session,
@@ -170,6 +176,19 @@ async def build(
             ),
             records=records,
         )
+
+
+def check(configuration: Configuration) -> None:
+    """Try what a start needs of the machine, short of the network.
+
+    Raises:
+        ConfigurationError: a certificate authority cannot be read, or a proxy cannot be used.
+    """
+    azure = configuration.azure
+    certificates.new_context(azure)
+    where = endpoints.resolve(azure)
+    proxy_for(URL(where.resource_manager))
+    credentials.build(azure.credential, where)
 
 
 def family_filter(configuration: Configuration) -> FamilyFilter:

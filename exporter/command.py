@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import exporter
 from exporter import daemon, demo, logs
+from exporter.assembly import check
 from exporter.configuration import Configuration, ConfigurationError, load
 from exporter.files import read_file
 from exporter.metrics.catalogue import RESERVED_LABELS
@@ -66,6 +67,7 @@ def _run(flags: argparse.Namespace) -> int:
 
     configuration, text = read()
     if flags.config_check:
+        check(configuration)
         count = len(configuration.targets())
         print(f"{flags.config_file}: good, {count} scale sets")  # noqa: T201 - the answer
         return GOOD

@@ -30,9 +30,10 @@ from exporter.azure.errors import AzureError, BrokenAnswer, Rejected, Throttled,
 from exporter.azure.failures import Answer, failure_of, not_json
 from exporter.azure.holds import Holds
 from exporter.azure.links import instances_url, next_url, scale_set_url
+from exporter.azure.proxies import proxy_for
 from exporter.azure.ratelimit import remaining_of_arm, remaining_of_compute
 from exporter.azure.retry import PASSING, RETRIES, Retries
-from exporter.azure.session import new_session, proxy_for
+from exporter.azure.session import new_session
 from exporter.azure.spending import GET_SCALE_SET, LIST_INSTANCES, Spending
 from exporter.azure.throttling import count_throttling
 from exporter.azure.tokens import TokenSource
@@ -141,7 +142,7 @@ class AzureClient:
         self._retries = Retries(
             clock=clock, telemetry=telemetry, breaker=self._breaker, count=retries
         )
-        self._proxy = proxy_for(endpoints)
+        self._proxy = proxy_for(URL(endpoints.resource_manager))
         self._proxy_masks = tuple(
             value_mask(value.partition(" ")[2])
             for value in (self._proxy.headers.values() if self._proxy else ())

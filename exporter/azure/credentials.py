@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import ssl
 from pathlib import Path
+from typing import Any
 
 from azure.identity import aio as identity
+from yarl import URL
 
 from exporter.azure.endpoints import Endpoints
 from exporter.azure.errors import Unauthenticated
+from exporter.azure.identity_transport import IdentityTransport
+from exporter.azure.proxies import proxy_for
 from exporter.azure.token_file import FileTokens
 from exporter.azure.tokens import Credential, CredentialTokens, TokenSource
 from exporter.clock import Clock, SystemClock
@@ -18,7 +23,11 @@ __all__ = ["TokenSource", "build"]
 
 
 def build(
-    settings: configuration.Credential, endpoints: Endpoints, *, clock: Clock | None = None
+    settings: configuration.Credential,
+    endpoints: Endpoints,
+    *,
+    clock: Clock | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> TokenSource:
     """The source of the configured tokens. It touches nothing before the first token is wanted.
 
@@ -26,17 +35,25 @@ def build(
         settings: `azure.credential`.
         endpoints: the cloud, for the scope and the authority.
         clock: the time; the machine's if None.
+        tls: the rules for TLS; those of the system if None.
+
+    Raises:
+        ConfigurationError: the way to whoever issues the tokens is a proxy that cannot be used.
     """
     if settings.type == "static":
         return FileTokens(settings.token_file or "")
+    if endpoints.authority and settings.type not in ("managed_identity", "azure_cli"):
+        proxy_for(URL(endpoints.authority))
     return CredentialTokens(
-        lambda: _credential(settings, endpoints),
+        lambda: _credential(settings, endpoints, tls),
         scope=endpoints.scope,
         clock=clock or SystemClock(),
     )
 
 
-def _credential(settings: configuration.Credential, endpoints: Endpoints) -> Credential:
+def _credential(
+    settings: configuration.Credential, endpoints: Endpoints, tls: ssl.SSLContext | None = None
+) -> Credential:
     """azure-identity's credential.
 
     Raises:
@@ -44,35 +61,61 @@ def _credential(settings: configuration.Credential, endpoints: Endpoints) -> Cre
         ValueError: azure-identity finds a setting malformed.
     """
     tenant, client = settings.tenant_id or "", settings.client_id or ""
-    authority = {"authority": endpoints.authority} if endpoints.authority else {}
+    # Nothing is repeated in there: azure-core waits for as long as a Retry-After says, and what it
+    # was told meanwhile is lost when the wait ends. `CredentialTokens` asks again by itself.
+    options: dict[str, Any] = {"transport": IdentityTransport(tls), "retry_total": 0}
+    if endpoints.authority:
+        options["authority"] = endpoints.authority
     match settings.type:
         case "managed_identity":
-            # Its tokens come from the machine itself, whatever the authority.
-            return identity.ManagedIdentityCredential(client_id=settings.client_id)
+            return _managed_identity(settings, options)
         case "workload_identity":
             _check_workload(settings)
             return identity.WorkloadIdentityCredential(
                 tenant_id=settings.tenant_id,
                 client_id=settings.client_id,
                 token_file_path=settings.token_file,
-                **authority,
+                **options,
             )
         case "client_secret":
-            return identity.ClientSecretCredential(tenant, client, _secret(settings), **authority)
+            return identity.ClientSecretCredential(tenant, client, _secret(settings), **options)
         case "client_certificate":
-            return _certificate(settings, tenant, client, authority)
+            return _certificate(settings, tenant, client, options)
         case "azure_cli":
             return identity.AzureCliCredential(tenant_id=tenant)
         case _:
-            return identity.DefaultAzureCredential(**authority)
+            return identity.DefaultAzureCredential(**options)
+
+
+def _managed_identity(
+    settings: configuration.Credential, options: dict[str, Any]
+) -> identity.ManagedIdentityCredential:
+    # Its tokens come from the machine itself, whatever the authority.
+    options.pop("authority", None)
+    config: dict[str, str] = {}
+    if settings.object_id:
+        config["object_id"] = settings.object_id
+    if settings.resource_id:
+        config[_resource_id_name()] = settings.resource_id
+    return identity.ManagedIdentityCredential(
+        client_id=settings.client_id, identity_config=config or None, **options
+    )
+
+
+def _resource_id_name() -> str:
+    """What the machine's own token endpoint calls a resource id."""
+    if not os.environ.get("IDENTITY_ENDPOINT"):
+        return "msi_res_id"
+    # Azure Arc's, which azure-identity renames itself, has no IDENTITY_HEADER.
+    return "mi_res_id" if os.environ.get("IDENTITY_HEADER") else "resource_id"
 
 
 def _certificate(
-    settings: configuration.Credential, tenant: str, client: str, authority: dict[str, str]
+    settings: configuration.Credential, tenant: str, client: str, options: dict[str, Any]
 ) -> Credential:
     path = settings.certificate_path
     try:
-        return identity.CertificateCredential(tenant, client, path, **authority)
+        return identity.CertificateCredential(tenant, client, path, **options)
     except OSError as error:
         raise Unauthenticated(
             f"certificate_path {path} cannot be read ({error.strerror})"

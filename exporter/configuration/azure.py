@@ -9,9 +9,14 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
-from exporter.configuration.fields import Section, Surroundings, Text, expected, refused
+from exporter.configuration.fields import Boolean, Section, Surroundings, Text, expected, refused
 
 _API_VERSION = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(-[A-Za-z][A-Za-z0-9]*)?")
+_IDENTITY = re.compile(
+    r"/subscriptions/[^/\s]+/resource-?groups/[^/\s]+"
+    r"/providers/Microsoft\.ManagedIdentity/userAssignedIdentities/[^/\s]+",
+    re.IGNORECASE,
+)
 _VISIBLE = re.compile(r"[!-~]+")
 
 
@@ -56,6 +61,15 @@ def _api_version(text: str) -> str:
     return text
 
 
+def _resource_id(text: str) -> str:
+    if not _IDENTITY.fullmatch(text):
+        raise expected(
+            "the resource id of a user-assigned identity, /subscriptions/…/resourceGroups/…/"
+            "providers/Microsoft.ManagedIdentity/userAssignedIdentities/…"
+        )
+    return text
+
+
 Cloud = Literal["public", "usgovernment", "china", "custom"]
 
 CredentialType = Literal[
@@ -79,7 +93,7 @@ class _Uses(NamedTuple):
 
 _USES: dict[CredentialType, _Uses] = {
     "default": _Uses(),
-    "managed_identity": _Uses(optional=("client_id",)),
+    "managed_identity": _Uses(optional=("client_id", "object_id", "resource_id")),
     "workload_identity": _Uses(optional=("tenant_id", "client_id", "token_file")),
     "client_secret": _Uses(
         required=("tenant_id", "client_id"), optional=("client_secret", "client_secret_file")
@@ -98,6 +112,8 @@ class Credential(Section):
         type: one of azure-identity's credentials, or `static` for a bearer token in a file.
         tenant_id: the directory.
         client_id: the application, or the user-assigned identity of `managed_identity`.
+        object_id: the user-assigned identity, in place of its client id.
+        resource_id: the user-assigned identity, in place of its client id.
         client_secret: the application's secret; with `client_secret` exactly one of it and
             `client_secret_file` is given.
         client_secret_file: the path of a file with the secret.
@@ -111,6 +127,8 @@ class Credential(Section):
     type: CredentialType = "default"
     tenant_id: Text | None = None
     client_id: Text | None = None
+    object_id: Text | None = None
+    resource_id: Annotated[str, AfterValidator(_resource_id)] | None = None
     client_secret: Annotated[SecretStr, Field(min_length=1)] | None = None
     client_secret_file: Text | None = None
     certificate_path: Text | None = None
@@ -119,6 +137,8 @@ class Credential(Section):
     @field_validator(
         "tenant_id",
         "client_id",
+        "object_id",
+        "resource_id",
         "client_secret",
         "client_secret_file",
         "certificate_path",
@@ -136,6 +156,14 @@ class Credential(Section):
             raise refused(f"is required for credential type {kind}")
         if value is not None and info.field_name not in (*uses.required, *uses.optional):
             raise refused(f"is not used by credential type {kind}")
+        return value
+
+    @field_validator("object_id", "resource_id")
+    @classmethod
+    def _one_identity(cls, value: str | None, info: ValidationInfo) -> str | None:
+        others = [name for name in ("client_id", "object_id") if info.data.get(name) is not None]
+        if value is not None and info.data.get("type") == "managed_identity" and others:
+            raise refused(f"give {others[0]} or {info.field_name}, not both")
         return value
 
     @field_validator("client_secret_file")
@@ -159,6 +187,9 @@ class Azure(Section):
         audience: whom the token is for.
         authority_host: who issues the token; None also where the credential asks nobody.
         api_version: of `Microsoft.Compute`.
+        ca_file: the path of the certificate authorities to trust, in PEM form; empty for those of
+            SSL_CERT_FILE, REQUESTS_CA_BUNDLE or the system.
+        tls_strict: false accepts a certificate that only Python's strict check refuses.
         detail: `instance_view` asks for the smallest answers, `full` for all fields.
         credential: how the exporter proves who it is.
     """
@@ -170,6 +201,8 @@ class Azure(Section):
     audience: Address | None = None
     authority_host: Address | None = None
     api_version: Annotated[str, AfterValidator(_api_version)] = "2024-07-01"
+    ca_file: str = ""
+    tls_strict: Boolean = True
     detail: Literal["instance_view", "full"] = "instance_view"
     credential: Credential = Field(default_factory=Credential)
 

@@ -13,7 +13,6 @@ from aioresponses import aioresponses as mocked_answers
 from yarl import URL
 
 from exporter.azure.client import RESTART, new_session
-from exporter.azure.endpoints import Endpoints
 from exporter.azure.errors import (
     BrokenAnswer,
     Rejected,
@@ -21,7 +20,6 @@ from exporter.azure.errors import (
     TimedOut,
     Unauthenticated,
 )
-from exporter.azure.session import proxy_for
 from exporter.model.instance_view import InstancePage
 from exporter.telemetry import Telemetry
 from support.answers import SUBSCRIPTION, WEB
@@ -293,34 +291,3 @@ async def test_the_session_keeps_no_cookies_and_follows_no_netrc() -> None:
         session.cookie_jar.update_cookies({"a": "b"}, URL(ENDPOINT))
         assert len(session.cookie_jar.filter_cookies(URL(ENDPOINT))) == 0
         assert not session.trust_env
-
-
-@pytest.mark.parametrize(
-    ("variables", "endpoint", "wanted"),
-    [
-        ({}, ENDPOINT, None),
-        ({"HTTPS_PROXY": "http://proxy:8080"}, ENDPOINT, "http://proxy:8080"),
-        ({"HTTPS_PROXY": "proxy:8080"}, ENDPOINT, "http://proxy:8080"),
-        ({"https_proxy": "http://u:p@proxy:8080"}, ENDPOINT, "http://proxy:8080"),
-        ({"HTTPS_PROXY": "http://proxy:port"}, ENDPOINT, None),
-        ({"HTTPS_PROXY": "http://proxy", "NO_PROXY": "azure.com"}, ENDPOINT, None),
-        ({"HTTP_PROXY": "http://proxy"}, ENDPOINT, None),
-        ({"HTTP_PROXY": "http://proxy"}, "http://127.0.0.1:8080", None),
-    ],
-)
-def test_the_proxy_variables_count(
-    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], endpoint: str, wanted: str | None
-) -> None:
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    found = proxy_for(Endpoints(resource_manager=endpoint, scope="s"))
-    if wanted is None:
-        assert found is None
-    else:
-        assert found is not None
-        assert found.address == URL(wanted)
-        basic = {"Proxy-Authorization": "Basic dTpw"} if "@" in str(variables) else {}
-        assert found.headers == basic

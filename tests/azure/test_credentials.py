@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from azure.identity import aio as identity
 
 from exporter.azure import credentials, token_file
@@ -15,11 +16,17 @@ from exporter.azure.endpoints import Endpoints
 from exporter.azure.errors import Unauthenticated
 from exporter.azure.token_file import FileTokens
 from exporter.configuration import Credential
+from support.azure_room import Wire
 
 ENDPOINTS = Endpoints(
     resource_manager="https://management.azure.com",
     scope="https://management.azure.com/.default",
     authority="https://login.microsoftonline.com",
+)
+
+IDENTITY = (
+    "/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity"
+    "/userAssignedIdentities/web"
 )
 
 
@@ -169,3 +176,45 @@ async def test_a_missing_certificate_is_told(tmp_path: Path) -> None:
     with pytest.raises(Unauthenticated, match=r"none\.pem cannot be read"):
         await source.get()
     await source.close()
+
+
+@pytest.mark.parametrize(
+    ("environment", "setting", "parameter"),
+    [
+        ({}, {"client_id": "the-one"}, "client_id"),
+        ({}, {"object_id": "the-one"}, "object_id"),
+        ({}, {"resource_id": IDENTITY}, "msi_res_id"),
+        ({"IDENTITY_HEADER": "h"}, {"client_id": "the-one"}, "client_id"),
+        ({"IDENTITY_HEADER": "h"}, {"object_id": "the-one"}, "object_id"),
+        ({"IDENTITY_HEADER": "h"}, {"resource_id": IDENTITY}, "mi_res_id"),
+        ({"IMDS_ENDPOINT": "http://127.0.0.1"}, {"resource_id": IDENTITY}, "msi_res_id"),
+    ],
+)
+async def test_a_user_assigned_identity_is_named_as_its_endpoint_wants_it(
+    wire: Wire,
+    monkeypatch: pytest.MonkeyPatch,
+    environment: dict[str, str],
+    setting: dict[str, str],
+    parameter: str,
+) -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        token = {"access_token": "given", "expires_in": "3600", "expires_on": "4102444800"}
+        return web.json_response(token | {"resource": "r", **request.query})
+
+    wire.handler = answer
+    for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER", "IMDS_ENDPOINT", "MSI_ENDPOINT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", wire.origin)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+        monkeypatch.setenv("IDENTITY_ENDPOINT", f"{wire.origin}/token")
+    settings = Credential.model_validate({"type": "managed_identity"} | setting)
+    source = credentials.build(settings, ENDPOINTS)
+    assert await source.get() == "given"
+    await source.close()
+    (request,) = wire.seen
+    identities = {"client_id", "object_id", "resource_id", "msi_res_id", "mi_res_id"}
+    (value,) = setting.values()
+    assert {name: request.query[name] for name in identities & set(request.query)} == {
+        parameter: value
+    }

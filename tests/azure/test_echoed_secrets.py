@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from yarl import URL
 
 from exporter.azure import client
-from exporter.azure.session import Proxy
+from exporter.azure.proxies import Proxy
 from exporter.model.instance_view import InstancePage
 from exporter.redaction import MASK
 from exporter.telemetry import Telemetry

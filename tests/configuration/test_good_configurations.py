@@ -52,11 +52,15 @@ def test_a_full_file_is_read_whole(full: Configuration) -> None:
         "audience": "https://management.example.onmicrosoft.com/0000",
         "authority_host": "https://login.example.com/adfs",
         "api_version": "2016-04-30-preview",
+        "ca_file": "/etc/ssl/company.pem",
+        "tls_strict": False,
         "detail": "full",
         "credential": {
             "type": "client_secret",
             "tenant_id": "contoso",
             "client_id": "the-application",
+            "object_id": None,
+            "resource_id": None,
             "client_secret": SecretStr("pa$$w$ord-${TENANT}"),
             "client_secret_file": None,
             "certificate_path": None,
@@ -127,6 +131,8 @@ def test_everything_but_the_scale_sets_has_a_default() -> None:
         "audience": None,
         "authority_host": None,
         "api_version": "2024-07-01",
+        "ca_file": "",
+        "tls_strict": True,
         "detail": "instance_view",
         "credential": Credential().model_dump(),
     }
@@ -180,12 +186,19 @@ def test_addresses_are_kept_as_written(address: str) -> None:
     assert (azure.endpoint, azure.audience, azure.authority_host) == (address, address, None)
 
 
+IDENTITY = (
+    "/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/i"
+)
+
+
 @pytest.mark.parametrize(
     "fields",
     [
         "type: default",
         "type: managed_identity",
         "type: managed_identity, client_id: c",
+        "type: managed_identity, object_id: o",
+        f"type: managed_identity, resource_id: {IDENTITY}",
         "type: workload_identity",
         "type: workload_identity, tenant_id: t, client_id: c, token_file: f",
         "type: client_secret, tenant_id: t, client_id: c, client_secret: s",

@@ -58,6 +58,41 @@ def test_config_check_of_a_good_file(tmp_path: Path) -> None:
     assert (ended.returncode, ended.stdout) == (0, "config.yaml: good, 1 scale sets\n")
 
 
+@pytest.mark.parametrize(
+    ("settings", "variables", "said"),
+    [
+        (
+            "azure: {ca_file: none.pem}\n",
+            {},
+            "azure.ca_file: none.pem cannot be read (No such file",
+        ),
+        ("", {"SSL_CERT_FILE": "config.yaml"}, "SSL_CERT_FILE: config.yaml holds no certificate"),
+        ("", {"REQUESTS_CA_BUNDLE": "none.pem"}, "REQUESTS_CA_BUNDLE: none.pem cannot be read"),
+        ("", {"HTTPS_PROXY": "http://127.0.0.1:abc"}, "HTTPS_PROXY is no address of a proxy"),
+        ("", {"https_proxy": "socks5://127.0.0.1:1080"}, "HTTPS_PROXY names a proxy of socks5"),
+    ],
+)
+@pytest.mark.parametrize("flags", [["--config.check"], ["--once"], []])
+def test_what_a_start_cannot_use_of_the_machine_is_exit_code_2(
+    tmp_path: Path,
+    settings: str,
+    variables: dict[str, str],
+    said: str,
+    flags: list[str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config.yaml").write_text(settings + GOOD)
+    assert command.main(flags) == 2
+    assert capsys.readouterr().err.startswith(f"config.yaml: {said}")
+
+
 def test_config_check_tells_every_problem_on_its_own_line(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text(
         GOOD + "    interval: 30 s\npolling:\n  concurency: 3\n  budget_share: 2\n"

@@ -1,0 +1,80 @@
+"""How azure-identity's requests go out: with the process's own rules for TLS and proxies."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from typing import Any
+
+import aiohttp
+from azure.core.exceptions import AzureError
+from azure.core.pipeline.transport import AioHttpTransport
+from yarl import URL
+
+from exporter.azure.endpoints import same_origin
+from exporter.azure.proxies import is_metadata, proxy_for
+
+CONNECT_TIMEOUT = 10.0
+"""Seconds for a connection to the login service."""
+
+METADATA_CONNECT_TIMEOUT = 2.0
+"""Seconds for a connection to the machine's own endpoint; off Azure nobody answers there."""
+
+READ_TIMEOUT = 30.0
+"""Seconds of silence in an answer."""
+
+
+class IdentityTransport(AioHttpTransport):  # type: ignore[misc] # its package loads it lazily
+    """azure-core's transport, which has rules of its own for proxy variables and certificates.
+
+    Args:
+        tls: the rules for TLS; those of the system if None.
+    """
+
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        super().__init__(
+            use_env_settings=False,
+            connection_timeout=CONNECT_TIMEOUT,
+            read_timeout=READ_TIMEOUT,
+        )
+        self._tls = tls
+        self._begun = False
+
+    async def open(self) -> None:
+        """Open the session at the first need: a credential that is never asked has none."""
+        if not self._begun:
+            self._begun = True
+            self.session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(ssl=True if self._tls is None else self._tls),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trust_env=False,
+                auto_decompress=False,
+            )
+        await super().open()
+
+    async def send(self, request: Any, *, stream: bool = False, **options: Any) -> Any:
+        """Send a request the way that `proxies` says.
+
+        An error notes who was asked, for azure-core's own says no more than that it failed.
+        """
+        url = URL(request.url)
+        options.pop("proxies", None)
+        proxy = proxy_for(url)
+        if proxy is not None:
+            options.update(proxy=proxy.address, proxy_headers=proxy.headers)
+        if is_metadata(url):
+            options.setdefault("connection_timeout", METADATA_CONNECT_TIMEOUT)
+        if _is_service_fabric(url):
+            # Its certificate is the cluster's own; azure-identity asks for the same.
+            options["connection_verify"] = False
+        try:
+            return await super().send(request, stream=stream, **options)
+        except AzureError as error:
+            error.add_note(f"{url.host}:{url.port}")
+            raise
+
+
+def _is_service_fabric(url: URL) -> bool:
+    endpoint = os.environ.get("IDENTITY_ENDPOINT", "")
+    thumbprint = os.environ.get("IDENTITY_SERVER_THUMBPRINT")
+    return bool(thumbprint and endpoint) and same_origin(url, URL(endpoint))

@@ -1,0 +1,112 @@
+"""Which requests go through a proxy. Every request of the process asks here, a token's as well."""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+import os
+import re
+import urllib.request
+from typing import NamedTuple
+
+from yarl import URL
+
+from exporter.azure.endpoints import same_origin
+from exporter.configuration.errors import ConfigurationError
+
+METADATA_VARIABLES = (
+    "IDENTITY_ENDPOINT",
+    "IMDS_ENDPOINT",
+    "MSI_ENDPOINT",
+    "AZURE_POD_IDENTITY_AUTHORITY_HOST",
+)
+"""Where App Service, Azure Arc, Service Fabric, Azure ML, Cloud Shell and pod identity say which
+address gives out the machine's own tokens."""
+
+_VISIBLE = re.compile(r"[!-~]+")
+
+
+class Proxy(NamedTuple):
+    """A proxy's address, and the headers with the credentials that stood in it."""
+
+    address: URL
+    headers: dict[str, str]
+
+    @property
+    def name(self) -> str:
+        """The proxy's host and port, for people."""
+        return f"{self.address.host}:{self.address.port}"
+
+
+def proxy_for(url: URL) -> Proxy | None:
+    """The proxy that HTTPS_PROXY (HTTP_PROXY, ALL_PROXY) and NO_PROXY name; None for a direct way.
+
+    The machine's own token endpoints never have one: a proxy on another machine would answer with
+    that machine's token. Nor has a loopback host: its plain http would show the token to the proxy.
+
+    Raises:
+        ConfigurationError: the variable names no proxy that can be used. Going direct instead
+            would be a way that nobody asked for.
+    """
+    if is_metadata(url) or urllib.request.proxy_bypass(url.host or ""):
+        return None
+    proxies = urllib.request.getproxies()
+    for kind in (url.scheme, "all"):
+        if proxies.get(kind):
+            return _parsed(f"{kind.upper()}_PROXY", proxies[kind])
+    return None
+
+
+def is_metadata(url: URL) -> bool:
+    """Whether that address is this machine's, or one of those that give out its own tokens."""
+    if _is_local(url.host or ""):
+        return True
+    return any(
+        same_origin(url, found)
+        for name in METADATA_VARIABLES
+        if (found := _address(os.environ.get(name, ""))) is not None
+    )
+
+
+def _is_local(host: str) -> bool:
+    """Whether a host is loopback or link-local, as IMDS at 169.254.169.254 is."""
+    name = host.rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        found = ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped:
+        found = found.ipv4_mapped
+    return found.is_loopback or found.is_link_local or found.is_unspecified
+
+
+def _address(text: str) -> URL | None:
+    try:
+        return URL(text) if text else None
+    except ValueError:
+        return None
+
+
+def _parsed(variable: str, found: str) -> Proxy:
+    # No message shows the value: what is wrong may be the password in it.
+    address = None
+    if _VISIBLE.fullmatch(found):
+        address = _address(found if "://" in found else f"http://{found}")
+    if address is not None and address.scheme not in ("http", "https", ""):
+        kind = address.scheme if address.scheme.isalnum() else "another kind"
+        message = (
+            f"{variable} names a proxy of {kind}, which cannot be used; "
+            "only http:// and https:// proxies can"
+        )
+        raise ConfigurationError((message,))
+    if address is None or not address.host or not address.port:
+        raise ConfigurationError(
+            (f"{variable} is no address of a proxy such as http://proxy.example.com:3128",)
+        )
+    headers: dict[str, str] = {}
+    if address.user is not None or address.password is not None:
+        pair = f"{address.user or ''}:{address.password or ''}".encode()
+        headers["Proxy-Authorization"] = f"Basic {base64.b64encode(pair).decode()}"
+    return Proxy(address.with_user(None), headers)
