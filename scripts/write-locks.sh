@@ -25,3 +25,6 @@ import tomllib
 with open("pyproject.toml", "rb") as file:
     print(*tomllib.load(file)["build-system"]["requires"], sep="\n")
 ' | compile - --output-file requirements-build.lock
+
+# For CI only: the oldest pip that must be able to install the others.
+compile - --output-file .ci/oldest-pip.lock <<< "pip==22.3"

@@ -190,7 +190,8 @@ def test_tests_and_benches_run_with_the_versions_that_are_shipped(name: str) -> 
 
 
 INSTALL = re.compile(
-    r"""\bpip3?(?:\.\d+)?\b[^\n;&|`]*?[\s"',]{1,4}(?:install|wheel|download|sync)\b[\s"',]+[^\n;&|`]*"""
+    r"""\bpip[\d.]*["']?(?:[\s,"']+-\S+(?:[ =][^\s-]\S*)?)*[\s,"']+"""
+    r"""(?:install|wheel|download|sync)\b["',]*\s[^\n;&|`]*"""
 )
 """A command of pip, of uv's pip too, with all its arguments on one line."""
 
@@ -221,6 +222,7 @@ def test_no_command_anywhere_lets_pip_resolve() -> None:
         "python3 -m pip download -r requirements.lock",
         "uv pip sync requirements.lock",
         "pip3.11 wheel .",
+        '"$directory/bin/pip" -q --retries 3 install "${locks[@]}"',
     ],
 )
 def test_an_install_without_no_deps_is_found_however_it_is_written(text: str) -> None:
