@@ -172,7 +172,6 @@ async def build(
                 served=poller.served,
                 allowed=allowed,
                 telemetry=process.telemetry,
-                clock=process.clock,
             ),
             records=records,
         )

@@ -17,7 +17,9 @@ import structlog
 from exporter.azure.errors import AzureError, NotFound
 from exporter.azure.tokens import CredentialTokens
 from exporter.clock import Clock
+from exporter.polling.confirmation import NOT_FOUND_ANSWERS
 from exporter.polling.record import Record
+from exporter.polling.retention import EXPIRY_CHECKS
 from exporter.simulator.fleet import Fleet
 from exporter.simulator.server import SimulatedAzure
 from soak import serving
@@ -125,15 +127,16 @@ class Checker:
         elif error is None:
             self.breach("lost poll", f"{key[2]}: no error and nothing new")
         if record.snapshot is None and key in self._expected:
-            if self._truth.not_found.get(key, 0) < 2 or not isinstance(error, NotFound):  # noqa: PLR2004 - confirmed is twice
-                self.breach("dropped", f"{key[2]}: dropped without two answers 404")
+            confirmed = self._truth.not_found.get(key, 0) >= NOT_FOUND_ANSWERS
+            is_over = self._world.clock.monotonic() >= self._until[key]
+            if not is_over and not (confirmed and isinstance(error, NotFound)):
+                self.breach("dropped", f"{key[2]}: dropped too soon")
             del self._expected[key]
         self._compare(record, serving.of_record(record, self._world.clock.monotonic()))
 
     async def look(self, records: tuple[Record, ...]) -> None:
         """Check the whole page."""
-        now = self._world.clock.monotonic()
-        await self._world.poller.served.drop_expired(now)
+        await self._world.poller.expire()
         page = serving.of_page(self._world.poller)
         for record in records:
             self._compare(record, page.get(record.target.scale_set.key, {}))
@@ -146,7 +149,9 @@ class Checker:
 
     def _compare(self, record: Record, served: dict[str, Facts]) -> None:
         key = record.target.scale_set.key
-        is_live = self._world.clock.monotonic() < self._until.get(key, 0.0)
+        over = self._world.clock.monotonic() - self._until.get(key, 0.0)
+        # What is too old goes with the next look for it.
+        is_live = over < (0.0 if record.snapshot is None else EXPIRY_CHECKS[1])
         expected = self._expected.get(key, {}) if is_live else {}
         self.compared += len(expected)
         if served == expected:

@@ -87,14 +87,21 @@ _NOT_FOUND_ADVICE: dict[Missing, str] = {
 
 
 class NotFound(AzureError):
-    """HTTP 404 with an error code of Azure's; `missing` tells what is not there."""
+    """HTTP 404 with an error code of Azure's.
+
+    Attributes:
+        missing: what is not there.
+        removes: whether Azure says that the scale set itself or its resource group does not
+            exist: if it says so again and again, the set's data go.
+    """
 
     reason = "not_found"
     advice = "check the subscription id, the resource group and the name of the scale set"
 
-    def __init__(self, message: str, *, missing: Missing) -> None:
+    def __init__(self, message: str, *, missing: Missing, removes: bool = False) -> None:
         super().__init__(message)
         self.missing = missing
+        self.removes = removes
         self.advice = _NOT_FOUND_ADVICE[missing]
 
 

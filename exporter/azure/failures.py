@@ -35,6 +35,8 @@ _MISSING: dict[str, Missing] = {
     "subscriptionnotfound": "subscription",
     "invalidsubscriptionid": "subscription",
 }
+# The only codes of a 404 that say that the set does not exist.
+_REMOVING = ("resourcenotfound", "resourcegroupnotfound")
 # A 404 about the address itself: the resource may well be there.
 _WRONG_ADDRESS = ("invalidresourcetype", "invalidresourcenamespace", "missingsubscription")
 _STALE_LINK = ("invalidcontinuationtoken", "missingapiversionparameter")
@@ -110,12 +112,12 @@ def _rejected(answer: Answer, error: ErrorBody, said: str, scale_set: ScaleSetId
     if _FLEXIBLE.search(error.message):
         return FlexibleNotSupported.of(scale_set)
     if status in (400, 404) and code in _MISSING:
-        return _not_found(_MISSING[code], scale_set, said)
+        return _not_found(_MISSING[code], scale_set, said, status=status, code=code)
     if status == HTTPStatus.NOT_FOUND and code not in _WRONG_ADDRESS:
         if not code:
-            # Not Azure's word, and series would be dropped on it.
+            # Not Azure's form: a proxy or a gateway may have answered.
             return BrokenAnswer(f"not found, but not in Azure's form ({said})")
-        return _not_found("scale set", scale_set, said)
+        return _not_found("scale set", scale_set, said, status=status, code=code)
     return Rejected(
         f"Azure declines the request ({said})",
         status=status,
@@ -124,13 +126,19 @@ def _rejected(answer: Answer, error: ErrorBody, said: str, scale_set: ScaleSetId
     )
 
 
-def _not_found(missing: Missing, scale_set: ScaleSetId, said: str) -> NotFound:
+def _not_found(
+    missing: Missing, scale_set: ScaleSetId, said: str, *, status: int, code: str
+) -> NotFound:
     name = {
         "scale set": scale_set.name,
         "resource group": scale_set.resource_group,
         "subscription": scale_set.subscription_id,
     }[missing]
-    return NotFound(f"{missing} {name} not found ({said})", missing=missing)
+    return NotFound(
+        f"{missing} {name} not found ({said})",
+        missing=missing,
+        removes=status == HTTPStatus.NOT_FOUND and code in _REMOVING,
+    )
 
 
 def _names_stale_link(error: ErrorBody) -> bool:

@@ -55,12 +55,14 @@ class TargetMemory:
             letter case.
         failure_codes: the failure codes that had a series of their own in the last walk; they
             keep it as long as they last, whatever else comes.
+        instances: how many instances the last walk had; None before the first.
         transitions: the counters, and what the next walk is compared with; None before the first
             good one, and where no counter is served.
     """
 
     spellings: dict[str, str] = field(default_factory=dict)
     failure_codes: set[str] = field(default_factory=set)
+    instances: int | None = None
     transitions: Transitions | None = None
 
 
@@ -171,9 +173,14 @@ class Mapper:
 
 
 class Mapping:
-    """One walk being mapped: `add` what comes, then `finish`."""
+    """One walk being mapped: `add` what comes, then `finish`.
+
+    Attributes:
+        lost: the number of items so far that could not be read at all.
+    """
 
     def __init__(self, mapper: Mapper, target: Target, memory: TargetMemory) -> None:
+        self.lost = 0
         self._mapper = mapper
         self._target = target
         self._memory = memory
@@ -193,6 +200,11 @@ class Mapping:
         self._unsettled = 0
         self._fingerprint = 0
 
+    @property
+    def instances(self) -> int:
+        """The number of instances so far."""
+        return len(self._seen)
+
     def add(
         self, instances: Iterable[Instance], problems: Iterable[Problem] = (), *, lost: int = 0
     ) -> None:
@@ -205,8 +217,7 @@ class Mapping:
             problems: what was left out of items.
             lost: the number of items that could not be read at all.
         """
-        if self._walk is not None:
-            self._walk.lost += lost
+        self.lost += lost
         for problem in problems:
             self._errors[family_of(problem.path)] += 1
         for instance in instances:
@@ -230,6 +241,7 @@ class Mapping:
         """End the walk; the memory now holds what this walk has seen."""
         self._memory.spellings = self._spellings
         self._memory.failure_codes = self._codes
+        self._memory.instances = self.instances
         self._render()
         lines: Lines = {}
         for family in self._mapper.count_families:
@@ -243,7 +255,7 @@ class Mapping:
             instance_lines=instance_lines,
             series=instance_series + sum(block.lines for block in lines.values()),
             instance_series=instance_series,
-            instances=len(self._seen),
+            instances=self.instances,
             details=self._details.finish(),
             mapping_errors=dict(self._errors),
             unknown_codes=self._unknown_codes,
@@ -252,6 +264,7 @@ class Mapping:
         )
         # Last of all: a poll that breaks before this has counted nothing.
         if self._walk is not None:
+            self._walk.lost = self.lost
             before = self._memory.transitions
             self._memory.transitions = (
                 before.after(self._walk) if before else Transitions.begin(self._walk)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from isal import isal_zlib
 
@@ -30,14 +30,12 @@ class Page:
         crc: the CRC-32 of the text.
         length: the bytes of the text.
         series: its samples: the lines of all rows.
-        on_sent: to be called once a reader has all of it; None where nobody wants to know.
     """
 
     def __init__(self) -> None:
         self.crc = 0
         self.length = 0
         self.series = 0
-        self.on_sent: Callable[[], None] | None = None
         self._size = 0
         self._parts: list[bytes] = []
 

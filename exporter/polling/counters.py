@@ -1,7 +1,7 @@
 """The counters of a record: written after each good walk, and when a new failure code may count.
 
 A counter that begins at 1 has never risen for Prometheus: `increase()` misses the first. So a new
-code is served as 0 first, and counts once a whole page with it was read, or after a while.
+code is served as 0 first, for so long that every Prometheus that reads has had it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from exporter.metrics.mapper import Mapper
 from exporter.polling.record import Record
 
 NEW_CODE_WAITS = 120.0
-"""Seconds after which a new failure code counts, whether it was served as 0 or not."""
+"""Seconds for which a new failure code is served as 0 before it counts, whoever reads meanwhile."""
 
 
 def show_counters(record: Record, mapper: Mapper, monotonic: float) -> None:
@@ -30,11 +30,8 @@ def show_counters(record: Record, mapper: Mapper, monotonic: float) -> None:
     }
 
 
-def count_codes(record: Record, codes: Collection[str], mapper: Mapper, monotonic: float) -> bool:
-    """Count what waited under these codes; whether there was anything."""
-    transitions = record.memory.transitions
-    if transitions is None or transitions.waiting.keys().isdisjoint(codes):
-        return False
-    record.memory.transitions = transitions.released(codes)
+def count_codes(record: Record, codes: Collection[str], mapper: Mapper, monotonic: float) -> None:
+    """Count what waited under these codes."""
+    if transitions := record.memory.transitions:
+        record.memory.transitions = transitions.released(codes)
     show_counters(record, mapper, monotonic)
-    return True

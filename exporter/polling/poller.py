@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Collection
+import asyncio
+from collections.abc import AsyncIterable
 from contextlib import aclosing
 from dataclasses import replace
+from math import inf
 
 import structlog
 
@@ -13,7 +15,6 @@ from exporter.azure.errors import (
     REASONS,
     AzureError,
     FlexibleNotSupported,
-    NotFound,
     Throttled,
 )
 from exporter.clock import Clock
@@ -42,6 +43,11 @@ INTERNAL = "internal"
 """The reason of a failure that is the exporter's own fault."""
 
 FAULT = "a fault of the exporter; see its log"
+
+PUT_OFF = (
+    "the data are too old: no poll was possible for {:.0f} s, as the budget or Azure's Retry-After "
+    "put it off; poll less often, lower polling.budget_share, or spread the sets over subscriptions"
+)
 
 _log = structlog.get_logger(__name__)
 
@@ -82,7 +88,7 @@ class Poller:
         self._keeper = keeper
         self._records: list[Record] = []
         self._suppressed: frozenset[Record] = frozenset()
-        self.served = Served(mapper.families, count=self._count_codes)
+        self.served = Served(mapper.families)
         """What is served of all records."""
         # Counters start at 0 for every label set that can be known, or increase() misses the
         # first failure.
@@ -128,7 +134,7 @@ class Poller:
             return
         # What is gone stays gone. And never shorter: a set in trouble is polled more often, and
         # must not lose its data by it.
-        if snapshot := record.live_snapshot(self._clock.monotonic()):
+        if snapshot := record.snapshot:
             until = snapshot.since + self._retention.seconds(interval)
             if until > snapshot.served_until:
                 record.snapshot = replace(snapshot, served_until=until)
@@ -141,6 +147,22 @@ class Poller:
             if not record.poll.tried and record.snapshot is None:
                 self._restore(record, saved)
         self.guard()
+
+    async def keep_expiring(self) -> None:
+        """Serve no longer what becomes too old, whether anything is polled or not."""
+        while True:
+            await self.expire()
+            ends = (record.shown_until for record in self._records)
+            left = min(ends, default=inf) - self._clock.monotonic()
+            await self._clock.sleep(self._retention.next_check(left))
+
+    async def expire(self) -> None:
+        """Serve no longer what is too old by now, and count the failure codes that have waited."""
+        now = self._clock.monotonic()
+        for record in [record for record in self._records if record.shown_until <= now]:
+            self._expire(record, now)
+            # In an outage all sets expire at nearly the same time, at 0.3 ms each.
+            await asyncio.sleep(0)
 
     async def poll(self, record: Record) -> AzureError | None:
         """Poll the instances of one target and swap its snapshot.
@@ -155,17 +177,19 @@ class Poller:
         except Throttled as throttled:
             error = throttled
             if throttled.sent:
+                record.confirmation.failed(throttled, self._clock.monotonic())
                 self._failed(record, throttled.reason, str(throttled), begun)
         except AzureError as failure:
             error = failure
-            if isinstance(failure, NotFound):
-                self._gone(record)
+            if record.confirmation.failed(failure, self._clock.monotonic()):
+                self._remove(record)
             self._failed(record, failure.reason, str(failure), begun)
         except Exception:  # noqa: BLE001 - see the comment
             # The one broad catch: a fault in one set's mapping must not end the other sets'
             # polls. The traceback is logged and the last good snapshot stays.
-            if INTERNAL not in record.reasons_said:
+            if not record.outage.knows(INTERNAL):
                 _log.exception("poll broke", scale_set=str(record.target.scale_set))
+            record.confirmation.failed(None, self._clock.monotonic())
             self._failed(record, INTERNAL, FAULT, begun)
         else:
             self._succeeded(record, mapped, begun)
@@ -207,6 +231,9 @@ class Poller:
         now, monotonic = self._clock.now(), self._clock.monotonic()
         poll = record.poll
         record.memory = saved.memory
+        if saved.mapped and record.memory.instances is None:
+            # The file of a version that did not note it.
+            record.memory.instances = saved.mapped.instances
         record.memory.transitions = Transitions.from_state(saved.transitions)
         show_counters(record, self._mapper, monotonic)
         if saved.last_success is not None:
@@ -246,6 +273,12 @@ class Poller:
                 for begin in range(0, len(page.instances), INSTANCES_AT_A_TIME):
                     async with self._turns.piece():
                         mapping.add(page.instances[begin : begin + INSTANCES_AT_A_TIME])
+        record.confirmation.check(
+            instances=mapping.instances,
+            lost=mapping.lost,
+            capacity=record.capacity,
+            last_walk=record.memory.instances,
+        )
         async with self._turns.piece():
             return mapping.finish()
 
@@ -254,7 +287,7 @@ class Poller:
         duration = now - begun
         kept = self._retention.seconds(record.poll.interval)
         record.snapshot = Snapshot(mapped=mapped, since=now, served_until=now + kept)
-        record.missing = False
+        record.confirmation.succeeded(instances=mapped.instances)
         show_counters(record, self._mapper, now)
         self._put(
             record,
@@ -273,34 +306,20 @@ class Poller:
         for family, count in mapped.mapping_errors.items():
             self._telemetry.counter("mapping_errors_total", family=family).inc(count)
         self._telemetry.counter("unknown_status_codes_total").inc(mapped.unknown_codes)
-        scale_set = str(record.target.scale_set)
-        if record.failing_since is not None:
-            _log.info(
-                "scale set recovered",
-                scale_set=scale_set,
-                failing_seconds=round(now - record.failing_since),
-                failed_polls=record.failures,
-            )
-        record.failing_since, record.failures = None, 0
-        record.reasons_said.clear()
+        record.outage.ended(record.target.scale_set, now)
         self._keep(record)
         _log.debug(
-            "polled", scale_set=scale_set, instances=mapped.instances, seconds=round(duration, 3)
+            "polled",
+            scale_set=str(record.target.scale_set),
+            instances=mapped.instances,
+            seconds=round(duration, 3),
         )
 
     def _failed(self, record: Record, reason: str, message: str, begun: float) -> None:
-        duration = self._clock.monotonic() - begun
-        if reason not in record.reasons_said:
-            record.reasons_said.add(reason)
-            _log.warning(
-                "scale set failing",
-                scale_set=str(record.target.scale_set),
-                reason=reason,
-                error=message,
-            )
-        if record.failing_since is None:
-            record.failing_since = self._clock.monotonic()
-        record.failures += 1
+        now = self._clock.monotonic()
+        duration = now - begun
+        record.outage.failing(record.target.scale_set, reason, message, now)
+        record.outage.poll_failed()
         self._put(
             record,
             replace(
@@ -327,14 +346,28 @@ class Poller:
                 error=message,
             )
 
-    def _gone(self, record: Record) -> None:
-        """Believe a 404 when it comes the second time: Azure loses sets for moments."""
-        if record.missing:
-            record.snapshot = None
-            record.facts = None
+    def _remove(self, record: Record) -> None:
+        """Remove the data of a set that does not exist any more."""
+        if record.snapshot or record.facts:
+            record.snapshot = record.facts = None
             self.guard()
             self._keep(record)
-        record.missing = True
+
+    def _expire(self, record: Record, now: float) -> None:
+        if over := [code for code, until in record.codes_until.items() if until <= now]:
+            count_codes(record, over, self._mapper, now)
+            # Or the next process would count the same once more.
+            self._keep(record)
+        poll, snapshot = record.poll, record.snapshot
+        if snapshot and snapshot.served_until <= now:
+            record.snapshot = None
+            if poll.up:
+                # No poll has failed, but without data the set is not up.
+                message = PUT_OFF.format(now - snapshot.since)
+                record.outage.failing(record.target.scale_set, Throttled.reason, message, now)
+                poll = replace(poll, up=False, reason=Throttled.reason, message=message)
+        self._put(record, poll)
+        self.guard()
 
     def guard(self) -> None:
         """Keep the page within its limit, and say which sets give way."""
@@ -356,13 +389,6 @@ class Poller:
     def _count(self, result: str, duration: float) -> None:
         self._telemetry.counter("polls_total", result=result).inc()
         self._telemetry.histogram("poll_duration_seconds").observe(duration)
-
-    def _count_codes(self, record: Record, codes: Collection[str]) -> None:
-        now = self._clock.monotonic()
-        if count_codes(record, codes, self._mapper, now):
-            self.served.show(record, now)
-            # Or the next process would count the same once more.
-            self._keep(record)
 
     def _put(self, record: Record, poll: PollState) -> None:
         record.poll_lines = self._mapper.poll(record.target, poll)

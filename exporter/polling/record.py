@@ -9,7 +9,9 @@ from math import inf
 from exporter.metrics.mapper import Lines, MappedInstances, TargetMemory
 from exporter.model.poll import PollState
 from exporter.model.scale_set import ScaleSetFacts, Target
+from exporter.polling.confirmation import Confirmation
 from exporter.polling.motion import Motion
+from exporter.polling.outage import Outage
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +46,14 @@ class Record:
         target: what is polled.
         poll: how the polls stand.
         poll_lines: the same as sample lines.
-        snapshot: the last good walk; None before the first, and once the set is gone.
+        snapshot: the last good walk; None before the first, and once it is too old or the set is
+            gone.
         facts: the set's facts.
         memory: what the mapper keeps from poll to poll.
         counter_lines: the counters of what changed from poll to poll.
         codes_until: the monotonic times until which new failure codes wait to be served as 0.
-        missing: whether Azure has answered 404 since the last success.
-        failing_since: monotonic time of the first failure in a row.
-        failures: the number of failures in a row.
-        reasons_said: the reasons that were logged since then.
+        confirmation: the answers in a row that would remove the set's instances.
+        outage: the failures in a row.
         facts_reason: the reason that was logged for failing facts; None after a success.
         facts_message: why the last GET of the facts failed, for people.
         due: the monotonic time of the next poll; None before anything was planned. A poll that was
@@ -71,10 +72,8 @@ class Record:
     memory: TargetMemory = field(default_factory=TargetMemory)
     counter_lines: Lines = field(default_factory=dict)
     codes_until: dict[str, float] = field(default_factory=dict)
-    missing: bool = False
-    failing_since: float | None = None
-    failures: int = 0
-    reasons_said: set[str] = field(default_factory=set)
+    confirmation: Confirmation = field(default_factory=Confirmation)
+    outage: Outage = field(default_factory=Outage)
     facts_reason: str | None = None
     facts_message: str | None = None
     due: float | None = None
@@ -93,11 +92,6 @@ class Record:
         """How many instances the set should have; None until that is known."""
         return self.facts.facts.capacity if self.facts else None
 
-    def live_snapshot(self, monotonic: float) -> Snapshot | None:
-        """The snapshot, unless it is older than data is kept."""
-        snapshot = self.snapshot
-        return snapshot if snapshot is not None and monotonic < snapshot.served_until else None
-
     def live_facts(self, monotonic: float) -> FactsSnapshot | None:
         """The facts, unless they are older than data is kept."""
         facts = self.facts
@@ -109,13 +103,13 @@ class Record:
         yield self.counter_lines
         if facts := self.live_facts(monotonic):
             yield facts.lines
-        if snapshot := self.live_snapshot(monotonic):
+        if snapshot := self.snapshot:
             yield snapshot.mapped.lines
             if not self.poll.suppressed:
                 yield snapshot.mapped.instance_lines
 
     def lines_end(self, monotonic: float) -> float:
         """The monotonic time when the first of these lines is to be served no longer."""
-        live = (self.live_facts(monotonic), self.live_snapshot(monotonic))
+        live = (self.live_facts(monotonic), self.snapshot)
         ends = [part.served_until for part in live if part is not None]
         return min((*ends, *self.codes_until.values()), default=inf)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+EXPIRY_CHECKS = (0.05, 5.0)
+"""Seconds between two looks for data that are too old, at least and at most. At least: the sets of
+an outage do not expire in one moment. At most: no timer notices that the machine was asleep."""
+
 
 @dataclass(frozen=True, slots=True)
 class Retention:
@@ -15,3 +19,13 @@ class Retention:
     def seconds(self, interval: float) -> float:
         """The time in force: never so short that two missed polls empty the page."""
         return max(self.keep_for, 2 * interval + self.deadline)
+
+    def next_check(self, left: float) -> float:
+        """Seconds until the next look for data that are too old.
+
+        Args:
+            left: seconds until the first that are known become so.
+        """
+        at_least, at_most = EXPIRY_CHECKS
+        # Data that come meanwhile are kept for that long.
+        return max(at_least, min(left, at_most, self.seconds(0.0)))

@@ -83,6 +83,7 @@ class Scheduler:
     async def run(self) -> None:
         """Poll until cancelled. A beat that ends by itself is a fault and ends the others."""
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._poller.keep_expiring(), name="expiry")
             for record in self.records:
                 name = str(record.target.scale_set)
                 group.create_task(self._watched(self._beat, record), name=f"poll {name}")

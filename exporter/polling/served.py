@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Collection, Iterable
-from functools import partial
+from collections.abc import Collection, Iterable
 
 from exporter.metrics.block import Block, press
 from exporter.metrics.block_row import BlockRow
@@ -19,14 +17,10 @@ class Served:
 
     Args:
         families: the families that are served, in the order of the page.
-        count: called for a record with new failure codes that may count from now on.
     """
 
-    def __init__(
-        self, families: Iterable[Family], *, count: Callable[[Record, Collection[str]], None]
-    ) -> None:
-        self._count = count
-        self._records: list[Record] = []
+    def __init__(self, families: Iterable[Family]) -> None:
+        self._places = 0
         self._rows = {family.name: BlockRow() for family in families}
         self._headers = {
             openmetrics: {
@@ -37,8 +31,8 @@ class Served:
 
     def add(self, record: Record, monotonic: float) -> None:
         """Serve one record more."""
-        record.place = len(self._records)
-        self._records.append(record)
+        record.place = self._places
+        self._places += 1
         self.show(record, monotonic)
 
     def show(self, record: Record, monotonic: float) -> None:
@@ -50,36 +44,15 @@ class Served:
             row.put(record.place, lines.get(name))
         record.shown_until = record.lines_end(monotonic)
 
-    async def drop_expired(self, monotonic: float) -> None:
-        """Serve no longer what is too old by now."""
-        expired = [record for record in self._records if record.shown_until <= monotonic]
-        for record in expired:
-            if over := [code for code, until in record.codes_until.items() if until <= monotonic]:
-                self._count(record, over)
-            self.show(record, monotonic)
-            # In an outage all sets expire at nearly the same time, at 0.3 ms each.
-            await asyncio.sleep(0)
-
     def page(self, names: Collection[str] = (), *, openmetrics: bool = False) -> Page:
-        """The families that have lines, or those of them that are named, headers included.
-
-        Once a reader has all of a page without `names`, the failure codes count that were new
-        in it.
-        """
+        """The families that have lines, or those of them that are named, headers included."""
         page = Page()
         headers = self._headers[openmetrics]
         for name, row in self._rows.items():
             if row.lines and (not names or name in names):
                 page.add(headers[name])
                 page.add_row(row)
-        if not names:
-            shown = [(record, tuple(record.codes_until)) for record in self._records]
-            page.on_sent = partial(self._count_shown, [pair for pair in shown if pair[1]])
         return page
-
-    def _count_shown(self, shown: Iterable[tuple[Record, Collection[str]]]) -> None:
-        for record, codes in shown:
-            self._count(record, codes)
 
 
 def _header(family: Family, *, openmetrics: bool) -> Block:

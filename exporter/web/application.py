@@ -97,9 +97,7 @@ class _Endpoints:
             pieces, length = page.gzip_chunks(PAGE_PIECE), page.gzip_length
         else:
             pieces, length = page.plain_chunks(PAGE_PIECE), page.length
-        return await self._responses.send(
-            request, pieces, about, length=length, on_sent=page.on_sent
-        )
+        return await self._responses.send(request, pieces, about, length=length)
 
     async def healthy(self, request: web.Request) -> web.StreamResponse:
         return await self._responses.text(request, "azure-vmss-exporter is healthy.\n")
@@ -126,7 +124,6 @@ class _Endpoints:
     async def landing(self, request: web.Request) -> web.StreamResponse:
         page = landing.landing_page(
             self._site.records,
-            self._site.clock.monotonic(),
             version=self._site.version,
             telemetry_path=self._site.telemetry_path,
         )

@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterable
 from prometheus_client import Metric
 from prometheus_client.registry import Collector
 
-from exporter.clock import Clock
 from exporter.metrics.block import press
 from exporter.metrics.family import FamilyFilter
 from exporter.metrics.page import Page
@@ -26,16 +25,12 @@ class Exposition:
         served: what is served about Azure.
         allowed: the configuration's filter, which holds for the own families too.
         telemetry: the exporter's own metrics.
-        clock: the time, which tells what is too old to be served.
     """
 
-    def __init__(
-        self, *, served: Served, allowed: FamilyFilter, telemetry: Telemetry, clock: Clock
-    ) -> None:
+    def __init__(self, *, served: Served, allowed: FamilyFilter, telemetry: Telemetry) -> None:
         self._served = served
         self._allowed = allowed
         self._telemetry = telemetry
-        self._clock = clock
 
     async def page(self, page_format: Format, names: Collection[str] = ()) -> Page:
         """The whole page. What it has of one scale set is of one snapshot, whatever is swapped.
@@ -45,7 +40,6 @@ class Exposition:
             names: the `name[]` of the request; empty for all. A counter is named with its
                 `_total`, a histogram without `_bucket`.
         """
-        await self._served.drop_expired(self._clock.monotonic())
         page = self._served.page(names, openmetrics=page_format.openmetrics)
         if not names:
             self._telemetry.gauge("series").set(page.series)

@@ -16,13 +16,12 @@ POLICY = policy_with_style(_STYLE)
 
 
 def landing_page(
-    records: Sequence[Record], monotonic: float, *, version: str, telemetry_path: str
+    records: Sequence[Record], *, version: str, telemetry_path: str
 ) -> Iterator[bytes]:
     """The page in pieces: a row at a time, for there may be thousands.
 
     Args:
         records: the targets.
-        monotonic: the time that tells which data are too old to be shown.
         version: the running version.
         telemetry_path: the path of the metrics.
     """
@@ -34,13 +33,13 @@ def landing_page(
     )
     yield begin.encode()
     for record in records:
-        yield _row(record, monotonic).encode()
+        yield _row(record).encode()
     yield _END
 
 
-def _row(record: Record, monotonic: float) -> str:
+def _row(record: Record) -> str:
     scale_set = record.target.scale_set
-    snapshot = record.live_snapshot(monotonic)
+    snapshot = record.snapshot
     path = f"{scale_set.subscription_id}/{scale_set.resource_group}/{scale_set.name}"
     state = "up" if record.poll.up else (record.poll.reason or "not polled yet")
     instances = snapshot.mapped.instances if snapshot else ""

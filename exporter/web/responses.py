@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from contextlib import aclosing
 
 from aiohttp import web
@@ -73,7 +72,6 @@ class Responses:
         *,
         length: int | None = None,
         status: int = 200,
-        on_sent: Callable[[], None] | None = None,
     ) -> web.StreamResponse:
         """Send a body piece by piece, as the reader takes it, for as long as it may take.
 
@@ -86,7 +84,6 @@ class Responses:
             headers: those that tell of the body.
             length: the bytes of the body; None sends it in chunks, for nobody knows it yet.
             status: the HTTP status.
-            on_sent: called once the reader has all of it.
         """
         response = web.StreamResponse(status=status, headers=headers)
         if length is not None:
@@ -108,9 +105,6 @@ class Responses:
         except ConnectionError as error:
             _forget_frames(error)
             self._left(path=endpoint_of(request))
-        else:
-            if on_sent is not None and request.method != "HEAD":
-                on_sent()
         return response
 
     @staticmethod

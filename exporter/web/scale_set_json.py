@@ -33,7 +33,7 @@ def pieces(record: Record, clock: Clock, *, messages: bool) -> Iterator[bytes]:
     no answer is not an empty set.
     """
     monotonic = clock.monotonic()
-    snapshot = record.live_snapshot(monotonic)
+    snapshot = record.snapshot
     head = msgspec.json.encode(_head(record, clock, monotonic, messages=messages))
     # What is to be shown is settled here, not when the reader takes the first piece.
     details = snapshot.mapped.details if snapshot else b""

@@ -217,14 +217,8 @@ class Story:
 
     async def page(self, *names: str) -> str:
         """What `/metrics` serves, whole or of the named families."""
+        await self.exporter.poller.expire()
         return (await self.exporter.exposition.page(TEXT, names)).text.decode()
-
-    async def scrape(self) -> str:
-        """A whole page that a reader has got to its end."""
-        page = await self.exporter.exposition.page(TEXT)
-        if page.on_sent is not None:
-            page.on_sent()
-        return page.text.decode()
 
     async def value(self, name: str, **labels: str) -> float | None:
         """The one sample of that name with these labels; None where there is none."""

@@ -203,18 +203,10 @@ async def test_a_permission_that_is_taken_away_is_named(world: World) -> None:
             assert action in (record.poll.message or "")
 
 
-async def test_one_404_is_not_believed(world: World) -> None:
+async def test_a_404_is_a_failed_poll_like_any_other_for_five_minutes(world: World) -> None:
     async with world.polling():
-        before = await world.served()
         world.strike(kind="status", status=404, scale_set="web", operation="instances")
-        await world.clock.advance(59)
-        assert await world.value(UP, scale_set="web") == 0
-        assert await world.reasons("web") == {"not_found"}
-        assert await world.total("poll_failures_total", reason="not_found") == 1
-        assert differing(before, await world.served()) == {}
-        world.heal()
-        await world.recovers(900)
-        assert differing(before, await world.served()) == {}
+        await world.survives(reason="not_found", code="404", lasts=300.0, healing=900.0)
 
 
 async def test_a_set_that_is_deleted_goes_and_comes_back_when_it_is_made_anew(world: World) -> None:
@@ -222,7 +214,9 @@ async def test_a_set_that_is_deleted_goes_and_comes_back_when_it_is_made_anew(wo
         other = await world.served("small")
         described = world.fleet.scale_set("web").description
         world.fleet.remove_scale_set(world.find("web"))
-        await world.clock.advance(180)
+        await world.clock.advance(299)
+        assert await world.value(INSTANCES, scale_set="web") == 50
+        await world.clock.advance(121)
         assert await world.value(UP, scale_set="web") == 0
         assert await world.reasons("web") == {"not_found"}
         assert await world.total("poll_failures_total", reason="not_found") >= 2
@@ -239,7 +233,7 @@ async def test_a_resource_group_that_is_deleted(world: World) -> None:
         identity = world.find("north")
         world.fleet.remove_scale_set(identity)
         world.fleet.groups.discard(identity.key[:2])
-        await world.clock.advance(180)
+        await world.clock.advance(420)
         assert await world.reasons("north") == {"not_found"}
         assert await world.value(INSTANCES, scale_set="north") is None
         await world.others_are_well("north")
@@ -249,6 +243,21 @@ async def test_a_resource_group_that_is_deleted(world: World) -> None:
         world.fleet.add_scale_set(described)
         await world.recovers(900)
         assert await world.value(INSTANCES, scale_set="north") == 4
+
+
+async def test_a_404_of_the_subscription_removes_nothing_before_keep_for(world: World) -> None:
+    async def unknown(_: web.Request) -> web.StreamResponse:
+        error = {"code": "SubscriptionNotFound", "message": "not in this tenant"}
+        return web.json_response({"error": error}, status=404)
+
+    async with world.polling():
+        world.instead(unknown, operation=None)
+        await world.clock.advance(530)
+        assert await world.values(UP) == [0, 0, 0, 0]
+        assert sum(await world.values(INSTANCES)) == 59
+        await world.clock.advance(180)
+        assert await world.values(INSTANCES) == []
+        assert await world.reasons("web") == {"not_found"}
 
 
 async def test_a_404_that_is_not_azures_word_drops_nothing(world: World) -> None:

@@ -111,7 +111,8 @@ async def test_zero_is_no_limit(clock: FakeClock, source: FakeSource) -> None:
 async def test_a_set_that_is_gone_makes_room(guarded: Guarded) -> None:
     await guarded.poll(middle=30, large=40)
     assert guarded.suppressed() == ["large"]
-    guarded.source.pages["middle"] = [NotFound("gone", missing="scale set")]
-    for _ in range(2):
+    guarded.source.pages["middle"] = [NotFound("gone", missing="scale set", removes=True)]
+    for _ in range(3):
         await guarded.poller.poll(guarded.records["middle"])
+        await guarded.clock.advance(150)
     assert guarded.suppressed() == []

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import MutableMapping
+from typing import Any
+
 import pytest
 
-from exporter.azure.errors import AzureError, BrokenAnswer, TimedOut
+from exporter.azure.errors import AzureError, BrokenAnswer, Throttled, TimedOut
 from exporter.metrics.mapper import Mapper
 from exporter.model.scale_set import ScaleSetFacts, ScaleSetId, Target
 from exporter.polling.poller import Poller
 from exporter.polling.record import Record
-from exporter.polling.retention import Retention
+from exporter.polling.retention import EXPIRY_CHECKS, Retention
 from exporter.telemetry import Telemetry
 from support.answers import SUBSCRIPTION, instance, samples
 from support.clock import FakeClock
@@ -53,7 +57,15 @@ class Case:
 
     async def page(self) -> dict[str, float]:
         """What a scrape now would show of Azure, by family; of several series the sum."""
-        await self.poller.served.drop_expired(self.clock.monotonic())
+        await self.poller.expire()
+        return self.shown()
+
+    async def text(self) -> str:
+        await self.poller.expire()
+        return self.poller.served.page().text.decode()
+
+    def shown(self) -> dict[str, float]:
+        """The same without a look for what is too old."""
         shown: dict[str, float] = {}
         for (name, _), value in samples(self.poller.served.page().text.decode()).items():
             shown[name] = shown.get(name, 0.0) + value
@@ -100,6 +112,7 @@ async def test_data_go_without_any_poll_and_what_tells_of_the_polls_stays(
     shown = await case.page()
     assert shown.keys() == {
         "azure_vmss_up",
+        "azure_vmss_poll_failure",
         "azure_vmss_instance_series_suppressed",
         "azure_vmss_last_success_timestamp_seconds",
         "azure_vmss_model_last_success_timestamp_seconds",
@@ -111,7 +124,7 @@ async def test_data_go_without_any_poll_and_what_tells_of_the_polls_stays(
         "azure_vmss_provisioning_failures_total",
     }
     assert shown["azure_vmss_last_success_timestamp_seconds"] == polled
-    assert shown["azure_vmss_up"] == 1, "no poll has failed: none was made"
+    assert shown["azure_vmss_up"] == 0, "never up without data"
 
 
 async def test_failing_polls_do_not_prolong_the_time_and_are_shown_and_counted_each(
@@ -175,6 +188,8 @@ async def test_a_good_poll_begins_the_time_anew_whether_data_was_there_or_gone(
 async def test_an_empty_set_is_kept_as_such_and_then_goes_too(clock: FakeClock) -> None:
     case = Case(clock, keep_for=600, deadline=180)
     record = await case.polled()
+    case.source.facts["web"] = ScaleSetFacts(capacity=0)
+    await case.poller.poll_facts(record)
     case.source.pages["web"] = [page()]
     await case.poller.poll(record)
     await case.fail(record, TimedOut("late"))
@@ -229,3 +244,71 @@ async def test_each_set_has_its_own_time(clock: FakeClock) -> None:
     assert (await case.page())["azure_vmss_instances"] == 1
     await clock.advance(300)
     assert "azure_vmss_instances" not in await case.page()
+
+
+async def test_a_set_that_is_put_off_is_up_as_long_as_it_has_data_and_then_throttled(
+    clock: FakeClock, logs: list[MutableMapping[str, Any]]
+) -> None:
+    case = Case(clock, keep_for=600, deadline=180)
+    record = await case.polled()
+    put_off = Throttled("held", retry_after=1800.0, sent=False)
+    for _ in range(9):
+        await clock.advance(60)
+        await case.fail(record, put_off)
+        shown = await case.page()
+        assert shown["azure_vmss_up"] == 1
+        assert "azure_vmss_poll_failure" not in shown
+    await clock.advance(60)
+    found = samples(await case.text())
+    reasons = {dict(at)["reason"]: v for (n, at), v in found.items() if n.endswith("poll_failure")}
+    assert reasons == {"throttled": 1}
+    assert not await case.shows_data()
+    assert (await case.page())["azure_vmss_up"] == 0
+    assert (record.poll.reason, "600 s" in (record.poll.message or "")) == ("throttled", True)
+    said = [(entry["event"], entry.get("reason")) for entry in logs if "scale_set" in entry]
+    assert said[-1:] == [("scale set failing", "throttled")]
+
+    case.source.pages["web"] = [page(instance({}))]
+    await case.poller.poll(record)
+    shown = await case.page()
+    assert (shown["azure_vmss_up"], shown["azure_vmss_instances"]) == (1, 1)
+    assert "azure_vmss_poll_failure" not in shown
+    events = [entry["event"] for entry in logs if entry["log_level"] != "debug"]
+    assert events == ["scale set failing", "scale set recovered"]
+
+
+async def test_another_reason_stays_when_the_data_go(clock: FakeClock) -> None:
+    case = Case(clock, keep_for=600, deadline=180)
+    record = await case.polled()
+    await case.fail(record, TimedOut("late"))
+    await clock.advance(600)
+    assert not await case.shows_data()
+    assert record.poll.reason == "timeout"
+
+
+async def test_the_data_go_by_themselves_to_the_second_and_up_with_them(clock: FakeClock) -> None:
+    case = Case(clock, keep_for=600, deadline=180)
+    await case.polled()
+    expiring = asyncio.create_task(case.poller.keep_expiring())
+    for _ in range(2):
+        await clock.advance(599.9)
+        seen = case.shown()
+        assert (seen["azure_vmss_up"], seen["azure_vmss_instances"]) == (1, 1)
+        await clock.advance(0.1)
+        seen = case.shown()
+        assert (seen["azure_vmss_up"], "azure_vmss_instances" in seen) == (0, False)
+        await case.poller.poll(case.poller._records[0])
+    expiring.cancel()
+    await asyncio.gather(expiring, return_exceptions=True)
+
+
+async def test_after_a_sleep_of_the_machine_old_data_go_soon(clock: FakeClock) -> None:
+    case = Case(clock, keep_for=600, deadline=180)
+    await case.polled()
+    expiring = asyncio.create_task(case.poller.keep_expiring())
+    await clock.settle()
+    clock.steady += 3600  # no timer has noticed
+    await clock.advance(EXPIRY_CHECKS[1])
+    assert "azure_vmss_instances" not in case.shown()
+    expiring.cancel()
+    await asyncio.gather(expiring, return_exceptions=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, MutableMapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from exporter.azure.client import RESTART
-from exporter.azure.errors import BrokenAnswer, NotFound, TimedOut
+from exporter.azure.errors import BrokenAnswer, TimedOut
 from exporter.model.instance_view import Problem
 from exporter.model.scale_set import ScaleSetFacts
 from exporter.polling.poller import Poller
@@ -113,51 +114,18 @@ async def test_data_is_kept_to_the_second_and_never_shorter_than_two_intervals_a
         clock=clock,
         retention=Retention(keep_for=keep_for, deadline=180.0),
     )
-    record = new_record(interval=interval)
+    record = keeping.new_record(replace(new_record().target, interval=interval))
     await keeping.poll(record)
     source.pages["web"] = [TimedOut("late")]
     await clock.advance(seconds - 1)
     await keeping.poll(record)
     assert "azure_vmss_instances 0\n" in served(record, clock)
     await clock.advance(1)
+    await keeping.expire()
     text = served(record, clock)
     assert "azure_vmss_instances" not in text
     assert "azure_vmss_last_success_timestamp_seconds" in text
     assert "azure_vmss_up 0\n" in text
-
-
-async def test_a_404_is_believed_the_second_time(
-    poller: Poller, source: FakeSource, new_record: NewRecord, clock: FakeClock
-) -> None:
-    record = new_record()
-    source.pages["web"] = [page(instance({}))]
-    await poller.poll_facts(record)
-    await poller.poll(record)
-    source.pages["web"] = [NotFound("gone", missing="scale set")]
-    await poller.poll(record)
-    first = served(record, clock)
-    assert "azure_vmss_up 0\n" in first
-    assert "azure_vmss_instances 1\n" in first
-    await poller.poll(record)
-    second = served(record, clock)
-    assert "azure_vmss_instances" not in second
-    assert "azure_vmss_info" not in second
-    assert 'azure_vmss_poll_failure{reason="not_found"} 1\n' in second
-
-
-async def test_a_success_between_two_404s_means_that_the_set_is_there(
-    poller: Poller, source: FakeSource, new_record: NewRecord, clock: FakeClock
-) -> None:
-    record = new_record()
-    for step in (
-        page(),
-        NotFound("gone", missing="scale set"),
-        page(),
-        NotFound("gone", missing="scale set"),
-    ):
-        source.pages["web"] = [step]
-        await poller.poll(record)
-    assert "azure_vmss_instances 0\n" in served(record, clock)
 
 
 async def test_a_fault_of_the_exporter_fails_the_poll_and_is_logged_with_its_traceback(

@@ -123,10 +123,11 @@ async def test_restored_facts_have_an_age_of_their_own(tmp_path: Path, clock: Fa
 async def test_a_set_that_is_gone_does_not_come_back(tmp_path: Path, clock: FakeClock) -> None:
     first = Life(tmp_path, clock)
     await first.poll(*two())
-    first.source.pages["web"] = [NotFound("gone", missing="scale set")]
+    first.source.pages["web"] = [NotFound("gone", missing="scale set", removes=True)]
     async with first.keeper.writing():
-        await first.poller.poll(first.records[0])
-        await first.poller.poll(first.records[0])
+        for _ in range(3):
+            await first.poller.poll(first.records[0])
+            await clock.advance(150)
     second = Life(tmp_path, clock)
     await second.start()
     assert "azure_vmss_instances{" not in second.page()

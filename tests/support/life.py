@@ -77,7 +77,7 @@ class Life:
         return "\n".join(kept)
 
     async def page_now(self) -> str:
-        await self.poller.served.drop_expired(self.clock.monotonic())
+        await self.poller.expire()
         return self.page()
 
     def own(self, name: str, **labels: str) -> float | None:

@@ -67,8 +67,8 @@ class Pipeline:
             served=self.poller.served,
             allowed=FamilyFilter(),
             telemetry=self.telemetry,
-            clock=self.clock,
         )
+        await self.poller.expire()
         return (await exposition.page(TEXT, names)).text.decode()
 
     async def total(self, name: str) -> float:

@@ -44,7 +44,6 @@ class WebCase:
             served=self.poller.served,
             allowed=allowed,
             telemetry=self.telemetry,
-            clock=clock,
         )
         self.site = Site(
             exposition=self.exposition,

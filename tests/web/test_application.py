@@ -15,9 +15,11 @@ from aiohttp.test_utils import TestClient
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 
 from exporter.azure.errors import TimedOut
+from exporter.polling.counters import NEW_CODE_WAITS
 from exporter.web import application
 from exporter.web.formats import TEXT
 from support.answers import SUBSCRIPTION, instance, samples
+from support.clock import FakeClock
 from support.site import WebCase
 from support.source import page
 
@@ -96,8 +98,8 @@ async def test_counters_about_azure_have_the_header_of_their_format(
         assert "_total" not in await text(client, f"/metrics?name[]={name}", Accept=accept)
 
 
-async def test_a_new_failure_code_counts_once_a_reader_has_had_all_of_a_page(
-    client: Client, case: WebCase
+async def test_no_reader_makes_a_new_failure_code_count_but_time(
+    client: Client, case: WebCase, clock: FakeClock
 ) -> None:
     async def count() -> float:
         page_text = await text(client, "/metrics?name[]=azure_vmss_provisioning_failures_total")
@@ -107,9 +109,11 @@ async def test_a_new_failure_code_counts_once_a_reader_has_had_all_of_a_page(
     failed = instance({"statuses": [{"code": "ProvisioningState/failed/X"}]}, instance_id="1")
     case.source.pages["web"] = [page(failed)]
     await case.poll()
-    await client.head("/metrics")
-    assert await count() == 0, "nobody has read a whole page"
-    await text(client)
+    for _ in range(3):
+        await text(client)
+        assert await count() == 0
+    await clock.advance(NEW_CODE_WAITS)
+    await case.poller.expire()
     assert await count() == 1
 
 

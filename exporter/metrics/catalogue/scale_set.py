@@ -32,7 +32,10 @@ POLL_FAMILIES: tuple[Family, ...] = (
         name="azure_vmss_up",
         help="1 if the last poll of the instance list succeeded, else 0.",
         source=(),
-        absent_when="Never: served for every target, 0 until the first success.",
+        absent_when="Never: served for every target, unless metrics.deny names it.",
+        derivation="0 until the first success, after a failed poll, and as soon as the data are "
+        "older than they are kept; a poll that the budget or Retry-After put off leaves it as it "
+        "is until then.",
         rows=lambda poll: (((), 1 if poll.up else 0),),
     ),
     PollFamily(
@@ -40,6 +43,7 @@ POLL_FAMILIES: tuple[Family, ...] = (
         help="1 while the last poll failed, by its reason.",
         source=(),
         absent_when="The last poll succeeded, or none has ended yet.",
+        derivation="throttled also when polls were put off for longer than the data are kept.",
         labels=("reason",),
         rows=_failure,
     ),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Literal
 
 import msgspec
@@ -68,7 +69,7 @@ class Saved(msgspec.Struct, kw_only=True):
             mapped=record.snapshot.mapped if record.snapshot else None,
             facts=record.facts.facts if record.facts else None,
             facts_fetched=record.poll.model_last_success,
-            memory=TargetMemory(record.memory.spellings, record.memory.failure_codes),
+            memory=replace(record.memory, transitions=None),
             transitions=transitions.to_state() if transitions else b"",
         )
 
