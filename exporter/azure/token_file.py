@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from exporter.azure.errors import Unauthenticated
 from exporter.files import PATIENCE, OffLoop, read_file
@@ -10,9 +11,11 @@ from exporter.files import PATIENCE, OffLoop, read_file
 _LONGEST = 65_536
 _TOKEN = re.compile(r"[!-~]+")
 
+_State = tuple[int, int, int, int]
+
 
 class FileTokens:
-    """The token in a file, which is read each time: whoever renews it tells nobody.
+    """The token in a file, read again when the file changes or Azure refuses the token.
 
     Args:
         path: the file; it holds one token, and white space around it does not matter.
@@ -20,22 +23,34 @@ class FileTokens:
     """
 
     def __init__(self, path: str, *, patience: float = PATIENCE) -> None:
-        self._path = path if path.isprintable() else repr(path)
-        self._file = OffLoop(lambda: read_file(path, at_most=_LONGEST), patience=patience)
+        self._path = path
+        self._content = b""
+        self._state: _State | None = None
+        self._file = OffLoop(self._read, patience=patience)
 
     async def get(self, *, claims: str | None = None, stale: str | None = None) -> str:
-        """See TokenSource; a file cannot fulfil claims, and has the newest token in any case."""
-        del claims, stale
+        """See TokenSource; a file cannot fulfil claims, so they only make it be read again."""
+        if claims is not None or stale is not None:
+            self._state = None
+        shown = self._path if self._path.isprintable() else repr(self._path)
         try:
             content = await self._file.read()
         except OSError as error:
-            raise Unauthenticated(
-                f"token file {self._path} cannot be read ({error.strerror})"
-            ) from None
-        return _token_of(content, self._path)
+            raise Unauthenticated(f"token file {shown} cannot be read ({error.strerror})") from None
+        return _token_of(content, shown)
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Forget the token."""
+        self._content, self._state = b"", None
+
+    def _read(self) -> bytes:
+        # Before it is read: a later change shows as another state. And no more than this as a
+        # rule, for it takes no file descriptor, of which there may be none left.
+        state = _state_of(self._path)
+        if state is None or state != self._state:
+            self._content = read_file(self._path, at_most=_LONGEST)
+            self._state = state
+        return self._content
 
 
 def _token_of(content: bytes, path: str) -> str:
@@ -47,3 +62,11 @@ def _token_of(content: bytes, path: str) -> str:
     if not _TOKEN.fullmatch(text):
         raise Unauthenticated(f"token file {path} does not hold one token")
     return text
+
+
+def _state_of(path: str) -> _State | None:
+    try:
+        found = Path(path).stat()
+    except (OSError, ValueError):
+        return None  # reading it tells why
+    return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size

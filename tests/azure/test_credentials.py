@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from pathlib import Path
@@ -76,6 +77,23 @@ async def test_a_file_without_a_token_is_told_without_its_content(
     with pytest.raises(Unauthenticated, match=said) as failure:
         await FileTokens(str(path)).get()
     assert "secret" not in str(failure.value)
+
+
+async def test_a_static_token_that_has_not_changed_takes_no_file_descriptor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "token"
+    path.write_text("first")
+    source = FileTokens(str(path))
+    await source.get()
+
+    def none_left(*_: object, **__: object) -> bytes:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(token_file, "read_file", none_left)
+    assert await source.get() == "first"
+    with pytest.raises(Unauthenticated, match="Too many open files"):
+        await source.get(stale="first")
 
 
 async def test_a_token_file_that_is_a_pipe_or_endless_is_told_at_once(tmp_path: Path) -> None:
