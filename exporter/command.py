@@ -17,6 +17,7 @@ from exporter.configuration import Configuration, ConfigurationError, load
 from exporter.files import read_file
 from exporter.metrics.catalogue import RESERVED_LABELS
 from exporter.web.addresses import ListenAddress
+from exporter.web.scrapes import MAX_REQUESTS
 
 GOOD, FAILED, BAD_INPUT = 0, 1, 2
 DEFAULT_ADDRESS = ":10048"
@@ -55,6 +56,7 @@ def _run(flags: argparse.Namespace) -> int:
     options = daemon.Options(
         listen=listen,
         telemetry_path=flags.telemetry_path,
+        max_requests=flags.max_requests,
         version=exporter.__version__,
         python_version=platform.python_version(),
     )
@@ -107,6 +109,12 @@ def _path(text: str) -> str:
     return text
 
 
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"expected a number from 0 on, got {text!r}")
+    return int(text)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="azure-vmss-exporter",
@@ -152,6 +160,14 @@ def _parser() -> argparse.ArgumentParser:
         type=_path,
         metavar="PATH",
         help="where the metrics are (default: /metrics)",
+    )
+    add(
+        "--web.max-requests",
+        dest="max_requests",
+        default=MAX_REQUESTS,
+        type=_count,
+        metavar="N",
+        help="scrapes at a time, more get a 503; 0 for no limit (default: 40)",
     )
     add(
         "--log.level",

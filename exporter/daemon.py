@@ -14,7 +14,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 import structlog
-from aiohttp import web
 
 from exporter.assembly import Exporter, Process, build, tell_of_configuration
 from exporter.azure.tokens import TokenSource
@@ -24,8 +23,11 @@ from exporter.polling.state.warm_start import kept
 from exporter.web.addresses import ListenAddress, url_of
 from exporter.web.application import Site, make_application
 from exporter.web.bodies import PAGE_PIECE
+from exporter.web.connections import ConnectionLimits
 from exporter.web.formats import TEXT
 from exporter.web.listening import listening_sockets
+from exporter.web.scrapes import MAX_REQUESTS
+from exporter.web.server import running
 
 SHUTDOWN_TIMEOUT = 2.0
 """Seconds for scrapes under way at the end."""
@@ -49,6 +51,7 @@ class Options:
 
     listen: tuple[ListenAddress, ...]
     telemetry_path: str
+    max_requests: int = MAX_REQUESTS
     version: str
     python_version: str
 
@@ -159,11 +162,11 @@ async def serving(site: Site, listen: tuple[ListenAddress, ...]) -> AsyncIterato
     Raises:
         StartError: an address cannot be listened on.
     """
-    runner = web.AppRunner(
-        make_application(site), access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT
-    )
-    await runner.setup()
-    try:
+    async with running(
+        make_application(site),
+        limits=ConnectionLimits.of_process(),
+        shutdown_timeout=SHUTDOWN_TIMEOUT,
+    ) as server:
         for address in listen:
             try:
                 taken = await listening_sockets(address)
@@ -173,11 +176,8 @@ async def serving(site: Site, listen: tuple[ListenAddress, ...]) -> AsyncIterato
                     f"cannot listen on {name}: {_why(error)}; "
                     "choose another with --web.listen-address"
                 ) from None
-            for one in taken:
-                await web.SockSite(runner, one).start()
-        yield tuple(dict.fromkeys(url_of(*address[:2]) for address in runner.addresses))
-    finally:
-        await runner.cleanup()
+            await server.listen(taken)
+        yield tuple(dict.fromkeys(url_of(*address[:2]) for address in server.addresses))
 
 
 def _why(error: OSError | UnicodeError) -> str:
@@ -250,6 +250,7 @@ def _site(exporter: Exporter, process: Process, options: Options) -> Site:
         ready=ready,
         version=options.version,
         telemetry_path=options.telemetry_path,
+        max_requests=options.max_requests,
         messages=exporter.configuration.web.messages,
         turns=process.turns,
     )

@@ -18,6 +18,7 @@ from exporter.web.bodies import PAGE_PIECE
 from exporter.web.exposition import Exposition
 from exporter.web.formats import accepts_gzip, choose_format
 from exporter.web.responses import READER_LIMIT, Responses, abort, endpoint_of
+from exporter.web.scrapes import MAX_REQUESTS, Scrapes
 
 _JSON = {"Content-Type": "application/json; charset=utf-8"}
 
@@ -36,6 +37,7 @@ class Site:
         version: the running version.
         telemetry_path: the path of the metrics.
         messages: whether Azure's messages are shown (`web.messages`).
+        max_requests: scrapes that are answered at a time; 0 for no limit.
         reader_limit: seconds that a reader may take for one answer.
         turns: the turns on the event loop, in which answers come first.
     """
@@ -47,6 +49,7 @@ class Site:
     version: str
     telemetry_path: str = "/metrics"
     messages: bool = True
+    max_requests: int = MAX_REQUESTS
     reader_limit: float = READER_LIMIT
     turns: Turns = field(default_factory=Turns)
     _indexed: Sequence[Record] = field(default=(), init=False, repr=False)
@@ -85,8 +88,17 @@ class _Endpoints:
     def __init__(self, site: Site, responses: Responses) -> None:
         self._site = site
         self._responses = responses
+        self._scrapes = Scrapes(site.max_requests)
 
     async def metrics(self, request: web.Request) -> web.StreamResponse:
+        with self._scrapes.answering(request) as admitted:
+            if not admitted:
+                most = self._site.max_requests
+                text = f"Limit of concurrent requests reached ({most}), try again later.\n"
+                return await self._responses.text(request, text, status=503)
+            return await self._page(request)
+
+    async def _page(self, request: web.Request) -> web.StreamResponse:
         page_format = choose_format(request.headers.get("Accept", ""))
         names = frozenset(request.query.getall("name[]", ()))
         with self._site.turns.answer():

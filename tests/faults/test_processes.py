@@ -5,7 +5,8 @@ from __future__ import annotations
 import resource
 import signal
 import socket
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -121,3 +122,38 @@ def test_readers_that_take_all_file_descriptors_cost_no_poll_and_are_said_once(
             assert exporter.stop() == 0
             with pytest.raises(AssertionError, match="ended without"):
                 exporter.wait_for_log("no connection|out of system resource")
+
+
+@contextmanager
+def few_descriptors(number: int) -> Iterator[None]:
+    """Processes started meanwhile have that many file descriptors."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (number, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_280_idle_and_half_open_connections_keep_no_scrape_and_no_poll_out_of_256_descriptors(
+    tmp_path: Path,
+) -> None:
+    with simulated_azure(tmp_path, FLEET) as url, ExitStack() as stack:
+        flag = configured(tmp_path, url, "web", polling="interval: 200ms, timeout: 5s")
+        with few_descriptors(256):
+            exporter = stack.enter_context(running(flag))
+        eventually(lambda: all_up(exporter, "web"), seconds=60)
+        address = urlsplit(exporter.url)
+        with ExitStack() as flood:
+            for number in range(280):
+                reader = socket.create_connection((address.hostname, address.port or 0), 5)
+                flood.enter_context(reader)
+                reader.sendall((b"", b"GET /met", b"GET /-/healthy HTTP/1.1\r\n\r\n")[number % 3])
+            exporter.wait_for_log("connections closed for newer ones")
+            fetched = values(exporter, FETCHED)["web"]
+            eventually(lambda: values(exporter, FETCHED)["web"] > fetched + 2 or None, seconds=60)
+            (open_descriptors,) = samples(exporter.get("/metrics?name[]=process_open_fds")).values()
+            assert open_descriptors < 200
+        assert exporter.stop() == 0
+        with pytest.raises(AssertionError, match="ended without"):
+            exporter.wait_for_log("no connection|out of system resource")

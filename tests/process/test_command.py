@@ -40,6 +40,8 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["--web.telemetry-path=/api/v1"], "no other endpoint's"),
         (["--web.telemetry-path=/%6detrics"], "expected a path"),
         (["--web.telemetry-path=//x"], "expected a path"),
+        (["--web.max-requests=-1"], "expected a number from 0 on, got '-1'"),
+        (["--web.max-requests=many"], "expected a number from 0 on"),
         (["--log.level=loud"], "invalid choice: 'loud'"),
     ],
 )

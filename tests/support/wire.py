@@ -10,32 +10,39 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
+from exporter.web.addresses import ListenAddress
+from exporter.web.connections import ConnectionLimits
+from exporter.web.listening import listening_sockets
+from exporter.web.server import WebServer, running
+
+LIMITS = ConnectionLimits(total=50, per_address=50)
+
 
 class Server:
-    """A server as the exporter runs it; aiohttp's own test server cancels handlers, it does not."""
+    """The exporter's server on a free port; aiohttp's own test server cancels handlers."""
 
-    def __init__(self, runner: web.AppRunner) -> None:
-        self._runner = runner
-        self.host, self.port = runner.addresses[0][:2]
+    def __init__(self, server: WebServer) -> None:
+        self.connections = server.connections
+        self.host, self.port = server.addresses[0][:2]
         self.url = f"http://{self.host}:{self.port}"
 
     async def all_closed(self) -> None:
         """Wait until no connection is left."""
-        assert self._runner.server is not None
         async with asyncio.timeout(20):
-            while self._runner.server.connections:  # noqa: ASYNC110 - theirs tells nobody
+            while len(self.connections):  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0)
+            # The handler ends after its connection.
+            for _ in range(10):
                 await asyncio.sleep(0)
 
 
 @asynccontextmanager
-async def serving(application: web.Application) -> AsyncIterator[Server]:
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield Server(runner)
-    finally:
-        await runner.cleanup()
+async def serving(
+    application: web.Application, limits: ConnectionLimits = LIMITS
+) -> AsyncIterator[Server]:
+    async with running(application, limits=limits, shutdown_timeout=0.1) as server:
+        await server.listen(await listening_sockets(ListenAddress("127.0.0.1", 0)))
+        yield Server(server)
 
 
 @asynccontextmanager

@@ -1,0 +1,56 @@
+"""How many scrapes are answered at a time (`--web.max-requests`)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from aiohttp import web
+
+from exporter.rate_limited_log import RateLimitedLog
+from exporter.web.responses import abort
+
+MAX_REQUESTS = 40
+
+STALLED = 10.0
+"""Seconds after which an answer gives way to a new scrape: Prometheus waits no longer by default,
+and readers that do not read must not keep the scraper out."""
+
+
+class Scrapes:
+    """The scrapes that are being answered.
+
+    Args:
+        most: how many there may be; 0 for no limit.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self._running: dict[object, tuple[web.Request, float]] = {}
+        self._gave_way = RateLimitedLog("scrapes cut off for newer ones", level="warning")
+        self._refused = RateLimitedLog("scrapes refused", level="warning")
+
+    @contextmanager
+    def answering(self, request: web.Request) -> Iterator[bool]:
+        """Answer a scrape; the value is False if there are as many as there may be."""
+        scrape = object()
+        admitted = self._make_room()
+        if admitted:
+            self._running[scrape] = (request, asyncio.get_running_loop().time())
+        try:
+            yield admitted
+        finally:
+            self._running.pop(scrape, None)
+
+    def _make_room(self) -> bool:
+        if not self.most or len(self._running) < self.most:
+            return True
+        oldest, (request, since) = next(iter(self._running.items()))
+        if asyncio.get_running_loop().time() - since < STALLED:
+            self._refused(at_a_time=self.most, hint="raise --web.max-requests")
+            return False
+        self._gave_way(at_a_time=self.most)
+        del self._running[oldest]
+        abort(request)
+        return True
