@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fnmatch import fnmatchcase
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
 from exporter.metrics.reading import InstanceReading
 from exporter.metrics.transitions import TransitionCounts
@@ -25,6 +25,8 @@ Labels = tuple[str, ...]
 Row = tuple[Labels, float | str]
 """A sample: the values of the family's own labels, in their declared order, and its value; a text
 is a number that is written already."""
+
+Value = TypeVar("Value", bound=Hashable)
 
 _NAME = re.compile(r"azure_vmss_[a-z0-9_]*[a-z0-9]")
 _LABEL = re.compile(r"[a-z][A-Za-z0-9_]*")
@@ -79,18 +81,33 @@ class Family:
         return "seconds" if self.name.endswith("_seconds") else ""
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Part(Generic[Value]):
+    """A part of what an instance tells: all that the rows of its families can see.
+
+    So lines that are made once per value of the part cannot be another instance's.
+
+    Attributes:
+        of: takes the part out of the reading; equal values must be equal in all that they hold.
+        shared: whether many instances have the same value: their lines are then made once per
+            value, not once per instance.
+    """
+
+    of: Callable[[InstanceReading], Value]
+    shared: bool = True
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InstanceFamily(Family):
+class InstanceFamily(Family, Generic[Value]):
     """A family with samples per instance.
 
     Attributes:
-        rows: the samples of an instance.
-        same_for: what of the reading the rows follow from, if many instances have the same:
-            their lines are then made once per value of it, not once per instance.
+        part: the part of the instance that the samples are made from.
+        rows: the samples, from the value of that part.
     """
 
-    rows: Callable[[InstanceReading], Iterable[Row]]
-    same_for: Callable[[InstanceReading], Hashable] | None = None
+    part: Part[Value]
+    rows: Callable[[Value], Iterable[Row]]
     identity: tuple[str, ...] = field(default=INSTANCE_LABELS, init=False)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from exporter.metrics.reading import (
     HEALTH_STATES,
@@ -195,8 +195,12 @@ SUBSTATUS_LENGTH = 64
 SUBSTATUSES_PER_EXTENSION = 16
 
 
-def read_substatuses(reading: InstanceReading) -> Iterator[tuple[str, str, str, int]]:
-    """Read `ComponentStatus/<free text>/<state>`: the extension, the text, the state, the level.
+Substatus = tuple[str, str, str, int]
+"""The extension, the text, the state and the level."""
+
+
+def read_substatuses(reading: InstanceReading) -> tuple[Substatus, ...]:
+    """Read `ComponentStatus/<free text>/<state>` of all extensions.
 
     The text and the state are the extension's author's: cut at 64 characters, and beyond 16
     pairs per extension both are `other`, so that no author can make series without end.
@@ -217,9 +221,11 @@ def read_substatuses(reading: InstanceReading) -> Iterator[tuple[str, str, str, 
             if pair not in found and len(found) >= SUBSTATUSES_PER_EXTENSION:
                 pair = ("other", "other")
             found[pair] = max(found.get(pair, 0), meaning.level)
-    for name, found in by_name.items():
-        for (text, state), level in found.items():
-            yield name, text, state, level
+    return tuple(
+        (name, text, state, level)
+        for name, found in by_name.items()
+        for (text, state), level in found.items()
+    )
 
 
 def _read_disks(found: list[Disk | None]) -> tuple[DiskReading, ...]:

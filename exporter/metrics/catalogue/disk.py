@@ -3,41 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import attrgetter
 
-from exporter.metrics.family import Family, InstanceFamily, Row
-from exporter.metrics.reading import InstanceReading
+from exporter.metrics.family import Family, InstanceFamily, Part, Row
+from exporter.metrics.reading import DiskReading
 from exporter.metrics.statuses import timestamp_text
 
 _DISK = "properties.instanceView.disks[]"
+# Disks have names of their own in every instance.
+_DISKS: Part[tuple[DiskReading, ...]] = Part(attrgetter("disks"), shared=False)
 
 
-def _states(reading: InstanceReading) -> Iterable[Row]:
-    return [
-        ((disk.disk, disk.status.shown), 1) for disk in reading.disks if disk.status is not None
-    ]
+def _states(disks: tuple[DiskReading, ...]) -> Iterable[Row]:
+    return [((disk.disk, disk.status.shown), 1) for disk in disks if disk.status is not None]
 
 
-def _levels(reading: InstanceReading) -> Iterable[Row]:
+def _levels(disks: tuple[DiskReading, ...]) -> Iterable[Row]:
     return [
         ((disk.disk,), disk.status.level)
-        for disk in reading.disks
+        for disk in disks
         if disk.status is not None and disk.status.level is not None
     ]
 
 
-def _timestamps(reading: InstanceReading) -> Iterable[Row]:
+def _timestamps(disks: tuple[DiskReading, ...]) -> Iterable[Row]:
     return [
         ((disk.disk,), moment)
-        for disk in reading.disks
+        for disk in disks
         if (moment := timestamp_text(disk.time)) is not None
     ]
 
 
-def _encryption_states(reading: InstanceReading) -> Iterable[Row]:
+def _encryption_states(disks: tuple[DiskReading, ...]) -> Iterable[Row]:
     return [
-        ((disk.disk, disk.encryption.shown), 1)
-        for disk in reading.disks
-        if disk.encryption is not None
+        ((disk.disk, disk.encryption.shown), 1) for disk in disks if disk.encryption is not None
     ]
 
 
@@ -48,6 +47,7 @@ FAMILIES: tuple[Family, ...] = (
         source=(f"{_DISK}.statuses[].code", f"{_DISK}.name", "properties.instanceView.disks"),
         absent_when="The disk has no ProvisioningState.",
         labels=("disk", "state"),
+        part=_DISKS,
         rows=_states,
     ),
     InstanceFamily(
@@ -56,6 +56,7 @@ FAMILIES: tuple[Family, ...] = (
         source=(f"{_DISK}.statuses[].level", f"{_DISK}.statuses"),
         absent_when="The disk has no ProvisioningState with a known level.",
         labels=("disk",),
+        part=_DISKS,
         rows=_levels,
     ),
     InstanceFamily(
@@ -64,6 +65,7 @@ FAMILIES: tuple[Family, ...] = (
         source=(f"{_DISK}.statuses[].time",),
         absent_when="The status has no time, or text that is no time.",
         labels=("disk",),
+        part=_DISKS,
         rows=_timestamps,
     ),
     InstanceFamily(
@@ -72,6 +74,7 @@ FAMILIES: tuple[Family, ...] = (
         source=(f"{_DISK}.statuses[].code",),
         absent_when="The disk has no EncryptionState.",
         labels=("disk", "state"),
+        part=_DISKS,
         rows=_encryption_states,
     ),
 )

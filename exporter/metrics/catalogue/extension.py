@@ -5,56 +5,59 @@ from __future__ import annotations
 from collections.abc import Iterable
 from operator import attrgetter
 
-from exporter.metrics.family import Family, InstanceFamily, Row
-from exporter.metrics.reader import read_substatuses
-from exporter.metrics.reading import InstanceReading
+from exporter.metrics.family import Family, InstanceFamily, Part, Row
+from exporter.metrics.reader import Substatus, read_substatuses
+from exporter.metrics.reading import ExtensionReading
 from exporter.metrics.statuses import timestamp_text
 
 _EXTENSION = "properties.instanceView.extensions[]"
-_EXTENSIONS = attrgetter("extensions")
+_EXTENSIONS: Part[tuple[ExtensionReading, ...]] = Part(attrgetter("extensions"))
+_TIMES: Part[tuple[tuple[ExtensionReading, ...], tuple[str | None, ...]]] = Part(
+    attrgetter("extensions", "extension_times"), shared=False
+)
+_SUBSTATUSES: Part[tuple[Substatus, ...]] = Part(read_substatuses)
 
 
-def _info(reading: InstanceReading) -> Iterable[Row]:
-    return [((entry.extension, entry.handler, entry.version), 1) for entry in reading.extensions]
+def _info(extensions: tuple[ExtensionReading, ...]) -> Iterable[Row]:
+    return [((entry.extension, entry.handler, entry.version), 1) for entry in extensions]
 
 
-def _levels(reading: InstanceReading) -> Iterable[Row]:
+def _levels(extensions: tuple[ExtensionReading, ...]) -> Iterable[Row]:
     return [
         ((entry.extension,), entry.status.level)
-        for entry in reading.extensions
+        for entry in extensions
         if entry.status is not None and entry.status.level is not None
     ]
 
 
-def _states(reading: InstanceReading) -> Iterable[Row]:
+def _states(extensions: tuple[ExtensionReading, ...]) -> Iterable[Row]:
     return [
         ((entry.extension, entry.status.shown), 1)
-        for entry in reading.extensions
+        for entry in extensions
         if entry.status is not None
     ]
 
 
-def _codes(reading: InstanceReading) -> Iterable[Row]:
+def _codes(extensions: tuple[ExtensionReading, ...]) -> Iterable[Row]:
     return [
         ((entry.extension,), entry.status.number)
-        for entry in reading.extensions
+        for entry in extensions
         if entry.status is not None and entry.status.number is not None
     ]
 
 
-def _timestamps(reading: InstanceReading) -> Iterable[Row]:
+def _timestamps(
+    part: tuple[tuple[ExtensionReading, ...], tuple[str | None, ...]],
+) -> Iterable[Row]:
     return [
         ((entry.extension,), moment)
-        for entry, time in zip(reading.extensions, reading.extension_times, strict=True)
+        for entry, time in zip(*part, strict=True)
         if (moment := timestamp_text(time)) is not None
     ]
 
 
-def _substatuses(reading: InstanceReading) -> Iterable[Row]:
-    return [
-        ((extension, text, state), level)
-        for extension, text, state, level in read_substatuses(reading)
-    ]
+def _substatuses(substatuses: tuple[Substatus, ...]) -> Iterable[Row]:
+    return [((extension, text, state), level) for extension, text, state, level in substatuses]
 
 
 FAMILIES: tuple[Family, ...] = (
@@ -69,7 +72,7 @@ FAMILIES: tuple[Family, ...] = (
         ),
         absent_when="The instance reports no extension.",
         labels=("extension", "handler", "version"),
-        same_for=_EXTENSIONS,
+        part=_EXTENSIONS,
         rows=_info,
     ),
     InstanceFamily(
@@ -78,7 +81,7 @@ FAMILIES: tuple[Family, ...] = (
         source=(f"{_EXTENSION}.statuses[].level", f"{_EXTENSION}.statuses"),
         absent_when="The extension has no status with a known level.",
         labels=("extension",),
-        same_for=_EXTENSIONS,
+        part=_EXTENSIONS,
         rows=_levels,
     ),
     InstanceFamily(
@@ -87,7 +90,7 @@ FAMILIES: tuple[Family, ...] = (
         source=(f"{_EXTENSION}.statuses[].code",),
         absent_when="The extension has no status: it may have only a name.",
         labels=("extension", "state"),
-        same_for=_EXTENSIONS,
+        part=_EXTENSIONS,
         rows=_states,
     ),
     InstanceFamily(
@@ -96,7 +99,7 @@ FAMILIES: tuple[Family, ...] = (
         source=(f"{_EXTENSION}.statuses[].code",),
         absent_when="The code has no number.",
         labels=("extension",),
-        same_for=_EXTENSIONS,
+        part=_EXTENSIONS,
         rows=_codes,
     ),
     InstanceFamily(
@@ -105,6 +108,7 @@ FAMILIES: tuple[Family, ...] = (
         source=(f"{_EXTENSION}.statuses[].time",),
         absent_when="The status has no time, or text that is no time.",
         labels=("extension",),
+        part=_TIMES,
         rows=_timestamps,
     ),
     InstanceFamily(
@@ -116,6 +120,7 @@ FAMILIES: tuple[Family, ...] = (
         "16 per extension, the rest is other.",
         labels=("extension", "substatus", "state"),
         opt_in=True,
+        part=_SUBSTATUSES,
         rows=_substatuses,
     ),
 )

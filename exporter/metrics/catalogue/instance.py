@@ -4,25 +4,56 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from operator import attrgetter
+from typing import NamedTuple
 
-from exporter.metrics.family import Family, InstanceFamily, Row, StateSetFamily
+from exporter.metrics.family import Family, InstanceFamily, Part, Row, StateSetFamily
 from exporter.metrics.reading import (
     HEALTH_STATES,
     POWER_STATES,
     PROVISIONING_STATES,
     InstanceReading,
+    Placement,
+    StatusReading,
 )
 from exporter.metrics.statuses import timestamp_text
+from exporter.model.instance_view import MaintenanceRedeployStatus, ProtectionPolicy
 
 _VIEW = "properties.instanceView"
 _MAINTENANCE = f"{_VIEW}.maintenanceRedeployStatus"
-_STATES = attrgetter("placement", "failure_code", "os_state", "statuses")
-_POLICIES = attrgetter(
-    "full",
-    "properties.latest_model_applied",
-    "properties.protection_policy",
-    "view.maintenance_redeploy_status",
+
+
+class _States(NamedTuple):
+    """What is the same in most instances that are well."""
+
+    placement: Placement
+    failure_code: str | None
+    os_state: str | None
+    statuses: tuple[StatusReading, ...]
+
+    @classmethod
+    def of(cls, reading: InstanceReading) -> _States:
+        return cls(reading.placement, reading.failure_code, reading.os_state, reading.statuses)
+
+
+class _Policies(NamedTuple):
+    """What people and Azure have planned for an instance: the same in nearly all."""
+
+    latest_model_applied: bool | None
+    protection: ProtectionPolicy | None
+    maintenance: MaintenanceRedeployStatus | None
+
+    @classmethod
+    def of(cls, reading: InstanceReading) -> _Policies:
+        return cls(reading.latest_model_applied, reading.protection, reading.maintenance)
+
+
+_ITSELF: Part[InstanceReading] = Part(lambda reading: reading, shared=False)
+_STATES = Part(_States.of)
+_POLICIES = Part(_Policies.of)
+_STATUS_TIMES: Part[tuple[tuple[StatusReading, ...], tuple[str | None, ...]]] = Part(
+    attrgetter("statuses", "status_times"), shared=False
 )
+_THUMBPRINT: Part[str | None] = Part(attrgetter("rdp_thumbprint"), shared=False)
 
 
 def _info(reading: InstanceReading) -> Iterable[Row]:
@@ -49,61 +80,63 @@ def _info(reading: InstanceReading) -> Iterable[Row]:
     return ((labels, 1),)
 
 
-def _placement(reading: InstanceReading) -> Iterable[Row]:
-    placement = reading.placement
+def _placement(states: _States) -> Iterable[Row]:
+    placement = states.placement
     places = (placement.fault_domain, placement.update_domain, placement.zone)
     if all(place is None for place in places):
         return ()
     return ((tuple(place or "" for place in places), 1),)
 
 
-def _failure(reading: InstanceReading) -> Iterable[Row]:
-    return () if reading.failure_code is None else (((reading.failure_code,), 1),)
+def _failure(states: _States) -> Iterable[Row]:
+    return () if states.failure_code is None else (((states.failure_code,), 1),)
 
 
-def _os_state(reading: InstanceReading) -> Iterable[Row]:
-    return () if reading.os_state is None else (((reading.os_state,), 1),)
+def _os_state(states: _States) -> Iterable[Row]:
+    return () if states.os_state is None else (((states.os_state,), 1),)
 
 
-def _levels(reading: InstanceReading) -> Iterable[Row]:
+def _levels(states: _States) -> Iterable[Row]:
     return [
         ((status.kind,), status.meaning.level)
-        for status in reading.statuses
+        for status in states.statuses
         if status.meaning.level is not None
     ]
 
 
-def _timestamps(reading: InstanceReading) -> Iterable[Row]:
+def _timestamps(
+    part: tuple[tuple[StatusReading, ...], tuple[str | None, ...]],
+) -> Iterable[Row]:
     return [
         ((status.kind,), moment)
-        for status, time in zip(reading.statuses, reading.status_times, strict=True)
+        for status, time in zip(*part, strict=True)
         if (moment := timestamp_text(time)) is not None
     ]
 
 
-def _latest_model(reading: InstanceReading) -> Iterable[Row]:
-    applied = reading.latest_model_applied
+def _latest_model(policies: _Policies) -> Iterable[Row]:
+    applied = policies.latest_model_applied
     return () if applied is None else (((), 1 if applied else 0),)
 
 
-def _thumbprint(reading: InstanceReading) -> Iterable[Row]:
-    return (((reading.rdp_thumbprint,), 1),) if reading.rdp_thumbprint else ()
+def _thumbprint(thumbprint: str | None) -> Iterable[Row]:
+    return (((thumbprint,), 1),) if thumbprint else ()
 
 
 def _flag(value: bool | None) -> str:  # noqa: FBT001 - it writes the flag it is given
     return "" if value is None else str(value).lower()
 
 
-def _protection(reading: InstanceReading) -> Iterable[Row]:
-    policy = reading.protection
+def _protection(policies: _Policies) -> Iterable[Row]:
+    policy = policies.protection
     if policy is None:
         return ()
     labels = (_flag(policy.protect_from_scale_in), _flag(policy.protect_from_scale_set_actions))
     return ((labels, 1),)
 
 
-def _maintenance(reading: InstanceReading) -> Iterable[Row]:
-    status = reading.maintenance
+def _maintenance(policies: _Policies) -> Iterable[Row]:
+    status = policies.maintenance
     if status is None:
         return ()
     labels = (
@@ -118,15 +151,15 @@ def _windows(pre: str | None, scheduled: str | None) -> Iterable[Row]:
     return [((window,), moment) for window, moment in times if moment is not None]
 
 
-def _window_starts(reading: InstanceReading) -> Iterable[Row]:
-    status = reading.maintenance
+def _window_starts(policies: _Policies) -> Iterable[Row]:
+    status = policies.maintenance
     if status is None:
         return ()
     return _windows(status.pre_maintenance_window_start_time, status.maintenance_window_start_time)
 
 
-def _window_ends(reading: InstanceReading) -> Iterable[Row]:
-    status = reading.maintenance
+def _window_ends(policies: _Policies) -> Iterable[Row]:
+    status = policies.maintenance
     if status is None:
         return ()
     return _windows(status.pre_maintenance_window_end_time, status.maintenance_window_end_time)
@@ -159,6 +192,7 @@ FAMILIES: tuple[Family, ...] = (
             "vm_id",
             "provider_id",
         ),
+        part=_ITSELF,
         rows=_info,
     ),
     InstanceFamily(
@@ -172,7 +206,7 @@ FAMILIES: tuple[Family, ...] = (
         ),
         absent_when="Azure sends neither a domain nor a zone.",
         labels=("fault_domain", "update_domain", "availability_zone"),
-        same_for=_STATES,
+        part=_STATES,
         rows=_placement,
     ),
     StateSetFamily(
@@ -199,7 +233,7 @@ FAMILIES: tuple[Family, ...] = (
         derivation="The part after failed/ in lower case, else unspecified; at most 100 codes "
         "per set, then other.",
         labels=("code",),
-        same_for=_STATES,
+        part=_STATES,
         rows=_failure,
     ),
     InstanceFamily(
@@ -208,7 +242,7 @@ FAMILIES: tuple[Family, ...] = (
         source=(f"{_VIEW}.statuses[].code",),
         absent_when="Azure sends no OSState.",
         labels=("state",),
-        same_for=_STATES,
+        part=_STATES,
         rows=_os_state,
     ),
     StateSetFamily(
@@ -225,7 +259,7 @@ FAMILIES: tuple[Family, ...] = (
         source=(f"{_VIEW}.statuses[].level", f"{_VIEW}.statuses"),
         absent_when="No status of that kind, or one without a known level.",
         labels=("status",),
-        same_for=_STATES,
+        part=_STATES,
         rows=_levels,
     ),
     InstanceFamily(
@@ -234,6 +268,7 @@ FAMILIES: tuple[Family, ...] = (
         source=(f"{_VIEW}.statuses[].time",),
         absent_when="The status has no time, or text that is no time.",
         labels=("status",),
+        part=_STATUS_TIMES,
         rows=_timestamps,
     ),
     InstanceFamily(
@@ -242,7 +277,7 @@ FAMILIES: tuple[Family, ...] = (
         source=("properties.latestModelApplied",),
         absent_when="Under $select, where Azure was seen to answer false for every instance.",
         full_only=True,
-        same_for=_POLICIES,
+        part=_POLICIES,
         rows=_latest_model,
     ),
     InstanceFamily(
@@ -252,6 +287,7 @@ FAMILIES: tuple[Family, ...] = (
         absent_when="Azure sends no thumbprint, as for Linux.",
         labels=("thumbprint",),
         opt_in=True,
+        part=_THUMBPRINT,
         rows=_thumbprint,
     ),
     InstanceFamily(
@@ -261,7 +297,7 @@ FAMILIES: tuple[Family, ...] = (
         absent_when="Under $select, or where no policy is set.",
         labels=("protect_from_scale_in", "protect_from_scale_set_actions"),
         full_only=True,
-        same_for=_POLICIES,
+        part=_POLICIES,
         rows=_protection,
     ),
     InstanceFamily(
@@ -270,19 +306,19 @@ FAMILIES: tuple[Family, ...] = (
         source=(_MAINTENANCE,),
         absent_when="Azure sends no maintenance status.",
         labels=("customer_initiated_allowed", "last_result"),
-        same_for=_POLICIES,
+        part=_POLICIES,
         rows=_maintenance,
     ),
     InstanceFamily(
         name="azure_vmss_instance_maintenance_window_start_timestamp_seconds",
-        help="Begin of the maintenance window.",
+        help="Start of the maintenance window.",
         source=(
             f"{_MAINTENANCE}.preMaintenanceWindowStartTime",
             f"{_MAINTENANCE}.maintenanceWindowStartTime",
         ),
         absent_when="No such window.",
         labels=("window",),
-        same_for=_POLICIES,
+        part=_POLICIES,
         rows=_window_starts,
     ),
     InstanceFamily(
@@ -294,7 +330,7 @@ FAMILIES: tuple[Family, ...] = (
         ),
         absent_when="No such window.",
         labels=("window",),
-        same_for=_POLICIES,
+        part=_POLICIES,
         rows=_window_ends,
     ),
 )

@@ -5,59 +5,60 @@ from __future__ import annotations
 from collections.abc import Iterable
 from operator import attrgetter
 
-from exporter.metrics.family import Family, InstanceFamily, Row
-from exporter.metrics.reading import InstanceReading
+from exporter.metrics.family import Family, InstanceFamily, Part, Row
+from exporter.metrics.reading import AgentReading, HandlerReading
 from exporter.metrics.statuses import timestamp_text
 
 _AGENT = "properties.instanceView.vmAgent"
 _HANDLER = f"{_AGENT}.extensionHandlers[]"
-_REPORTED = attrgetter("agent")
-_HANDLERS = attrgetter("handlers")
+_REPORTED: Part[AgentReading | None] = Part(attrgetter("agent"))
+_TIME: Part[str | None] = Part(attrgetter("agent_time"), shared=False)
+_HANDLERS: Part[tuple[HandlerReading, ...]] = Part(attrgetter("handlers"))
 
 
-def _info(reading: InstanceReading) -> Iterable[Row]:
-    return () if reading.agent is None else (((reading.agent.version,), 1),)
+def _info(agent: AgentReading | None) -> Iterable[Row]:
+    return () if agent is None else (((agent.version,), 1),)
 
 
-def _level(reading: InstanceReading) -> Iterable[Row]:
-    status = reading.agent.status if reading.agent else None
+def _level(agent: AgentReading | None) -> Iterable[Row]:
+    status = agent.status if agent else None
     return () if status is None or status.level is None else (((), status.level),)
 
 
-def _state(reading: InstanceReading) -> Iterable[Row]:
-    status = reading.agent.status if reading.agent else None
+def _state(agent: AgentReading | None) -> Iterable[Row]:
+    status = agent.status if agent else None
     return () if status is None else (((status.shown,), 1),)
 
 
-def _timestamp(reading: InstanceReading) -> Iterable[Row]:
-    moment = timestamp_text(reading.agent_time)
+def _timestamp(time: str | None) -> Iterable[Row]:
+    moment = timestamp_text(time)
     return () if moment is None else (((), moment),)
 
 
-def _handler_info(reading: InstanceReading) -> Iterable[Row]:
-    return [((handler.handler, handler.version), 1) for handler in reading.handlers]
+def _handler_info(handlers: tuple[HandlerReading, ...]) -> Iterable[Row]:
+    return [((handler.handler, handler.version), 1) for handler in handlers]
 
 
-def _handler_levels(reading: InstanceReading) -> Iterable[Row]:
+def _handler_levels(handlers: tuple[HandlerReading, ...]) -> Iterable[Row]:
     return [
         ((handler.handler,), handler.status.level)
-        for handler in reading.handlers
+        for handler in handlers
         if handler.status is not None and handler.status.level is not None
     ]
 
 
-def _handler_states(reading: InstanceReading) -> Iterable[Row]:
+def _handler_states(handlers: tuple[HandlerReading, ...]) -> Iterable[Row]:
     return [
         ((handler.handler, handler.status.shown), 1)
-        for handler in reading.handlers
+        for handler in handlers
         if handler.status is not None
     ]
 
 
-def _handler_codes(reading: InstanceReading) -> Iterable[Row]:
+def _handler_codes(handlers: tuple[HandlerReading, ...]) -> Iterable[Row]:
     return [
         ((handler.handler,), handler.status.number)
-        for handler in reading.handlers
+        for handler in handlers
         if handler.status is not None and handler.status.number is not None
     ]
 
@@ -69,7 +70,7 @@ FAMILIES: tuple[Family, ...] = (
         source=(f"{_AGENT}.vmAgentVersion", _AGENT),
         absent_when="No vmAgent, as on nearly every deallocated instance.",
         labels=("version",),
-        same_for=_REPORTED,
+        part=_REPORTED,
         rows=_info,
     ),
     InstanceFamily(
@@ -77,7 +78,7 @@ FAMILIES: tuple[Family, ...] = (
         help="Worst level of the VM agent's statuses: 0 Info, 1 Warning, 2 Error.",
         source=(f"{_AGENT}.statuses[].level", f"{_AGENT}.statuses"),
         absent_when="The agent has no status, or none with a known level.",
-        same_for=_REPORTED,
+        part=_REPORTED,
         rows=_level,
     ),
     InstanceFamily(
@@ -86,7 +87,7 @@ FAMILIES: tuple[Family, ...] = (
         source=(f"{_AGENT}.statuses[].code",),
         absent_when="The agent has no status.",
         labels=("state",),
-        same_for=_REPORTED,
+        part=_REPORTED,
         rows=_state,
     ),
     InstanceFamily(
@@ -96,6 +97,7 @@ FAMILIES: tuple[Family, ...] = (
         absent_when="The status has no time, or text that is no time.",
         derivation="When the agent is unavailable Azure sends the time of its answer: alert on "
         "the state, never on the age alone.",
+        part=_TIME,
         rows=_timestamp,
     ),
     InstanceFamily(
@@ -105,7 +107,7 @@ FAMILIES: tuple[Family, ...] = (
         absent_when="The agent reports no handler.",
         labels=("handler", "version"),
         opt_in=True,
-        same_for=_HANDLERS,
+        part=_HANDLERS,
         rows=_handler_info,
     ),
     InstanceFamily(
@@ -115,7 +117,7 @@ FAMILIES: tuple[Family, ...] = (
         absent_when="The handler has no status with a known level.",
         derivation="NotReady comes at level Info: alert on the state.",
         labels=("handler",),
-        same_for=_HANDLERS,
+        part=_HANDLERS,
         rows=_handler_levels,
     ),
     InstanceFamily(
@@ -124,7 +126,7 @@ FAMILIES: tuple[Family, ...] = (
         source=(f"{_HANDLER}.status.code",),
         absent_when="The handler has no status.",
         labels=("handler", "state"),
-        same_for=_HANDLERS,
+        part=_HANDLERS,
         rows=_handler_states,
     ),
     InstanceFamily(
@@ -133,7 +135,7 @@ FAMILIES: tuple[Family, ...] = (
         source=(f"{_HANDLER}.status.code",),
         absent_when="The code has no number.",
         labels=("handler",),
-        same_for=_HANDLERS,
+        part=_HANDLERS,
         rows=_handler_codes,
     ),
 )
