@@ -200,7 +200,7 @@ class AzureClient:
                 restarted = True
             else:
                 following = None
-                pieces = decode_instance_page(body)
+                pieces = decode_instance_page(body, scale_set=scale_set)
                 while page := await self._next(pieces):
                     following = self._following(page, visited)
                     yield page
@@ -223,7 +223,7 @@ class AzureClient:
         call = _Call(operation=GET_SCALE_SET, scale_set=scale_set, location=location)
         url = scale_set_url(self._endpoints, scale_set, api_version=self._api_version)
         when = asyncio.get_running_loop().time() + self._deadline
-        return decode_scale_set(await self._by(when, url, call))
+        return decode_scale_set(await self._by(when, url, call), scale_set=scale_set)
 
     async def _next(self, pieces: Iterator[InstancePage]) -> InstancePage | None:
         """Decode one piece of a page; None after the last."""

@@ -16,9 +16,10 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from exporter.azure.errors import BrokenAnswer
+from exporter.azure.ownership import check_id, check_instances, check_name
 from exporter.azure.salvage import salvage
 from exporter.model.instance_view import Instance, InstancePage, Problem
-from exporter.model.scale_set import ScaleSetFacts
+from exporter.model.scale_set import ScaleSetFacts, ScaleSetId
 
 WHOLE_BYTES = 1024 * 1024
 """A page up to this size is decoded in one go: twice what Azure's 120 instances need, and 5 ms."""
@@ -65,6 +66,8 @@ class _ScaleSetProperties(Struct, rename="camel"):
 
 
 class _ScaleSet(Struct):
+    id: str | None = None
+    name: str | None = None
     location: str | None = None
     sku: _Sku | None = None
     tags: dict[str, str | None] | None = None
@@ -96,20 +99,33 @@ class ErrorBody(NamedTuple):
     details: tuple[ErrorDetail, ...] = ()
 
 
-def decode_instance_page(body: bytes) -> Iterator[InstancePage]:
+def decode_instance_page(
+    body: bytes, *, scale_set: ScaleSetId | None = None
+) -> Iterator[InstancePage]:
     """Decode one page of `VirtualMachineScaleSetVMs_List`, a large one in pieces.
 
     An item is left out whole only if it is no object, or has neither `id` nor `instanceId`. Where
     `instanceId` is missing, the last part of `id` stands for it.
+
+    Args:
+        body: the answer.
+        scale_set: what was asked for; None where it cannot be another one's answer.
 
     Yields:
         The page, or if it takes longer than Azure's pages do, its items in their order, some at a
         time: who takes them can do something else in between. The last one has the next link.
 
     Raises:
-        BrokenAnswer: the body is no JSON object, has no list `value`, or its `nextLink` is neither
-            text nor null.
+        BrokenAnswer: the body is no JSON object, has no list `value`, its `nextLink` is neither
+            text nor null, or the `id` of an item names another scale set.
     """
+    for page in _decoded(body):
+        if scale_set is not None:
+            check_instances(page.instances, scale_set)
+        yield page
+
+
+def _decoded(body: bytes) -> Iterator[InstancePage]:
     try:
         text = _text(body)
         page = _whole(text) if len(text) <= WHOLE_BYTES else None
@@ -121,24 +137,34 @@ def decode_instance_page(body: bytes) -> Iterator[InstancePage]:
         raise BrokenAnswer("the answer is nested too deeply") from None
 
 
-def decode_scale_set(body: bytes) -> tuple[ScaleSetFacts, list[Problem]]:
+def decode_scale_set(
+    body: bytes, *, scale_set: ScaleSetId | None = None
+) -> tuple[ScaleSetFacts, list[Problem]]:
     """Decode `VirtualMachineScaleSets_Get`.
 
+    Args:
+        body: the answer.
+        scale_set: what was asked for; None where it cannot be another one's answer.
+
     Raises:
-        BrokenAnswer: the body is no JSON object.
+        BrokenAnswer: the body is no JSON object, or names another scale set.
     """
     problems: list[Problem] = []
     try:
-        scale_set = _scale_set(_text(body), problems)
+        found = _scale_set(_text(body), problems)
     except RecursionError:
         raise BrokenAnswer("the answer is nested too deeply") from None
-    if scale_set is None:
+    if found is None:
         raise BrokenAnswer("the answer is no JSON object")
-    sku = scale_set.sku or _Sku()
-    properties = scale_set.properties or _ScaleSetProperties()
+    if scale_set is not None:
+        check_id(found.id or "", scale_set)
+        if found.name:
+            check_name(found.name, scale_set)
+    sku = found.sku or _Sku()
+    properties = found.properties or _ScaleSetProperties()
     profile = properties.virtual_machine_profile
     facts = ScaleSetFacts(
-        location=scale_set.location,
+        location=found.location,
         sku=sku.name,
         capacity=sku.capacity,
         orchestration_mode=properties.orchestration_mode,
@@ -146,7 +172,7 @@ def decode_scale_set(body: bytes) -> tuple[ScaleSetFacts, list[Problem]]:
         has_profile=profile is not None,
         priority=profile.priority if profile else None,
         eviction_policy=profile.eviction_policy if profile else None,
-        tags={key: tag for key, tag in (scale_set.tags or {}).items() if tag is not None},
+        tags={key: tag for key, tag in (found.tags or {}).items() if tag is not None},
     )
     return facts, problems
 

@@ -38,7 +38,9 @@ class Endpoints:
 
         Plain http will do for a loopback host only.
         """
-        if not same_origin(url, URL(self.resource_manager)) or url.user or url.password:
+        if not same_origin(url, URL(self.resource_manager)):
+            return False
+        if url.raw_user is not None or url.raw_password is not None:
             return False
         return url.scheme == "https" or (url.scheme == "http" and self.is_loopback)
 

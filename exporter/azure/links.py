@@ -20,6 +20,12 @@ _LONGEST = 65_536
 # All but RFC 3986's unreserved and reserved characters, and the percent sign.
 _ILLEGAL = re.compile(r"[^A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]")
 
+# Scheme, host and port, and nothing else before the path. All that is odder is refused here: URL
+# parsers disagree on it, and some fall over it.
+_ORIGIN = re.compile(
+    r"https?://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?(?=[/?#]|\Z)", re.IGNORECASE
+)
+
 
 def scale_set_url(endpoints: Endpoints, scale_set: ScaleSetId, *, api_version: str) -> URL:
     """`VirtualMachineScaleSets_Get`: the set itself."""
@@ -51,6 +57,8 @@ def next_url(link: str, endpoints: Endpoints, *, api_version: str) -> URL:
     """
     if len(link) > _LONGEST:
         raise BrokenAnswer("nextLink is too long")
+    if not _ORIGIN.match(link):
+        raise BrokenAnswer("nextLink is no address")
     try:
         legal = _ILLEGAL.sub(_percent, link)
         if not _has_version(legal):
@@ -58,7 +66,7 @@ def next_url(link: str, endpoints: Endpoints, *, api_version: str) -> URL:
         url = URL(legal, encoded=True)
         trusted = endpoints.may_have_token(url)
     except ValueError:
-        # From yarl, for a port or a host that is none; it is a UnicodeError's base too.
+        # From yarl, for a host or a port that is none; it is a UnicodeError's base too.
         raise BrokenAnswer("nextLink is no address") from None
     if not trusted:
         raise BrokenAnswer("nextLink leads away from the configured endpoint")

@@ -6,6 +6,8 @@ import ssl
 
 import aiohttp
 
+from exporter.azure.connections import OneAnswerConnector
+
 # A stop for mistakes only: `polling.concurrency` bounds the requests.
 _CONNECTIONS = 512
 
@@ -20,7 +22,7 @@ def new_session(tls: ssl.SSLContext | None = None) -> aiohttp.ClientSession:
         tls: the rules for TLS; those of the system if None.
     """
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=_CONNECTIONS, ssl=True if tls is None else tls),
+        connector=OneAnswerConnector(limit=_CONNECTIONS, ssl=True if tls is None else tls),
         cookie_jar=aiohttp.DummyCookieJar(),
         raise_for_status=False,
         trust_env=False,

@@ -235,6 +235,16 @@ async def test_a_next_link_elsewhere_gets_no_request(
     assert len(wire.seen) == 1
 
 
+@pytest.mark.parametrize("user", [":@", "@", "user@", "[::1]@"])
+async def test_a_next_link_with_a_user_part_gets_no_request(
+    wire: Wire, new_client: NewClient, user: str
+) -> None:
+    body = {"value": [], "nextLink": f"{wire.origin.replace('//', f'//{user}')}/x"}
+    wire.handler = answer(json.dumps(body).encode())
+    assert type(await failure_of(new_client(wire.endpoints))) is BrokenAnswer
+    assert len(wire.seen) == 1
+
+
 async def test_no_token_goes_out_over_plain_http(wire: Wire, new_client: NewClient) -> None:
     endpoints = Endpoints(resource_manager="http://management.example", scope="s")
     assert type(await failure_of(new_client(endpoints))) is BrokenAnswer

@@ -1,6 +1,12 @@
 from __future__ import annotations
 
+import re
+from unittest.mock import Mock
+
 import pytest
+from aiohttp import ClientRequest
+from hypothesis import given
+from hypothesis import strategies as st
 from yarl import URL
 
 from exporter.azure.endpoints import Endpoints, resolve, same_origin
@@ -11,6 +17,7 @@ from exporter.model.scale_set import ScaleSetId
 
 PUBLIC = resolve(Azure())
 LOOPBACK = Endpoints(resource_manager="http://127.0.0.1:8080", scope="https://x/.default")
+LOOP = Mock()
 ARM = "https://management.azure.com"
 
 
@@ -105,6 +112,22 @@ def test_a_missing_version_is_added(link: str, wanted: str) -> None:
         "https://evil.example\\@management.azure.com/a",
         "https://user@management.azure.com/a",
         "https://user:password@management.azure.com/a",
+        "https://:@management.azure.com/a",
+        "https://@management.azure.com/a",
+        "https://:password@management.azure.com/a",
+        "https://%40@management.azure.com/a",
+        "https://management.azure.com[::1]@",
+        "https://management.azure.com%2f@evil.example/a",
+        "https://management.azure.com\t/a",
+        "https://management.azure.com%00/a",
+        "https://\uff4danagement.azure.com/a",
+        "https://management。azure.com/a",
+        "https://management.azure.com:0/a",
+        "https://management.azure.com:443443/a",
+        "https:///management.azure.com/a",
+        "https:\\\\management.azure.com/a",
+        "https:management.azure.com/a",
+        "https://[fe80::1%25eth0]/a",
         "https://management.azure.com./a",
         "//management.azure.com/a",
         "/subscriptions/a",
@@ -188,3 +211,37 @@ def test_a_custom_cloud_names_its_own(audience: str, scope: str) -> None:
         scope=scope,
         authority="https://login.local.example",
     )
+
+
+_PARTS = (
+    *("http", "https", "HTTPS", ":", "//", "/", "@", "?", "#", "[", "]", "%", "%25", "%40", "\\"),
+    *("\t", "\r\n", "\x00", " ", "a", "user", "management.azure.com", ":443", ":8443", "[::1]"),
+    *("é", "。", "①", "..", ".", ";", "127.1", "&", "=", "api-version=1", "$skiptoken=a b"),
+)
+
+
+@given(
+    st.builds(
+        lambda before, host, after: "".join((*before, host, *after)),
+        st.lists(st.sampled_from(_PARTS), max_size=4),
+        st.sampled_from((ARM, "https://", "")),
+        st.lists(st.sampled_from(_PARTS), max_size=8),
+    )
+    | st.text(max_size=60)
+    | st.builds(ARM.__add__, st.text(max_size=60))
+)
+def test_any_link_is_refused_or_an_address_of_the_endpoint(link: str) -> None:
+    try:
+        url = next_url(link, PUBLIC, api_version="2024-07-01")
+    except BrokenAnswer:
+        return
+    assert PUBLIC.may_have_token(url)
+    # What goes to the wire is one line, to that host, with no credentials but ours.
+    assert re.fullmatch(r"(?i)https://management\.azure\.com(:443)?", str(url.origin()))
+    assert re.fullmatch(r"[!-~]+", url.raw_path_qs)
+    assert "@" not in url.raw_authority
+    request = ClientRequest(
+        "GET", url, loop=LOOP, headers={"Authorization": "Bearer x"}, session=Mock()
+    )
+    assert request.headers["Authorization"] == "Bearer x"
+    assert request.headers["Host"].lower() in ("management.azure.com", "management.azure.com:443")
