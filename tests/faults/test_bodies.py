@@ -101,7 +101,8 @@ UNREADABLE: dict[str, tuple[bytes, str]] = {
     "invalid UTF-8": (LIST.replace(b"/0", b"/\xff\xfe"), JSON),
     "UTF-16": (LIST.decode().encode("utf-16"), JSON),
     "nested without end": (b'{"value": ' + b"[" * 100_000, JSON),
-    "nested deeply": (b'{"value": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", JSON),
+    # Python 3.14 goes as deep as the stack has room: there 100,000 levels are a readable oddity.
+    "nested too deeply": (b'{"value": ' + b"[" * 1_000_000 + b"]" * 1_000_000 + b"}", JSON),
     "a null byte": (b"\x00" + LIST, JSON),
 }
 
