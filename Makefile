@@ -20,6 +20,8 @@ BENCH_ARGS ?=
 PICTURE_ARGS ?=
 # More options of the soak, such as SOAK_ARGS="--days 3".
 SOAK_ARGS ?=
+# Which changes are tried, such as MUTANTS_ARGS="--seed 2 --sample 200 --only metrics".
+MUTANTS_ARGS ?=
 
 export PYTHON UV
 
@@ -78,6 +80,10 @@ bench-budget: $(BIN)/.installed-test ## What Azure's quota is spent on; writes d
 .PHONY: soak
 soak: $(BIN)/.installed-test ## Two weeks of simulated time with troubles, in under ten minutes. SEED=4 for the same again
 	$(BIN)/python -m soak $(SOAK_ARGS)
+
+.PHONY: mutants
+mutants: $(BIN)/.installed-test ## Change the program in small ways and list what no test notices. Takes half an hour; not in CI.
+	$(BIN)/python -m mutants $(MUTANTS_ARGS)
 
 .PHONY: format
 format: $(BIN)/.installed-test ## Put the code into shape.
