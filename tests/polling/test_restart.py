@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from exporter.azure.errors import NotFound, TimedOut
+from exporter.configuration import load
+from exporter.metrics.mapper import TargetMemory
 from exporter.model.scale_set import ScaleSetFacts
-from support.answers import instance
+from support.answers import SUBSCRIPTION, instance
 from support.clock import FakeClock
 from support.life import (
     OF_THE_PROCESS,
     Life,
+    state_files,
     two,
 )
+from support.source import page
 
 
 async def test_a_restart_serves_the_same_lines_and_up_is_0(
@@ -131,3 +137,87 @@ async def test_a_set_that_is_gone_does_not_come_back(tmp_path: Path, clock: Fake
     second = Life(tmp_path, clock)
     await second.start()
     assert "azure_vmss_instances{" not in second.page()
+
+
+# What was written by another Azure, or in another form
+
+
+async def test_the_state_of_another_azure_with_the_same_ids_is_not_served(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    await Life(tmp_path, clock).poll(*two())
+    other = Life(tmp_path, clock, azure="https://management.usgovcloudapi.net")
+    await other.start()
+    assert "azure_vmss_instances{" not in other.page()
+    assert other.records[0].memory == TargetMemory()
+
+
+async def test_a_file_moved_from_another_azure_is_refused(tmp_path: Path, clock: FakeClock) -> None:
+    await Life(tmp_path, clock).poll(*two())
+    (file,) = state_files(tmp_path)
+    data = file.read_bytes()
+    elsewhere = "http://127.0.0.1:10050"
+    await Life(tmp_path, clock, azure=elsewhere).poll()
+    file.unlink(missing_ok=True)
+    (other,) = state_files(tmp_path)
+    other.write_bytes(data)
+    second = Life(tmp_path, clock, azure=elsewhere)
+    await second.start()
+    assert "azure_vmss_instances{" not in second.page()
+    assert second.own("state_refused_total", reason="other_scale_set") == 1
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"azure": {"detail": "full"}},
+        {"metrics": {"state_sets": "active"}},
+        {"web": {"messages": False}},
+    ],
+    ids=lambda changed: next(iter(changed)),
+)
+async def test_instances_that_another_setting_wrote_are_not_restored(
+    tmp_path: Path, clock: FakeClock, changed: dict[str, Any]
+) -> None:
+    document = {
+        "polling": {"state_dir": str(tmp_path)},
+        "scale_sets": [{"subscription_id": SUBSCRIPTION, "resource_group": "rg", "name": "web"}],
+    }
+    before = load(yaml.safe_dump(document), environment={})
+    after = load(yaml.safe_dump(document | changed), environment={})
+    await Life(tmp_path, clock, configuration=before).poll(*two())
+    same, other = (Life(tmp_path, clock, configuration=each) for each in (before, after))
+    await same.start()
+    assert same.records[0].snapshot is not None
+    await other.start()
+    assert other.records[0].snapshot is None
+    assert other.own("state_refused_total", reason="configuration") == 1
+
+
+async def test_a_poll_that_ends_before_the_file_is_read_stays_the_newer(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    await Life(tmp_path, clock).poll(*two())
+    second = Life(tmp_path, clock)
+    (record,) = second.records
+    second.source.pages["web"] = [page(instance({}, instance_id="7"))]
+    await second.poller.poll(record)
+    await second.start()
+    text = second.page()
+    assert 'instance_id="7"' in text
+    assert 'instance_id="1"' not in text
+    assert re.search(r"^azure_vmss_up{.*} 1$", text, re.MULTILINE)
+
+
+async def test_a_failed_poll_before_the_file_is_read_is_not_forgotten(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    await Life(tmp_path, clock).poll(*two())
+    second = Life(tmp_path, clock)
+    (record,) = second.records
+    second.source.pages["web"] = [NotFound("gone", missing="scale set")]
+    await second.poller.poll(record)
+    await second.start()
+    text = second.page()
+    assert "azure_vmss_instances{" not in text
+    assert re.search(r'^azure_vmss_poll_failure{.*reason="not_found"} 1$', text, re.MULTILINE)

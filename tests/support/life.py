@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterable
 from pathlib import Path
 
+from exporter.configuration import Configuration
 from exporter.metrics.mapper import Mapper
 from exporter.model.instance_view import Instance
 from exporter.model.scale_set import ScaleSetId, Target
@@ -13,7 +14,7 @@ from exporter.polling.poller import Poller
 from exporter.polling.retention import Retention
 from exporter.polling.state.folder import StateFolder
 from exporter.polling.state.keeper import StateKeeper
-from exporter.polling.state.warm_start import kept
+from exporter.polling.state.warm_start import keeper_for, kept
 from exporter.telemetry import Telemetry
 from support.answers import SUBSCRIPTION, instance
 from support.clock import FakeClock
@@ -34,17 +35,31 @@ class Life:
         labels: tuple[tuple[str, str], ...] = (),
         resource_group: str = "rg-web",
         keep_for: float = 600.0,
+        azure: str = AZURE,
+        configuration: Configuration | None = None,
     ) -> None:
         self.clock = clock
         self.source = FakeSource(clock)
         self.telemetry = Telemetry(version="1", python_version="3", process=False)
         self.folder = StateFolder(folder)
         self.keeper = StateKeeper(
-            self.folder, azure=AZURE, form=form, telemetry=self.telemetry, clock=clock
+            self.folder, azure=azure, form=form, telemetry=self.telemetry, clock=clock
         )
+        mapper = Mapper()
+        if configuration is not None:
+            keeper = keeper_for(
+                configuration,
+                mapper,
+                azure=azure,
+                version="1",
+                telemetry=self.telemetry,
+                clock=clock,
+            )
+            assert keeper is not None
+            self.keeper = keeper
         self.poller = Poller(
             source=self.source,
-            mapper=Mapper(),
+            mapper=mapper,
             telemetry=self.telemetry,
             clock=clock,
             retention=Retention(keep_for=keep_for, deadline=180.0),
