@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from bench.limits import believe_in_wide_limits
-from exporter.command import main
+from exporter.__main__ import main
 
 if __name__ == "__main__":
     believe_in_wide_limits()

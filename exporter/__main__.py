@@ -1,8 +1,21 @@
 """`python -m exporter` is the command `azure-vmss-exporter`."""
 
+from __future__ import annotations
+
 import sys
 
-from exporter.command import main
+from exporter.signals import Signals
+
+
+def main() -> int:
+    """Run the command, with its signals caught before anything else is imported."""
+    signals = Signals()
+    signals.catch()
+
+    from exporter import command  # noqa: PLC0415 - see above
+
+    return command.main(signals=signals)
+
 
 if __name__ == "__main__":
     sys.exit(main())

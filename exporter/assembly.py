@@ -7,24 +7,18 @@ import hashlib
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 
 import structlog
-from yarl import URL
 
-from exporter.azure import certificates, credentials, endpoints
+from exporter.azure import token_sources
 from exporter.azure.budget import Budget
 from exporter.azure.client import AzureClient, new_session
 from exporter.azure.endpoints import Endpoints
 from exporter.azure.holds import Holds
-from exporter.azure.proxies import proxy_for
 from exporter.azure.tokens import TokenSource
 from exporter.clock import Clock, SystemClock
 from exporter.configuration import Configuration
 from exporter.loop_watch import LoopWatch
-from exporter.metrics.catalogue import CATALOGUE
-from exporter.metrics.family import FamilyFilter
-from exporter.metrics.mapper import Mapper
 from exporter.model.scale_set import Target
 from exporter.polling.lanes import Lanes
 from exporter.polling.poller import Poller
@@ -33,9 +27,10 @@ from exporter.polling.retention import Retention
 from exporter.polling.scheduler import Scheduler
 from exporter.polling.state.keeper import StateKeeper
 from exporter.polling.state.warm_start import keeper_for
+from exporter.preparation import prepare, unknown_patterns
 from exporter.telemetry import Telemetry
 from exporter.turns import Turns
-from exporter.web.exposition import Exposition, exposed_name
+from exporter.web.exposition import Exposition
 
 _Same = tuple[str, str, str, tuple[tuple[str, str], ...]]
 
@@ -54,6 +49,9 @@ class Process:
         holds: until when Azure asked to wait.
         budget: what may be spent of Azure's limits.
         tokens: the source of tokens in place of the configured credential; None for that.
+
+    Args:
+        own_process: whether the `process_*` and `python_*` families are served.
     """
 
     def __init__(
@@ -63,10 +61,13 @@ class Process:
         python_version: str,
         clock: Clock | None = None,
         tokens: TokenSource | None = None,
+        own_process: bool = True,
     ) -> None:
         self.version = version
         self.clock = clock or SystemClock()
-        self.telemetry = Telemetry(version=version, python_version=python_version)
+        self.telemetry = Telemetry(
+            version=version, python_version=python_version, process=own_process
+        )
         self.turns = Turns()
         self.watch = LoopWatch(self.clock)
         self.holds = Holds(clock=self.clock, telemetry=self.telemetry)
@@ -101,22 +102,14 @@ async def build(
             that are the same go on with what they know.
     """
     azure, polling = configuration.azure, configuration.polling
+    prepared = await asyncio.to_thread(prepare, configuration)
+    mapper = prepared.mapper
     process.budget.share = polling.budget_share
-    allowed = family_filter(configuration)
-    mapper = Mapper(
-        families=allowed,
-        full=azure.detail == "full",
-        state_sets=configuration.metrics.state_sets,
-        tags=tuple(configuration.metrics.tags),
-        messages=configuration.web.messages,
-    )
     async with AsyncExitStack() as stack:
-        where = endpoints.resolve(azure)
-        # Reading the authorities of a system takes some 50 ms.
-        tls = await asyncio.to_thread(certificates.new_context, azure)
-        session = await stack.enter_async_context(new_session(tls))
-        tokens = process.tokens or credentials.build(
-            azure.credential, where, clock=process.clock, tls=tls
+        where = prepared.endpoints
+        session = await stack.enter_async_context(new_session(prepared.tls))
+        tokens = process.tokens or token_sources.build(
+            azure.credential, where, clock=process.clock, tls=prepared.tls
         )
         stack.push_async_callback(tokens.close)
         client = AzureClient(
@@ -170,30 +163,11 @@ async def build(
             scheduler=scheduler,
             exposition=Exposition(
                 served=poller.served,
-                allowed=allowed,
+                allowed=prepared.families,
                 telemetry=process.telemetry,
             ),
             records=records,
         )
-
-
-def check(configuration: Configuration) -> None:
-    """Try what a start needs of the machine, short of the network.
-
-    Raises:
-        ConfigurationError: a certificate authority cannot be read, or a proxy cannot be used.
-    """
-    azure = configuration.azure
-    certificates.new_context(azure)
-    where = endpoints.resolve(azure)
-    proxy_for(URL(where.resource_manager))
-    credentials.build(azure.credential, where)
-
-
-def family_filter(configuration: Configuration) -> FamilyFilter:
-    """Which families the configuration wants."""
-    metrics = configuration.metrics
-    return FamilyFilter(deny=tuple(metrics.deny), opt_in=tuple(metrics.opt_in))
 
 
 def _known(carried: Exporter | None, azure: Endpoints) -> dict[_Same, Record]:
@@ -241,11 +215,5 @@ def tell_of_configuration(configuration: Configuration, text: str, process: Proc
     telemetry.gauge("config_hash").set(int.from_bytes(digest[:6], "big"))
     telemetry.gauge("config_last_reload_successful").set(1)
     telemetry.gauge("config_last_reload_success_timestamp_seconds").set(process.clock.now())
-    known = {family.name for family in CATALOGUE}
-    known.update(exposed_name(metric) for metric in telemetry.registry.collect())
-    for setting in ("deny", "opt_in"):
-        for pattern in getattr(configuration.metrics, setting):
-            if not any(fnmatchcase(name, pattern) for name in known):
-                _log.warning(
-                    "pattern matches no family", setting=f"metrics.{setting}", pattern=pattern
-                )
+    for warning in unknown_patterns(configuration):
+        _log.warning("pattern matches no family", problem=warning)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import os
-import signal
 import socket
 import sys
-import threading
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
@@ -19,7 +19,9 @@ from exporter.assembly import Exporter, Process, build, tell_of_configuration
 from exporter.azure.tokens import TokenSource
 from exporter.configuration import Configuration, ConfigurationError
 from exporter.loop_errors import LoopErrors
+from exporter.model.scale_set import ScaleSetId
 from exporter.polling.state.warm_start import kept
+from exporter.signals import Signals
 from exporter.web.addresses import ListenAddress, url_of
 from exporter.web.application import Site, make_application
 from exporter.web.bodies import PAGE_PIECE
@@ -31,9 +33,6 @@ from exporter.web.server import running
 
 SHUTDOWN_TIMEOUT = 2.0
 """Seconds for scrapes under way at the end."""
-
-STOP_TIMEOUT = 4.0
-"""Seconds for the whole stop, from the signal on; beyond it the process just ends."""
 
 _log = structlog.get_logger(__name__)
 
@@ -55,26 +54,37 @@ class Options:
     version: str
     python_version: str
 
-    def process(self, tokens: TokenSource | None = None) -> Process:
-        """What the process has once."""
-        return Process(version=self.version, python_version=self.python_version, tokens=tokens)
+    def process(self, tokens: TokenSource | None = None, *, lasting: bool = True) -> Process:
+        """What the process has once; one that does not last tells nothing of itself."""
+        return Process(
+            version=self.version,
+            python_version=self.python_version,
+            tokens=tokens,
+            own_process=lasting,
+        )
 
 
-class Signals:
+class SignalEvents:
     """What the process was told from outside.
+
+    Args:
+        signals: who catches the signals.
 
     Attributes:
         stop: set by SIGTERM and SIGINT.
-        reload: set by SIGHUP.
+        reload: set by SIGHUP, also by one that came before.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, signals: Signals) -> None:
         self.stop = asyncio.Event()
         self.reload = asyncio.Event()
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.stop.set)
-        loop.add_signal_handler(signal.SIGHUP, self.reload.set)
+
+        def soon(event: asyncio.Event) -> None:
+            with suppress(RuntimeError):  # the loop has ended already
+                loop.call_soon_threadsafe(event.set)
+
+        signals.hand_to(stop=partial(soon, self.stop), reload=partial(soon, self.reload))
 
 
 async def run(
@@ -82,6 +92,7 @@ async def run(
     text: str,
     options: Options,
     *,
+    signals: Signals,
     read: Read | None = None,
     tokens: TokenSource | None = None,
 ) -> int:
@@ -94,13 +105,14 @@ async def run(
         configuration: what to poll, and how.
         text: the configuration file's content.
         options: the command line's part.
+        signals: who catches the signals.
         read: how to read the configuration again; None if there is no file.
         tokens: the source of tokens in place of the configured credential.
 
     Raises:
         StartError: an address cannot be listened on.
     """
-    signals = Signals()
+    told = SignalEvents(signals)
     process = options.process(tokens)
     asyncio.get_running_loop().set_exception_handler(LoopErrors(process.clock).handle)
     site: Site | None = None
@@ -109,7 +121,7 @@ async def run(
         while True:
             async with (
                 build(configuration, process, carried=exporter) as exporter,
-                kept(exporter.keeper, exporter.poller, exporter.records, signals.stop),
+                kept(exporter.keeper, exporter.poller, exporter.records, told.stop),
             ):
                 tell_of_configuration(configuration, text, process)
                 if site is None:
@@ -122,23 +134,34 @@ async def run(
                 else:
                     _show(site, exporter)
                     _log.info("configuration reloaded", scale_sets=len(exporter.records))
-                ended = await _poll_until(exporter, process, signals, read)
+                ended = await _poll_until(exporter, process, told, read)
             if isinstance(ended, int):
                 return ended
             configuration, text = ended
 
 
 async def run_once(
-    configuration: Configuration, text: str, options: Options, *, tokens: TokenSource | None = None
+    configuration: Configuration,
+    text: str,
+    options: Options,
+    *,
+    tokens: TokenSource | None = None,
+    failing: Collection[ScaleSetId] = (),
 ) -> int:
     """Poll every scale set once and print the page; 1 if any set failed, said on stderr.
 
-    The arguments are those of `run`.
+    Args:
+        configuration: what to poll, and how.
+        text: the configuration file's content.
+        options: the command line's part.
+        tokens: the source of tokens in place of the configured credential.
+        failing: the sets that are known to fail; all others must succeed, and these must fail.
     """
-    process = options.process(tokens)
+    process = options.process(tokens, lasting=False)
     async with build(configuration, process) as exporter:
         tell_of_configuration(configuration, text, process)
-        await exporter.scheduler.poll_once()
+        with _failures_unlogged():
+            await exporter.scheduler.poll_once()
         # The format is UTF-8, whatever the terminal's encoding.
         page = await exporter.exposition.page(TEXT)
         for chunk in page.plain_chunks(PAGE_PIECE):
@@ -152,7 +175,20 @@ async def run_once(
             poll = record.poll
             said = poll.message or "not polled: Azure asked to wait"
             _say(f"{record.target.scale_set}: {said}")
-        return 1 if failed else 0
+        found = {record.target.scale_set.key for record in failed}
+        return int(found != {scale_set.key for scale_set in failing})
+
+
+@contextmanager
+def _failures_unlogged() -> Iterator[None]:
+    """Each failure is a line of the answer: the log would repeat it."""
+    polling = logging.getLogger("exporter.polling")
+    before = polling.level
+    polling.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        polling.setLevel(before)
 
 
 @asynccontextmanager
@@ -188,7 +224,7 @@ def _why(error: OSError | UnicodeError) -> str:
 
 
 async def _poll_until(
-    exporter: Exporter, process: Process, signals: Signals, read: Read | None
+    exporter: Exporter, process: Process, told: SignalEvents, read: Read | None
 ) -> int | tuple[Configuration, str]:
     """Keep the beats going until the stop, or until there is another good configuration.
 
@@ -198,14 +234,13 @@ async def _poll_until(
     """
     polling = asyncio.create_task(exporter.scheduler.run(), name="scheduler")
     watching = asyncio.create_task(process.watch.run(), name="loop watch")
-    stopping = asyncio.create_task(signals.stop.wait(), name="stop")
-    reloading = asyncio.create_task(_reloaded(process, signals, read), name="reload")
+    stopping = asyncio.create_task(told.stop.wait(), name="stop")
+    reloading = asyncio.create_task(_reloaded(process, told, read), name="reload")
     tasks = (polling, watching, stopping, reloading)
     try:
         await asyncio.wait({polling, stopping, reloading}, return_when=asyncio.FIRST_COMPLETED)
-        if signals.stop.is_set():
+        if told.stop.is_set():
             _log.info("stopping")
-            _end_in_time(0)
             return 0
         if polling.done():
             _log.error("polling ended by itself", error=repr(polling.exception()))
@@ -218,12 +253,12 @@ async def _poll_until(
 
 
 async def _reloaded(
-    process: Process, signals: Signals, read: Read | None
+    process: Process, told: SignalEvents, read: Read | None
 ) -> tuple[Configuration, str]:
     """Wait for a reload that succeeds. One that fails changes nothing, and is said."""
     while True:
-        await signals.reload.wait()
-        signals.reload.clear()
+        await told.reload.wait()
+        told.reload.clear()
         if read is None:
             _log.warning("nothing to reload: the configuration is in no file")
             continue
@@ -268,22 +303,6 @@ def _tell_of_start(exporter: Exporter, options: Options, addresses: tuple[str, .
     _log.info("started", version=options.version, scale_sets=len(exporter.records))
     for address in addresses:
         _log.info("listening", address=address, metrics=address + options.telemetry_path)
-
-
-def _end_in_time(code: int) -> None:
-    """Make sure that the process ends within five seconds from now.
-
-    Closing everything takes a moment, but the interpreter waits for threads, and a DNS look-up
-    in one of them can neither be cancelled nor be bounded.
-    """
-
-    def end() -> None:
-        sys.stderr.flush()
-        os._exit(code)
-
-    timer = threading.Timer(STOP_TIMEOUT, end)
-    timer.daemon = True
-    timer.start()
 
 
 def _say(text: str) -> None:

@@ -9,6 +9,7 @@ import structlog
 from exporter import daemon
 from exporter.configuration import load
 from exporter.metrics.catalogue import RESERVED_LABELS
+from exporter.signals import Signals
 from exporter.simulator import Fleet, SimulatedAzure
 
 _log = structlog.get_logger(__name__)
@@ -29,11 +30,12 @@ class MemoryToken:
         """Nothing is held."""
 
 
-async def run(options: daemon.Options, *, once: bool = False) -> int:
+async def run(options: daemon.Options, *, signals: Signals, once: bool = False) -> int:
     """Start the simulated Azure on loopback and run the exporter against it.
 
     Args:
         options: the command line's part.
+        signals: who catches the signals.
         once: whether to poll once and print, as `--once` does.
     """
     token = secrets.token_urlsafe()
@@ -43,8 +45,19 @@ async def run(options: daemon.Options, *, once: bool = False) -> int:
     try:
         text = _configuration(simulated)
         configuration = load(text, environment={}, reserved_labels=RESERVED_LABELS)
-        runner = daemon.run_once if once else daemon.run
-        return await runner(configuration, text, options, tokens=MemoryToken(token))
+        tokens = MemoryToken(token)
+        if once:
+            return await daemon.run_once(
+                configuration,
+                text,
+                options,
+                tokens=tokens,
+                # One set of the demo shows how a set fails.
+                failing=[
+                    found.identity for found in simulated.fleet.scale_sets if found.is_flexible
+                ],
+            )
+        return await daemon.run(configuration, text, options, signals=signals, tokens=tokens)
     finally:
         await simulated.close()
 

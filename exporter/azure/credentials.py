@@ -1,4 +1,8 @@
-"""From `azure.credential` to a source of tokens: azure-identity's credentials, or a file."""
+"""azure-identity's credentials, as `azure.credential` wants them.
+
+Importing azure-identity takes half a second of processor time. `token_sources` imports this module
+when the first token is wanted, in the thread in which the credential is made.
+"""
 
 from __future__ import annotations
 
@@ -8,53 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from azure.identity import aio as identity
-from yarl import URL
 
 from exporter.azure.endpoints import Endpoints
 from exporter.azure.errors import Unauthenticated
 from exporter.azure.identity_transport import IdentityTransport
-from exporter.azure.proxies import proxy_for
-from exporter.azure.token_file import FileTokens
-from exporter.azure.tokens import Credential, CredentialTokens, TokenSource
-from exporter.clock import Clock, SystemClock
+from exporter.azure.tokens import Credential
 from exporter.configuration import azure as configuration
 
-__all__ = ["TokenSource", "build"]
 
-
-def build(
-    settings: configuration.Credential,
-    endpoints: Endpoints,
-    *,
-    clock: Clock | None = None,
-    tls: ssl.SSLContext | None = None,
-) -> TokenSource:
-    """The source of the configured tokens. It touches nothing before the first token is wanted.
-
-    Args:
-        settings: `azure.credential`.
-        endpoints: the cloud, for the scope and the authority.
-        clock: the time; the machine's if None.
-        tls: the rules for TLS; those of the system if None.
-
-    Raises:
-        ConfigurationError: the way to whoever issues the tokens is a proxy that cannot be used.
-    """
-    if settings.type == "static":
-        return FileTokens(settings.token_file or "")
-    if endpoints.authority and settings.type not in ("managed_identity", "azure_cli"):
-        proxy_for(URL(endpoints.authority))
-    return CredentialTokens(
-        lambda: _credential(settings, endpoints, tls),
-        scope=endpoints.scope,
-        clock=clock or SystemClock(),
-    )
-
-
-def _credential(
+def credential(
     settings: configuration.Credential, endpoints: Endpoints, tls: ssl.SSLContext | None = None
 ) -> Credential:
-    """azure-identity's credential.
+    """azure-identity's credential. Reads files, so it does not belong on the event loop.
 
     Raises:
         Unauthenticated: a file or a variable that the credential needs gives nothing.

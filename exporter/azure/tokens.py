@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
-from azure.core.credentials import AccessTokenInfo, TokenRequestOptions
 
 from exporter.azure.errors import AzureError, TimedOut, Unauthenticated
 from exporter.azure.translation import FOREIGN, translate
 from exporter.clock import Clock
+from exporter.files import OffLoop
+
+if TYPE_CHECKING:
+    from azure.core.credentials import AccessTokenInfo, TokenRequestOptions
 from exporter.redaction import clean
 
 EARLY = 300.0
@@ -74,9 +77,9 @@ class CredentialTokens:
     it for the others. The rules for the renewal are azure-identity's and azure-core's.
 
     Args:
-        factory: makes the credential. It is called at the first need, and again after a failure
-            and for a refused token: a new credential reads files and variables anew and has no
-            cache with the refused token in it.
+        factory: makes the credential, in a thread. It is called at the first need, and again
+            after a failure and for a refused token: a new credential reads files and variables
+            anew and has no cache with the refused token in it.
         scope: what the token is for.
         clock: the time.
         hold_off: seconds for which a failure is remembered.
@@ -92,7 +95,7 @@ class CredentialTokens:
         hold_off: float = HOLD_OFF,
         timeout: float = TOKEN_TIMEOUT,
     ) -> None:
-        self._factory = factory
+        self._maker = OffLoop(factory, patience=timeout)
         self._scope = scope
         self._clock = clock
         self._hold_off = hold_off
@@ -200,7 +203,8 @@ class CredentialTokens:
 
     async def _asked(self, claims: str | None) -> AccessTokenInfo:
         if self._credential is None:
-            self._credential = self._factory()
+            # Making one imports azure-identity and reads files.
+            self._credential = await self._maker.read()
         options: TokenRequestOptions = {"enable_cae": True}
         if claims is not None:
             options["claims"] = claims

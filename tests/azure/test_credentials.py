@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 from azure.identity import aio as identity
 
-from exporter.azure import credentials, token_file
+from exporter.azure import credentials, token_file, token_sources
 from exporter.azure.endpoints import Endpoints
 from exporter.azure.errors import Unauthenticated
 from exporter.azure.token_file import FileTokens
@@ -124,7 +124,7 @@ async def test_a_missing_token_file_is_told(tmp_path: Path) -> None:
 
 def test_static_tokens_come_from_the_file() -> None:
     settings = Credential(type="static", token_file="/run/token")
-    assert isinstance(credentials.build(settings, ENDPOINTS), FileTokens)
+    assert isinstance(token_sources.build(settings, ENDPOINTS), FileTokens)
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_static_tokens_come_from_the_file() -> None:
 async def test_every_type_is_one_of_azure_identity_s_credentials(
     settings: dict[str, Any], kind: type
 ) -> None:
-    made = credentials._credential(Credential.model_validate(settings), ENDPOINTS)
+    made = credentials.credential(Credential.model_validate(settings), ENDPOINTS)
     assert isinstance(made, kind)
     await made.close()
 
@@ -157,7 +157,7 @@ async def test_a_workload_identity_without_its_variables_is_a_clear_error(
 ) -> None:
     for name in ("AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_FEDERATED_TOKEN_FILE"):
         monkeypatch.delenv(name, raising=False)
-    source = credentials.build(Credential(type="workload_identity"), ENDPOINTS)
+    source = token_sources.build(Credential(type="workload_identity"), ENDPOINTS)
     with pytest.raises(Unauthenticated, match="lacks AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_FED"):
         await source.get()
     await source.close()
@@ -173,7 +173,7 @@ async def test_a_secret_file_is_read_at_use_and_its_faults_are_told(
     settings = Credential(
         type="client_secret", tenant_id="t", client_id="c", client_secret_file=str(path)
     )
-    source = credentials.build(settings, ENDPOINTS)
+    source = token_sources.build(settings, ENDPOINTS)
     if content is not None:
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(Unauthenticated, match=said):
@@ -190,7 +190,7 @@ async def test_a_missing_certificate_is_told(tmp_path: Path) -> None:
         client_id="c",
         certificate_path=str(tmp_path / "none.pem"),
     )
-    source = credentials.build(settings, ENDPOINTS)
+    source = token_sources.build(settings, ENDPOINTS)
     with pytest.raises(Unauthenticated, match=r"none\.pem cannot be read"):
         await source.get()
     await source.close()
@@ -227,7 +227,7 @@ async def test_a_user_assigned_identity_is_named_as_its_endpoint_wants_it(
         monkeypatch.setenv(name, value)
         monkeypatch.setenv("IDENTITY_ENDPOINT", f"{wire.origin}/token")
     settings = Credential.model_validate({"type": "managed_identity"} | setting)
-    source = credentials.build(settings, ENDPOINTS)
+    source = token_sources.build(settings, ENDPOINTS)
     assert await source.get() == "given"
     await source.close()
     (request,) = wire.seen

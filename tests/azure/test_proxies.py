@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 from yarl import URL
 
-from exporter.azure import certificates, credentials
+from exporter.azure import certificates, token_sources
 from exporter.azure.client import new_session
 from exporter.azure.endpoints import resolve
 from exporter.azure.proxies import METADATA_VARIABLES, proxy_for
@@ -123,7 +123,7 @@ def test_a_proxy_that_cannot_be_used_is_an_error_and_no_direct_way(
     assert str(caught.value).startswith(variable)
     assert "pass-word" not in str(caught.value)
     with pytest.raises(ConfigurationError, match=said):
-        credentials.build(Credential.model_validate(SECRET), resolve(Azure()))
+        token_sources.build(Credential.model_validate(SECRET), resolve(Azure()))
 
 
 @pytest.fixture
@@ -172,7 +172,7 @@ async def test_a_token_call_goes_through_the_proxy_and_trusts_the_same_authority
     tls = certificates.new_context(Azure(ca_file=str(authority.file)))
     async with TunnelProxy(cloud.server.port) as proxy:
         variables.setenv("HTTPS_PROXY", f"http://user:pass@127.0.0.1:{proxy.port}")
-        source = credentials.build(
+        source = token_sources.build(
             Credential.model_validate(SECRET), resolve(Azure()), clock=clock, tls=tls
         )
         assert await source.get() == "given"
@@ -224,7 +224,7 @@ async def test_no_managed_identity_s_token_comes_through_a_proxy(
     async with TunnelProxy() as proxy:
         for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
             variables.setenv(name, proxy.url)
-        source = credentials.build(
+        source = token_sources.build(
             Credential.model_validate(settings), resolve(Azure()), clock=clock
         )
         assert await source.get() == "the-machine-s-own"

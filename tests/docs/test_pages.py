@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter.command import _parser
 from exporter.configuration import load
+from exporter.flags import parser
 from exporter.metrics.catalogue import CATALOGUE, RESERVED_LABELS
 from exporter.telemetry import OWN_METRICS, PREFIX
 from support.answers import ROOT
@@ -45,4 +45,4 @@ def test_the_flags_of_the_readme_exist() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     flags = set(re.findall(r"azure-vmss-exporter (--[a-z.-]+)", text))
     assert flags
-    assert flags <= set(_parser()._option_string_actions)
+    assert flags <= set(parser()._option_string_actions)

@@ -18,7 +18,7 @@ import pytest
 from aiohttp.test_utils import TestServer
 
 from exporter.configuration import Configuration, ConfigurationError
-from exporter.daemon import Signals, _poll_until
+from exporter.daemon import SignalEvents, _poll_until
 from exporter.web.application import Site, make_application
 from faults.story import ScriptedAzure, Story, WireClock, machine
 from support.answers import samples
@@ -178,7 +178,7 @@ class Reloads:
 
     def begin(self) -> None:
         story = self.story
-        signals = cast("Signals", self.signals)
+        signals = cast("SignalEvents", self.signals)
         life = _poll_until(story.exporter, story.process, signals, self.read)
         self.life = asyncio.create_task(life)
 

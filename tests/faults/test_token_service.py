@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from exporter.azure import credentials
+from exporter.azure import token_sources
 from exporter.azure.client import AzureClient, new_session
 from exporter.azure.endpoints import Endpoints
 from exporter.configuration.azure import Credential
@@ -20,7 +20,7 @@ async def test_the_exporter_waits_for_the_token_service_and_then_polls(
     monkeypatch.setenv("IDENTITY_ENDPOINT", f"{azure.url}/msi/token")
     monkeypatch.setenv("IDENTITY_HEADER", "simulated-identity")
     endpoints = Endpoints(resource_manager=azure.url, scope=f"{azure.url}/.default")
-    tokens = credentials.build(Credential(type="managed_identity"), endpoints, clock=clock)
+    tokens = token_sources.build(Credential(type="managed_identity"), endpoints, clock=clock)
     pipeline = Pipeline(clock)
     async with new_session() as session:
         pipeline.connect(

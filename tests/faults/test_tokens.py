@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from aiohttp import web
 
-from exporter.azure import credentials
+from exporter.azure import token_sources
 from exporter.azure.endpoints import Endpoints
 from exporter.configuration.azure import Credential
 from faults.world import TOKEN, UP, WatchedTokens, World, differing
@@ -17,7 +17,7 @@ async def test_a_token_service_that_is_down_for_an_hour(
     monkeypatch.setenv("IDENTITY_ENDPOINT", f"{world.azure.url}/msi/token")
     monkeypatch.setenv("IDENTITY_HEADER", "simulated-identity")
     endpoints = Endpoints(resource_manager=world.azure.url, scope=f"{world.azure.url}/.default")
-    tokens = credentials.build(Credential(type="managed_identity"), endpoints, clock=world.clock)
+    tokens = token_sources.build(Credential(type="managed_identity"), endpoints, clock=world.clock)
     world.process.tokens = WatchedTokens(tokens, world)
     async with world.polling(keep_for="2h"):
         before = await world.served()

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 import exporter
-from exporter import command
-from support.answers import samples
+from exporter import command, configuration_file, logs
+from exporter.flags import LOG_LEVELS
+from support.answers import SUBSCRIPTION, samples
 from support.process import run
+from support.simulated import configured, simulated_azure
 
 pytestmark = pytest.mark.process
 
@@ -19,6 +21,14 @@ GOOD = """\
 scale_sets:
   - id: /subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rg/providers/Microsoft.Compute/virtualMachineScaleSets/web
 """
+
+
+FLEET = f"""\
+subscription_id: {SUBSCRIPTION}
+scale_sets:
+  - {{name: web, resource_group: rg-web, size: 3}}
+"""
+HEAVY = ("aiohttp", "azure", "msal", "requests", "cryptography")
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -43,6 +53,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["--web.max-requests=-1"], "expected a number from 0 on, got '-1'"),
         (["--web.max-requests=many"], "expected a number from 0 on"),
         (["--log.level=loud"], "invalid choice: 'loud'"),
+        (["--demo", "--config.file=config.yaml"], "leave out --config.file"),
     ],
 )
 def test_a_bad_flag_is_exit_code_2_and_a_clear_message(
@@ -51,13 +62,56 @@ def test_a_bad_flag_is_exit_code_2_and_a_clear_message(
     with pytest.raises(SystemExit) as end:
         command.main(arguments)
     assert end.value.code == 2
-    assert complaint in capsys.readouterr().err
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("azure-vmss-exporter: ")
+    assert complaint in line
+
+
+def test_the_log_levels_of_the_flag_are_those_of_the_log() -> None:
+    assert set(LOG_LEVELS) == set(logs.LEVELS)
+
+
+@pytest.mark.parametrize(
+    ("flag", "unneeded"),
+    [
+        ("--version", (*HEAVY, "pydantic", "yaml", "structlog", "prometheus_client", "asyncio")),
+        ("--novelty", (*HEAVY, "pydantic", "yaml", "structlog", "prometheus_client", "asyncio")),
+        ("--config.check", HEAVY),
+    ],
+)
+def test_what_a_flag_does_not_need_is_not_imported_for_it(
+    tmp_path: Path, flag: str, unneeded: tuple[str, ...]
+) -> None:
+    (tmp_path / "config.yaml").write_text(GOOD)
+    ended = run(flag, folder=tmp_path, options=("-X", "importtime"))
+    imported = {
+        line.rpartition("|")[2].strip().partition(".")[0] for line in ended.stderr.splitlines()
+    }
+    assert "exporter" in imported
+    assert imported & set(unneeded) == set()
+
+
+def test_config_check_warns_of_patterns_that_match_nothing(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(
+        GOOD + "metrics: {deny: [python_*, azure_vmss_upp], opt_in: [nothing]}\n"
+    )
+    ended = run("--config.check", folder=tmp_path)
+    assert (ended.returncode, ended.stdout) == (0, "config.yaml: good, 1 scale set\n")
+    assert ended.stderr.splitlines() == [
+        "config.yaml: warning: metrics.deny[1]: 'azure_vmss_upp' matches no metric family",
+        "config.yaml: warning: metrics.opt_in[0]: 'nothing' matches no metric family",
+    ]
+
+
+def test_config_check_counts_scale_sets_in_good_english(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(GOOD + GOOD.partition("\n")[2].replace("web", "api"))
+    assert run("--config.check", folder=tmp_path).stdout == "config.yaml: good, 2 scale sets\n"
 
 
 def test_config_check_of_a_good_file(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text(GOOD)
     ended = run("--config.check", folder=tmp_path)
-    assert (ended.returncode, ended.stdout) == (0, "config.yaml: good, 1 scale sets\n")
+    assert (ended.returncode, ended.stdout) == (0, "config.yaml: good, 1 scale set\n")
 
 
 @pytest.mark.parametrize(
@@ -130,7 +184,7 @@ def test_a_configuration_file_without_an_end_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "config.yaml").write_text(GOOD)
-    monkeypatch.setattr(command, "LARGEST_FILE", len(GOOD) - 1)
+    monkeypatch.setattr(configuration_file, "LARGEST_FILE", len(GOOD) - 1)
     arguments = ["--config.check", f"--config.file={tmp_path}/config.yaml"]
     assert command.main(arguments) == command.BAD_INPUT
     assert "it is too long, with more than" in capsys.readouterr().err
@@ -157,14 +211,33 @@ def test_a_host_that_is_none_is_exit_code_2_and_a_clear_message(tmp_path: Path, 
 def test_the_check_comes_before_the_demo(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text(GOOD)
     ended = run("--demo", "--config.check", folder=tmp_path)
-    assert (ended.returncode, ended.stdout) == (0, "config.yaml: good, 1 scale sets\n")
+    assert (ended.returncode, ended.stdout) == (0, "config.yaml: good, 1 scale set\n")
 
 
-def test_once_prints_the_page_and_the_reasons_of_failures(tmp_path: Path) -> None:
-    ended = run("--demo", "--once", "--log.level=error", folder=tmp_path)
+def test_once_prints_the_page_without_what_is_about_the_process(tmp_path: Path) -> None:
+    ended = run("--demo", "--once", folder=tmp_path)
     found = samples(ended.stdout)
     up = {dict(labels)["scale_set"]: v for (n, labels), v in found.items() if n == "azure_vmss_up"}
     assert up["web"] == 1
     assert up["game-servers"] == 0
-    assert ended.returncode == 1
-    assert "game-servers: scale set game-servers has Flexible orchestration" in ended.stderr
+    about_the_process = [name for name, _ in found if name.startswith(("process_", "python_"))]
+    assert about_the_process == []
+
+
+def test_once_says_each_failure_once(tmp_path: Path) -> None:
+    # The demo has one set that fails, as it should.
+    ended = run("--demo", "--once", folder=tmp_path)
+    said = [line for line in ended.stderr.splitlines() if "game-servers" in line]
+    assert len(said) == 1, said
+    assert "game-servers: scale set game-servers has Flexible orchestration" in said[0]
+    assert ended.returncode == 0
+
+
+def test_once_fails_where_a_set_fails(tmp_path: Path) -> None:
+    with simulated_azure(tmp_path, FLEET) as url:
+        good = run("--once", configured(tmp_path, url, "web"), folder=tmp_path)
+        ended = run("--once", configured(tmp_path, url, "web", "none"), folder=tmp_path)
+    assert (good.returncode, ended.returncode) == (0, 1)
+    assert good.stderr == ""
+    assert len(ended.stderr.splitlines()) == 1
+    assert "rg-web/none: " in ended.stderr

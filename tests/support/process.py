@@ -80,11 +80,14 @@ def running(
 
 
 def run(
-    *arguments: str, folder: Path = ROOT, environment: dict[str, str] | None = None
+    *arguments: str,
+    folder: Path = ROOT,
+    environment: dict[str, str] | None = None,
+    options: tuple[str, ...] = (),
 ) -> subprocess.CompletedProcess[str]:
-    """Run the command to its end."""
+    """Run the command to its end, with options of the interpreter."""
     return subprocess.run(
-        [sys.executable, "-m", "exporter", *arguments],
+        [sys.executable, *options, "-m", "exporter", *arguments],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})},
         capture_output=True,

@@ -1,0 +1,46 @@
+"""From `azure.credential` to a source of tokens: azure-identity's credentials, or a file."""
+
+from __future__ import annotations
+
+import ssl
+
+from yarl import URL
+
+from exporter.azure.endpoints import Endpoints
+from exporter.azure.proxies import proxy_for
+from exporter.azure.token_file import FileTokens
+from exporter.azure.tokens import Credential, CredentialTokens, TokenSource
+from exporter.clock import Clock, SystemClock
+from exporter.configuration import azure as configuration
+
+
+def build(
+    settings: configuration.Credential,
+    endpoints: Endpoints,
+    *,
+    clock: Clock | None = None,
+    tls: ssl.SSLContext | None = None,
+) -> TokenSource:
+    """The source of the configured tokens. It touches nothing before the first token is wanted.
+
+    Args:
+        settings: `azure.credential`.
+        endpoints: the cloud, for the scope and the authority.
+        clock: the time; the machine's if None.
+        tls: the rules for TLS; those of the system if None.
+
+    Raises:
+        ConfigurationError: the way to whoever issues the tokens is a proxy that cannot be used.
+    """
+    if settings.type == "static":
+        return FileTokens(settings.token_file or "")
+    if endpoints.authority and settings.type not in ("managed_identity", "azure_cli"):
+        proxy_for(URL(endpoints.authority))
+
+    def make() -> Credential:
+        # Half a second of imports, in the thread in which the credential is made.
+        from exporter.azure.credentials import credential  # noqa: PLC0415
+
+        return credential(settings, endpoints, tls)
+
+    return CredentialTokens(make, scope=endpoints.scope, clock=clock or SystemClock())

@@ -1,0 +1,89 @@
+"""Everything that can be wrong with a configuration on this machine, short of the network.
+
+A start, a reload and `--config.check` all come through here, so that the check finds what the
+others would.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from yarl import URL
+
+from exporter.azure import certificates, endpoints
+from exporter.azure.endpoints import Endpoints
+from exporter.azure.proxies import proxy_for
+from exporter.configuration import Configuration, ConfigurationError
+from exporter.metrics.catalogue import CATALOGUE
+from exporter.metrics.family import FamilyFilter
+from exporter.metrics.mapper import Mapper
+from exporter.telemetry import Telemetry
+from exporter.web.exposition import exposed_name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """What a configuration comes to on this machine.
+
+    Attributes:
+        endpoints: the addresses of the cloud.
+        tls: the rules for TLS.
+        families: which families are served.
+        mapper: what writes their lines.
+    """
+
+    endpoints: Endpoints
+    tls: ssl.SSLContext
+    families: FamilyFilter
+    mapper: Mapper
+
+
+def prepare(configuration: Configuration) -> Prepared:
+    """Make what a configuration asks for. Reads files, so it does not belong on the event loop.
+
+    Raises:
+        ConfigurationError: something of it cannot be had.
+    """
+    try:
+        return _prepare(configuration)
+    except ConfigurationError:
+        raise
+    except Exception as error:
+        # A library that refuses a value which our own rules accept. Its message may quote it.
+        raise ConfigurationError((f"cannot be used ({type(error).__name__})",)) from error
+
+
+def unknown_patterns(configuration: Configuration) -> Iterator[str]:
+    """A warning for each pattern of `metrics` that matches no family, in the file's order."""
+    # Of a registry of their own: `--once` serves nothing about the process, but may be denied it.
+    own = Telemetry(version="", python_version="").registry.collect()
+    known = {family.name for family in CATALOGUE} | {exposed_name(metric) for metric in own}
+    for setting in ("deny", "opt_in"):
+        for index, pattern in enumerate(getattr(configuration.metrics, setting)):
+            if not any(fnmatchcase(name, pattern) for name in known):
+                yield f"metrics.{setting}[{index}]: {pattern!r} matches no metric family"
+
+
+def _prepare(configuration: Configuration) -> Prepared:
+    azure = configuration.azure
+    where = endpoints.resolve(azure)
+    for address in filter(None, (where.resource_manager, where.authority)):
+        proxy_for(URL(address))
+    families = FamilyFilter(
+        deny=tuple(configuration.metrics.deny), opt_in=tuple(configuration.metrics.opt_in)
+    )
+    return Prepared(
+        endpoints=where,
+        tls=certificates.new_context(azure),
+        families=families,
+        mapper=Mapper(
+            families=families,
+            full=azure.detail == "full",
+            state_sets=configuration.metrics.state_sets,
+            tags=tuple(configuration.metrics.tags),
+            messages=configuration.web.messages,
+        ),
+    )

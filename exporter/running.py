@@ -1,0 +1,61 @@
+"""A start: the daemon, `--once` or the demo, and what is said where it cannot be."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import platform
+import sys
+from functools import partial
+
+import exporter
+from exporter import daemon, demo, logs
+from exporter.checking import tell_problems
+from exporter.configuration import ConfigurationError
+from exporter.configuration_file import read_configuration
+from exporter.signals import Signals
+from exporter.web.scrapes import MAX_REQUESTS
+
+GOOD, FAILED, BAD_INPUT = 0, 1, 2
+
+
+def start(flags: argparse.Namespace, signals: Signals) -> int:
+    """Run until the end; the result is the exit code.
+
+    Args:
+        flags: those of `exporter.flags`.
+        signals: who catches the signals.
+    """
+    logs.configure(level=flags.log_level, form=flags.log_format)
+    try:
+        return asyncio.run(_start(flags, signals))
+    except ConfigurationError as error:
+        tell_problems(flags.config_file, error)
+        return BAD_INPUT
+    except daemon.StartError as error:
+        print(f"azure-vmss-exporter: {error}", file=sys.stderr)  # noqa: T201 - the answer
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        return signals.unfinished
+    except BrokenPipeError:
+        # Whoever read the page of --once has seen enough. What is left must not be flushed.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return GOOD
+
+
+async def _start(flags: argparse.Namespace, signals: Signals) -> int:
+    options = daemon.Options(
+        listen=flags.listen_addresses,
+        telemetry_path=flags.telemetry_path,
+        max_requests=MAX_REQUESTS if flags.max_requests is None else flags.max_requests,
+        version=exporter.__version__,
+        python_version=platform.python_version(),
+    )
+    if flags.demo:
+        return await demo.run(options, signals=signals, once=flags.once)
+    read = partial(read_configuration, flags.config_file)
+    configuration, text = read()
+    if flags.once:
+        return await daemon.run_once(configuration, text, options)
+    return await daemon.run(configuration, text, options, signals=signals, read=read)
