@@ -54,12 +54,26 @@ class Policy:
             what flows back in so many minutes.
         now: the monotonic time.
         capacity: what it is believed to hold until Azure shows something else.
+        minutes: in which an empty bucket refills, where the name does not tell.
+        rise: the part of the share that may come back in a minute.
+        largest: what may be spent never goes by a larger bucket than this.
     """
 
-    def __init__(self, name: str, *, now: float, capacity: float) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        now: float,
+        capacity: float,
+        minutes: float = USUAL_MINUTES,
+        rise: float = RISE,
+        largest: float = inf,
+    ) -> None:
         self.name = name
         found = _MINUTES.search(name)
-        self._minutes = max(1.0, float(found[1])) if found else USUAL_MINUTES
+        self._minutes = max(1.0, float(found[1])) if found else minutes
+        self._share_rise = rise
+        self._largest = largest
         self._believed = capacity
         self._highest_before = capacity
         self._highest = 0.0
@@ -92,7 +106,7 @@ class Policy:
     def per_minute(self, now: float, share: float) -> float:
         """What may be spent in a minute: down at once, up slowly."""
         self._rise(now)
-        return share * self._capacity / self._minutes * self._part
+        return share * min(self._capacity, self._largest) / self._minutes * self._part
 
     def is_current(self, now: float) -> bool:
         """Whether Azure has named it lately: names change, and a header may be an error."""
@@ -106,7 +120,8 @@ class Policy:
     def _rise(self, now: float) -> None:
         if not self.is_current(now):
             self._wanted_part = 1.0
-        self._part = min(self._wanted_part, self._part + RISE * (now - self._risen_at) / 60.0)
+        risen = self._share_rise * (now - self._risen_at) / 60.0
+        self._part = min(self._wanted_part, self._part + risen)
         self._risen_at = now
 
 

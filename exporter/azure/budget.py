@@ -3,12 +3,14 @@
 The limits are those of the subscription and region of a scale set (`allowance.py` tells how they
 are learned). In any minute the exporter's charges stay within `polling.budget_share` of what flows
 back: a charge counts from the answer on for a minute, and a call that is under way counts too.
+The Resource Manager's own limit, of a subscription over all regions, paces the requests
+(`pacing.py`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +19,7 @@ from http import HTTPStatus
 from multidict import MultiMapping
 
 from exporter.azure.allowance import WINDOW, Limit, Policy, limit_of
+from exporter.azure.pacing import BURST, Pace
 from exporter.azure.ratelimit import CHARGE, charge_of, remaining_of_arm, remaining_of_compute
 from exporter.azure.spending import LIST_INSTANCES, PAGE_INSTANCES, Cost, Region, Spending, Walk
 from exporter.clock import Clock
@@ -33,21 +36,17 @@ HOLD = 10.0
 RECHECK = 0.5
 """Seconds until a wait looks again that waits for calls under way, not for the minute's end."""
 
-READS = "subscription-reads"
-FEW_READS = 25
-READS_PAUSE = 1.0
-"""The Resource Manager's own limit flows back by 25 each second: with fewer left, wait for that."""
-
 _Key = tuple[str, str]
 _MOMENT = 0.001
 
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """What may be spent in a region, per second."""
+    """What may be spent in a region, per second: on instance lists, and on GETs of the sets."""
 
     requests: float
     views: float
+    gets: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,28 +67,39 @@ class Budget:
         clock: the time.
         telemetry: shows how much of the budget is used.
         share: the part of Azure's limits that the exporter may use, up to 1.
+        burst: requests of one subscription that may go out at the same moment.
 
     Attributes:
         share: the same; it may be changed at any time.
     """
 
-    def __init__(self, *, clock: Clock, telemetry: Telemetry, share: float = DEFAULT_SHARE) -> None:
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        telemetry: Telemetry,
+        share: float = DEFAULT_SHARE,
+        burst: float = BURST,
+    ) -> None:
         self.share = share
+        self._burst = burst
         self._clock = clock
         self._telemetry = telemetry
         self._regions: dict[_Key, Region] = {}
         self._walks: dict[tuple[str, ...], Walk] = {}
         self._costs: dict[tuple[str, ...], Cost] = {}
-        self._reads_pause: dict[str, float] = {}
+        self._paces: dict[str, Pace] = {}
 
     def rates(self, subscription_id: str, location: str) -> Rates:
-        """What may be spent on instance lists."""
+        """What may be spent in a region by Compute's limits."""
         now = self._clock.monotonic()
         region = self._region(subscription_id, location)
-        return Rates(
-            region.requests.per_minute(now, self.share) / WINDOW,
-            region.views.per_minute(now, self.share) / WINDOW,
-        )
+        limits = (region.requests, region.views, region.gets)
+        return Rates(*(limit.per_minute(now, self.share) / WINDOW for limit in limits))
+
+    def reads(self, subscription_id: str) -> float:
+        """How many requests of any kind may be sent per second, over all regions."""
+        return self._pace(subscription_id).per_second()
 
     def expected(self, scale_set: ScaleSetId) -> Cost | None:
         """What the next walk over a set will cost by the last one; None before the first."""
@@ -120,10 +130,19 @@ class Budget:
         async with region.queues[operation]:
             while wait := self._wait(region, call, cost):
                 await self._clock.sleep(wait)
-            if hold:
+            if not hold:
+                await self._pace(scale_set.subscription_id).turn(operation, cost.pages)
+                return
+            self._end(call.key)
+            walk = self._new_walk(region, call)
+            walk.hold(cost.pages, cost.views)
+            walk.held_until = math.inf
+            try:
+                await self._pace(scale_set.subscription_id).turn(operation, cost.pages)
+            except BaseException:
                 self._end(call.key)
-                walk = self._new_walk(region, call)
-                walk.hold(cost.pages, cost.views)
+                raise
+            walk.held_until = self._clock.monotonic() + HOLD
 
     @asynccontextmanager
     async def request(
@@ -141,14 +160,19 @@ class Budget:
             self._end(call.key)
             walk = self._new_walk(region, call)
         walk.begun = True
-        if walk.held_calls < 1:
-            await self._admit(region, walk, call)
-        spending = Spending(partial(self._answered, walk, call))
+        pace = self._pace(scale_set.subscription_id)
         try:
-            yield spending
+            if walk.held_calls < 1:
+                await self._admit(region, walk, call)
+            await pace.send()
+            spending = Spending(partial(self._answered, walk, call), not_sent=pace.not_sent)
+            try:
+                yield spending
+            finally:
+                if spending.pending:
+                    pace.charge()
+                    walk.spend(None, self._clock.monotonic())
         finally:
-            if spending.pending:
-                walk.spend(None, self._clock.monotonic())
             if operation != LIST_INSTANCES:
                 self._end(call.key)
 
@@ -186,6 +210,10 @@ class Budget:
             if limit is not None:
                 limit.refused(policy, now)
 
+    def throttled_by_resource_manager(self, subscription_id: str) -> None:
+        """Record a 429 of the Resource Manager's, which says nothing about Compute's limits."""
+        self._pace(subscription_id).refused()
+
     def _cost(self, scale_set: ScaleSetId, instances: int | None) -> Cost:
         known = self.expected(scale_set)
         if known is not None:
@@ -204,13 +232,11 @@ class Budget:
         now = self._clock.monotonic()
         for key, walk in list(self._walks.items()):
             if not walk.begun and walk.held_until <= now:
-                del self._walks[key]
-                walk.end()
+                self._end(key)
         limit, views_limit = region.limits(call.operation)
         wait = max(
             limit.wait(calls, now, self.share),
             views_limit.wait(views, now, self.share) if views_limit is not None else 0.0,
-            self._reads_pause.get(call.scale_set.key[0], 0.0) - now,
         )
         if wait <= 0:
             return 0.0
@@ -240,8 +266,10 @@ class Budget:
             new = limit.seen(name, remaining, now) if limit is not None else None
             if limit is not None and new is not None:
                 self._show(limit, new, call.scale_set.subscription_id, call.location)
-        if remaining_of_arm(headers).get(READS, FEW_READS) < FEW_READS:
-            self._reads_pause[call.scale_set.key[0]] = now + READS_PAUSE
+        pace = self._pace(call.scale_set.subscription_id)
+        pace.charge()
+        for policy in pace.seen(remaining_of_arm(headers)):
+            self._show_pace(pace, policy, call.scale_set.subscription_id)
 
     def _new_walk(self, region: Region, call: _Call) -> Walk:
         held_until = self._clock.monotonic() + HOLD
@@ -250,6 +278,8 @@ class Budget:
     def _end(self, key: tuple[str, ...]) -> Walk | None:
         walk = self._walks.pop(key, None)
         if walk is not None:
+            # The first part of a key is the operation, the second one the subscription.
+            self._pace(key[1]).give_back(walk.held_calls)
             walk.end()
         return walk
 
@@ -265,15 +295,32 @@ class Budget:
                     self._show(limit, policy, subscription_id, location)
         return region
 
+    def _pace(self, subscription_id: str) -> Pace:
+        pace = self._paces.get(subscription_id.casefold())
+        if pace is None:
+            pace = Pace(clock=self._clock, share=lambda: self.share, burst=self._burst)
+            self._paces[subscription_id.casefold()] = pace
+            for policy in pace.policies.values():
+                self._show_pace(pace, policy, subscription_id)
+        return pace
+
     def _show(self, limit: Limit, policy: Policy, subscription_id: str, location: str) -> None:
         def used_ratio() -> float:
             now = self._clock.monotonic()
             allowed = policy.per_minute(now, self.share)
             return limit.used(now) / allowed if allowed else 0.0
 
+        self._show_ratio(used_ratio, policy, subscription_id, location)
+
+    def _show_pace(self, pace: Pace, policy: Policy, subscription_id: str) -> None:
+        self._show_ratio(partial(pace.used_ratio, policy), policy, subscription_id, "")
+
+    def _show_ratio(
+        self, ratio: Callable[[], float], policy: Policy, subscription_id: str, location: str
+    ) -> None:
         self._telemetry.gauge(
             "budget_used_ratio",
             subscription_id=subscription_id,
             location=location,
             policy=policy.name,
-        ).set_function(used_ratio)
+        ).set_function(ratio)

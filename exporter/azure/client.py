@@ -380,7 +380,9 @@ class AzureClient:
 
     def _note_throttling(self, error: Throttled, call: _Call) -> None:
         subscription_id = call.scale_set.subscription_id
-        if error.layer != "arm":
+        if error.layer == "arm":
+            self._budget.throttled_by_resource_manager(subscription_id)
+        else:
             self._budget.throttled(call.operation, call.scale_set, call.location, error.policy)
         # The Resource Manager counts by subscription, Compute by subscription and region.
         location = "" if error.layer == "arm" else call.location

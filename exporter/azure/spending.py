@@ -126,8 +126,14 @@ class Spending:
         pending: whether it may have been charged, and nobody knows what.
     """
 
-    def __init__(self, take_notice: Callable[[MultiMapping[str], int], None]) -> None:
+    def __init__(
+        self,
+        take_notice: Callable[[MultiMapping[str], int], None],
+        *,
+        not_sent: Callable[[], None] = lambda: None,
+    ) -> None:
         self._take_notice = take_notice
+        self._not_sent = not_sent
         self.pending = True
 
     def answered(self, headers: MultiMapping[str], status: int) -> None:
@@ -138,3 +144,4 @@ class Spending:
     def not_sent(self) -> None:
         """Nothing went out, and nothing is charged."""
         self.pending = False
+        self._not_sent()

@@ -27,7 +27,7 @@ async def walk(budget: Budget, pages: int, charge: int = 3) -> None:
 
 def new_budget(clock: FakeClock) -> Budget:
     telemetry = Telemetry(version="1", python_version="3", process=False)
-    return Budget(clock=clock, telemetry=telemetry, share=SHARE)
+    return Budget(clock=clock, telemetry=telemetry, share=SHARE, burst=1e6)
 
 
 async def test_a_walk_without_end_costs_twice_as_much_at_most(clock: FakeClock) -> None:

@@ -24,7 +24,8 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 def budget(clock: FakeClock) -> Budget:
-    return Budget(clock=clock, telemetry=Telemetry(version="1", python_version="3"), share=0.5)
+    telemetry = Telemetry(version="1", python_version="3")
+    return Budget(clock=clock, telemetry=telemetry, share=0.5, burst=1e6)
 
 
 async def spend(budget: Budget, requests: int, *, remaining: int) -> None:

@@ -10,7 +10,8 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from exporter.azure.allowance import WINDOW
-from exporter.azure.budget import HOLD, READS_PAUSE
+from exporter.azure.budget import HOLD
+from exporter.azure.pacing import READS_PAUSE
 from exporter.azure.spending import LIST_INSTANCES, PAGE_INSTANCES
 from exporter.model.scale_set import ScaleSetId
 from support.budget_caller import (

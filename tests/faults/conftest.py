@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from exporter.azure.budget import Budget
 from exporter.azure.client import AzureClient, new_session
 from exporter.azure.endpoints import Endpoints
 from exporter.azure.token_file import FileTokens
@@ -39,6 +40,8 @@ async def pipeline(
         made.connect(
             AzureClient(
                 retries=0,
+                # The clock stands still while a poll runs, so nothing may have to wait for its pace.
+                budget=Budget(clock=clock, telemetry=made.telemetry, burst=1e6),
                 session=session,
                 endpoints=Endpoints(resource_manager=azure.url, scope=f"{azure.url}/.default"),
                 tokens=tokens,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from exporter.azure import token_sources
+from exporter.azure.budget import Budget
 from exporter.azure.client import AzureClient, new_session
 from exporter.azure.endpoints import Endpoints
 from exporter.configuration.azure import Credential
@@ -26,6 +27,8 @@ async def test_the_exporter_waits_for_the_token_service_and_then_polls(
         pipeline.connect(
             AzureClient(
                 retries=0,
+                # The clock stands still while a poll runs, so nothing may have to wait for its pace.
+                budget=Budget(clock=clock, telemetry=pipeline.telemetry, burst=1e6),
                 session=session,
                 endpoints=endpoints,
                 tokens=tokens,

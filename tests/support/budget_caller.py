@@ -43,12 +43,16 @@ def headers(charge: object = None, reads: int | None = None, **remaining: int) -
 
 
 class Caller:
-    """Asks a budget as the scheduler and the client do, and notes when requests went out."""
+    """Asks a budget as the scheduler and the client do, and notes when requests went out.
 
-    def __init__(self, clock: FakeClock, *, share: float = 0.5) -> None:
+    Args:
+        burst: requests at one moment; by default any number, for the tests of Compute's limits.
+    """
+
+    def __init__(self, clock: FakeClock, *, share: float = 0.5, burst: float = 1e6) -> None:
         self.clock = clock
         self.telemetry = Telemetry(version="1", python_version="3", process=False)
-        self.budget = Budget(clock=clock, telemetry=self.telemetry, share=share)
+        self.budget = Budget(clock=clock, telemetry=self.telemetry, share=share, burst=burst)
         self.sent: list[tuple[float, ScaleSetId, int]] = []
         self.tasks: list[asyncio.Task[None]] = []
 

@@ -22,7 +22,9 @@ from exporter.simulator.buckets import (
     WINDOW,
     Charge,
     Limits,
+    Refusal,
     instance_list,
+    reads,
     set_get,
 )
 from exporter.simulator.description import LimitsDescription
@@ -63,7 +65,9 @@ class MeteredSource:
         calls: when each instance list was asked for, by region.
         views: when VMs were viewed, and how many, by region.
         polled: when each set was polled.
-        throttled: how many calls Azure has refused.
+        throttled: how many calls Azure has refused, by Compute's limits or the Resource Manager's.
+        sent: when each request of any kind went out.
+        least_reads: the least that was left in the Resource Manager's bucket.
         failing: the sets whose calls fail with HTTP 503.
         hanging: the sets whose calls end after that many seconds, without an answer.
         changing: the sets of which every poll finds another state.
@@ -79,6 +83,8 @@ class MeteredSource:
         self.views: dict[str, list[tuple[float, int]]] = defaultdict(list)
         self.polled: dict[str, list[float]] = defaultdict(list)
         self.throttled = 0
+        self.sent: list[float] = []
+        self.least_reads = math.inf
         self.failing: set[str] = set()
         self.hanging: dict[str, float] = {}
         self.changing: set[str] = set()
@@ -107,7 +113,7 @@ class MeteredSource:
                     await self._clock.sleep(self.hanging[name])
                     raise TimedOut("late")
                 charges = instance_list(scale_set, place, self.instances)
-                refusal = self._limits.spend(charges)
+                refusal = self._spend(charges)
                 status = 429 if refusal else 503 if name in self.failing else 200
                 headers = self._headers(charges)
                 if status == 200:
@@ -135,7 +141,7 @@ class MeteredSource:
                 spending.not_sent()
                 raise Throttled("not sent", retry_after=wait, sent=False)
             charges = set_get(scale_set, place)
-            self.throttled += self._limits.spend(charges) is not None
+            self.throttled += self._spend(charges) is not None
             spending.answered(self._headers(charges), 200)
         return ScaleSetFacts(location=place, capacity=self.instances), []
 
@@ -149,12 +155,25 @@ class MeteredSource:
         """Take all that is left, in every region, as a neighbour gone wild does."""
         self._limits.drain(SUBSCRIPTION_HIGH_COST)
 
+    def _spend(self, charges: Sequence[Charge]) -> Refusal | None:
+        self.sent.append(self._clock.monotonic())
+        arm = reads(SUBSCRIPTION, "principal")
+        refusal = self._limits.spend(arm) or self._limits.spend(charges)
+        self.least_reads = min(self.least_reads, self._limits.remaining(arm[0]))
+        return refusal
+
     def _headers(self, charges: Sequence[Charge]) -> CIMultiDict[str]:
         told = (
             f"Microsoft.Compute/{charge.policy};{self._limits.remaining(charge)}"
             for charge in charges
         )
-        return CIMultiDict({"x-ms-ratelimit-remaining-resource": ",".join(told)})
+        left = self._limits.remaining(reads(SUBSCRIPTION, "principal")[0])
+        return CIMultiDict(
+            {
+                "x-ms-ratelimit-remaining-resource": ",".join(told),
+                "x-ms-ratelimit-remaining-subscription-reads": str(left),
+            }
+        )
 
     def in_minutes(self, location: str, begin: float, end: float) -> list[tuple[int, int]]:
         """The requests and views of every whole minute of Azure's between two times."""
