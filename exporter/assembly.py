@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from exporter import logs
 from exporter.azure import token_sources
 from exporter.azure.budget import Budget
 from exporter.azure.client import AzureClient, new_session
@@ -74,6 +75,7 @@ class Process:
         self.budget = Budget(clock=self.clock, telemetry=self.telemetry)
         self.tokens = tokens
         self.telemetry.gauge("event_loop_lag_seconds").set_function(self.watch.largest)
+        logs.count_lost(self.telemetry.counter("log_lines_lost_total").inc)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable, Iterator
 from typing import Literal, TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor
+
+from exporter.log_writer import LogWriter
+
+FLUSH_TIMEOUT = 1.0
+"""Seconds for what is left to be written at the end."""
 
 LEVELS = {
     "debug": logging.DEBUG,
@@ -17,8 +23,39 @@ LEVELS = {
 }
 
 
+class QueueHandler(logging.Handler):
+    """Hands lines to a thread that writes them: the event loop never waits for a full pipe.
+
+    Args:
+        descriptor: where to write.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__()
+        self.writer = LogWriter(descriptor, describe_lost=self._describe_lost)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Queue a line."""
+        try:
+            line = self.format(record)
+        except Exception:  # noqa: BLE001 - a line that breaks must not break what logs it
+            self.writer.lose()
+        else:
+            self.writer.put(line)
+
+    def _describe_lost(self, count: int) -> str:
+        record = logging.LogRecord(
+            __name__, logging.WARNING, __file__, 0, "%d log lines lost", (count,), None
+        )
+        return self.format(record)
+
+
 def configure(
-    *, level: str = "info", form: Literal["logfmt", "json"] = "logfmt", stream: TextIO | None = None
+    *,
+    level: str = "info",
+    form: Literal["logfmt", "json"] = "logfmt",
+    stream: TextIO | None = None,
+    queued: bool = False,
 ) -> None:
     """Send every log, the libraries' too, through one formatter.
 
@@ -28,6 +65,8 @@ def configure(
         level: a key of `LEVELS`.
         form: `logfmt` as Prometheus's own programs write, or `json`.
         stream: where to write; stderr if None.
+        queued: whether a thread writes, so that nobody waits for whoever reads the log. What is
+            not written at the end is lost, but for `flush`.
     """
     shared: list[Processor] = [
         structlog.stdlib.add_log_level,
@@ -44,7 +83,8 @@ def configure(
         if form == "json"
         else structlog.processors.LogfmtRenderer(),
     ]
-    handler = logging.StreamHandler(stream or sys.stderr)
+    stream = stream or sys.stderr
+    handler = QueueHandler(stream.fileno()) if queued else logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=renderer)
     )
@@ -64,6 +104,24 @@ def configure(
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
+
+
+def count_lost(counted: Callable[[int], object]) -> None:
+    """Call this with the number of lines whenever some are lost; does nothing without a queue."""
+    for writer in _writers():
+        writer.on_lost = counted
+
+
+def flush(seconds: float = FLUSH_TIMEOUT) -> None:
+    """Wait until what was logged is written, but not for ever: nobody may read it."""
+    for writer in _writers():
+        writer.flush(seconds)
+
+
+def _writers() -> Iterator[LogWriter]:
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, QueueHandler):
+            yield handler.writer
 
 
 def _short_level(_: object, __: str, event: EventDict) -> EventDict:

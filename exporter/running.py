@@ -27,9 +27,14 @@ def start(flags: argparse.Namespace, signals: Signals) -> int:
         flags: those of `exporter.flags`.
         signals: who catches the signals.
     """
-    logs.configure(level=flags.log_level, form=flags.log_format)
+    # What is asked for once waits for its reader; the daemon waits for nobody.
+    logs.configure(level=flags.log_level, form=flags.log_format, queued=not flags.once)
     try:
-        return asyncio.run(_start(flags, signals))
+        try:
+            return asyncio.run(_start(flags, signals))
+        finally:
+            # Before anything that is said below, and a traceback.
+            logs.flush()
     except ConfigurationError as error:
         tell_problems(flags.config_file, error)
         return BAD_INPUT

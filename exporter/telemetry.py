@@ -167,6 +167,11 @@ OWN_METRICS: tuple[OwnMetric, ...] = (
         labels=("reason",),
     ),
     OwnMetric(
+        name="log_lines_lost_total",
+        kind="counter",
+        help="Log lines that were not written, because nobody read them or writing failed.",
+    ),
+    OwnMetric(
         name="event_loop_lag_seconds",
         kind="gauge",
         help="The largest delay of the event loop in the last one to two minutes.",

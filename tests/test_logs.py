@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 from collections.abc import Iterator
+from typing import Literal
 
 import pytest
 import structlog
@@ -52,3 +54,37 @@ def test_json_is_one_object_a_line() -> None:
 def test_the_level_holds() -> None:
     assert len(written("logfmt", level="error")) == 0
     assert len(written("logfmt", level="debug")) == 3
+
+
+@pytest.mark.parametrize("form", ["logfmt", "json"])
+def test_queued_lines_have_the_same_form_and_lost_ones_are_said_in_it(
+    form: Literal["logfmt", "json"],
+) -> None:
+    counted: list[int] = []
+    read_end, write_end = os.pipe()
+    with os.fdopen(read_end) as reader:
+        with os.fdopen(write_end, "w") as stream:
+            exporter_logs.configure(form=form, stream=stream, queued=True)
+            exporter_logs.count_lost(counted.append)
+            log = structlog.get_logger("exporter.test")
+            log.info("first", number=1)
+            logging.getLogger("aiohttp.server").warning("%d", "no number")
+            log.info("second")
+            exporter_logs.flush()
+            exporter_logs.configure(stream=io.StringIO())
+        first, lost, second = reader.read().splitlines()
+    assert "first" in first
+    assert "number" in first
+    assert "1 log lines lost" in lost
+    assert "warn" in lost
+    assert "second" in second
+    assert counted == [1]
+
+
+def test_without_a_queue_there_is_nothing_to_flush_or_to_lose() -> None:
+    stream = io.StringIO()
+    exporter_logs.configure(stream=stream)
+    exporter_logs.count_lost(lambda _: None)
+    structlog.get_logger("exporter.test").info("at once")
+    assert "at once" in stream.getvalue()
+    exporter_logs.flush(0.0)
