@@ -53,6 +53,8 @@ class Family:
         derivation: how the value follows from the source, where that is not plain.
         opt_in: whether the family is off unless `metrics.opt_in` names it.
         full_only: whether it needs `azure.detail: full`.
+        whole: labels whose values are never cut, for what is cut would join with nothing; what they
+            are made of has limits of its own.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Family:
     stability: Stability = Stability.EXPERIMENTAL
     opt_in: bool = False
     full_only: bool = False
+    whole: tuple[str, ...] = ()
     kind: Literal["gauge", "counter"] = field(default="gauge", init=False)
     identity: tuple[str, ...] = field(default=SCALE_SET_LABELS, init=False)
 

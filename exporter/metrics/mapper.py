@@ -28,16 +28,15 @@ from exporter.metrics.family import (
     Row,
 )
 from exporter.metrics.instance_json import InstanceArray
+from exporter.metrics.names import MOST_CODES, LimitedNames
 from exporter.metrics.reader import read_instance
+from exporter.metrics.reading import SetNames
 from exporter.metrics.rendering import Identified, Renderer
-from exporter.metrics.text import SampleWriter, escape, label_pairs
-from exporter.metrics.transitions import Transitions, Walk
+from exporter.metrics.text import SampleWriter, cut, cut_id, escape, label_pairs
+from exporter.metrics.transitions import UNSPECIFIED, Transitions, Walk
 from exporter.model.instance_view import Instance, Problem
 from exporter.model.poll import PollState
 from exporter.model.scale_set import ScaleSetFacts, Target
-
-FAILURE_CODES = 100
-"""Different failure codes that a set may show; any further one is `other`."""
 
 RENDERED_AT_A_TIME = 100
 """Instances that are rendered and compressed together: enough for a good ratio, and some 5 ms."""
@@ -53,8 +52,12 @@ class TargetMemory:
     Attributes:
         spellings: the first spelling of every instance id that is no number, by the id without
             letter case.
-        failure_codes: the failure codes that had a series of their own in the last walk; they
-            keep it as long as they last, whatever else comes.
+        failure_codes: the failure codes that have series of their own: they keep them, for a
+            counter never ends.
+        extensions: the extensions that had series of their own in the last walk; they keep them as
+            long as they last, whatever else comes.
+        handlers: the same of extension handlers.
+        disks: the same of disks.
         instances: how many instances the last walk had; None before the first.
         transitions: the counters, and what the next walk is compared with; None before the first
             good one, and where no counter is served.
@@ -62,6 +65,9 @@ class TargetMemory:
 
     spellings: dict[str, str] = field(default_factory=dict)
     failure_codes: set[str] = field(default_factory=set)
+    extensions: set[str] = field(default_factory=set)
+    handlers: set[str] = field(default_factory=set)
+    disks: set[str] = field(default_factory=set)
     instances: int | None = None
     transitions: Transitions | None = None
 
@@ -134,7 +140,9 @@ class Mapper:
         self.messages = messages
         self.count_families = [f for f in self.families if isinstance(f, CountFamily)]
         self.counter_families = [f for f in self.families if isinstance(f, CounterFamily)]
-        self.writers = {f.name: SampleWriter(f.name, f.labels) for f in self.families}
+        self.writers = {
+            f.name: SampleWriter(f.name, f.labels, whole=f.whole) for f in self.families
+        }
         self.renderer = Renderer(self.families, self.writers, active=state_sets == "active")
 
     def start(self, target: Target, memory: TargetMemory) -> Mapping:
@@ -187,7 +195,11 @@ class Mapping:
         self._prefix = _identity(target)
         self._seen: set[str] = set()
         self._spellings: dict[str, str] = {}
-        self._codes: set[str] = set()
+        codes = memory.failure_codes
+        if memory.transitions:
+            codes = codes | memory.transitions.counts.failures.keys()
+        self._codes = LimitedNames(codes, most=MOST_CODES, free=(UNSPECIFIED,))
+        self._names = SetNames(memory.extensions, memory.handlers, memory.disks)
         self._read: list[Identified] = []
         self._blocks: dict[str, list[Block]] = {}
         self._counts: dict[str, Counter[Labels]] = {
@@ -222,14 +234,15 @@ class Mapping:
             self._errors[family_of(problem.path)] += 1
         for instance in instances:
             azure_id = instance.instance_id or (instance.id or "").rpartition("/")[2]
-            key = azure_id.casefold()
+            key = cut_id(azure_id.casefold())
             if key in self._seen:
                 continue
             self._seen.add(key)
-            spelling = azure_id
+            spelling = key
             if not azure_id.isdecimal():
                 # Numbers have one spelling only: the ids of a Uniform set need no memory.
-                spelling = self._spellings[key] = self._memory.spellings.get(key, azure_id)
+                spelling = self._memory.spellings.get(key) or cut_id(azure_id)
+                self._spellings[key] = spelling
             identified = self._identified(instance, spelling)
             self._read.append(identified)
             if self._walk is not None:
@@ -240,7 +253,10 @@ class Mapping:
     def finish(self) -> MappedInstances:
         """End the walk; the memory now holds what this walk has seen."""
         self._memory.spellings = self._spellings
-        self._memory.failure_codes = self._codes
+        self._memory.failure_codes = self._codes.taken
+        self._memory.extensions = self._names.extensions.used
+        self._memory.handlers = self._names.handlers.used
+        self._memory.disks = self._names.disks.used
         self._memory.instances = self.instances
         self._render()
         lines: Lines = {}
@@ -277,9 +293,10 @@ class Mapping:
             scale_set=self._target.scale_set,
             instance_id=instance_id,
             full=self._mapper.full,
+            names=self._names,
         )
         if reading.failure_code is not None:
-            reading.failure_code = self._bounded(reading.failure_code)
+            reading.failure_code = self._codes[reading.failure_code]
         self._unknown_codes += reading.unknown_codes
         return f'{self._prefix},instance_id="{escape(instance_id)}"', reading
 
@@ -297,21 +314,16 @@ class Mapping:
         self._read.clear()
 
     def _count_rows(self, family: CountFamily) -> list[Row]:
-        counts = self._counts[family.name]
+        counts: Counter[Labels] = Counter()
+        for key, count in self._counts[family.name].items():
+            # Two that are cut to the same text are one series.
+            counts[tuple([cut(value) for value in key])] += count
         rows: dict[Labels, int] = dict.fromkeys(family.always, 0)
         if family.beside is not None:
             for key in counts:
                 rows.update(dict.fromkeys(family.beside(key), 0))
         rows.update(counts)
         return list(rows.items())
-
-    def _bounded(self, code: str) -> str:
-        known = self._memory.failure_codes
-        is_new = code not in known and code not in self._codes
-        if is_new and len(known | self._codes) >= FAILURE_CODES:
-            return "other"
-        self._codes.add(code)
-        return code
 
 
 @lru_cache(maxsize=1024)
@@ -347,10 +359,10 @@ def _identity(target: Target) -> str:
     scale_set = target.scale_set
     names = (*SCALE_SET_LABELS, *(name for name, _ in target.labels))
     values = (
-        scale_set.subscription_id,
-        scale_set.resource_group,
-        scale_set.name,
-        *(value for _, value in target.labels),
+        cut_id(scale_set.subscription_id),
+        cut_id(scale_set.resource_group),
+        cut_id(scale_set.name),
+        *(cut(value) for _, value in target.labels),
     )
     return label_pairs(names, values)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from exporter.metrics.names import OTHER, LimitedNames
 from exporter.metrics.reading import (
     HEALTH_STATES,
     POWER_STATES,
@@ -14,9 +15,11 @@ from exporter.metrics.reading import (
     HandlerReading,
     InstanceReading,
     Placement,
+    SetNames,
     StatusReading,
 )
 from exporter.metrics.statuses import UNKNOWN, Meaning, present, read, worst
+from exporter.metrics.text import cut
 from exporter.model.instance_view import (
     Disk,
     Extension,
@@ -41,7 +44,12 @@ _NO_PROPERTIES = InstanceProperties()
 
 
 def read_instance(
-    instance: Instance, *, scale_set: ScaleSetId, instance_id: str, full: bool
+    instance: Instance,
+    *,
+    scale_set: ScaleSetId,
+    instance_id: str,
+    full: bool,
+    names: SetNames | None = None,
 ) -> InstanceReading:
     """Read one item of the list.
 
@@ -50,6 +58,7 @@ def read_instance(
         scale_set: the set, in the spelling that is served.
         instance_id: the instance's id, in the spelling that is served.
         full: whether the list was asked for without `$select`.
+        names: the names that have series of their own so far; None for the instance's own.
     """
     properties = instance.properties or _NO_PROPERTIES
     view = properties.instance_view or _NO_VIEW
@@ -63,6 +72,7 @@ def read_instance(
         view,
         _read_placement(instance, view),
         (profile.vm_size if profile else None) or (instance.sku.name if instance.sku else None),
+        names or SetNames(),
     )
     _read_instance_statuses(reading)
     _read_health(reading)
@@ -70,7 +80,7 @@ def read_instance(
     if view.extensions:
         _read_extensions(reading)
     if view.disks:
-        reading.disks = _read_disks(view.disks)
+        reading.disks = _read_disks(view.disks, reading.names.disks)
     for status in _all_statuses(view):
         # Looking at the usual spellings first spares nearly all of them the second look.
         if status is not None and status.level not in _USUAL_LEVELS and read(status).level_is_new:
@@ -133,7 +143,7 @@ def _read_agent(reading: InstanceReading) -> None:
     agent = reading.view.vm_agent
     if agent is None:
         return
-    version = (agent.vm_agent_version or "").strip()
+    version = cut((agent.vm_agent_version or "").strip())
     if version.lower() == UNKNOWN:
         version = UNKNOWN
     statuses = present(agent.statuses)
@@ -144,22 +154,23 @@ def _read_agent(reading: InstanceReading) -> None:
     else:
         reading.agent = AgentReading(version, None)
     if agent.extension_handlers:
-        reading.handlers = _read_handlers(agent.extension_handlers)
+        reading.handlers = _read_handlers(agent.extension_handlers, reading.names.handlers)
 
 
-def _read_handlers(found: list[ExtensionHandler | None]) -> tuple[HandlerReading, ...]:
+def _read_handlers(
+    found: list[ExtensionHandler | None], names: LimitedNames
+) -> tuple[HandlerReading, ...]:
     by_name: dict[str, list[ExtensionHandler]] = {}
     for handler in found:
         if handler is not None:
-            by_name.setdefault(handler.type or "", []).append(handler)
+            by_name.setdefault(names[handler.type or ""], []).append(handler)
     readings = []
     for name, entries in by_name.items():
         statuses = present([entry.status for entry in entries])
         readings.append(
             HandlerReading(
                 name,
-                entries[0].type_handler_version
-                or _first(entry.type_handler_version for entry in entries),
+                _version(entries, name),
                 read(worst(statuses)) if statuses else None,
             )
         )
@@ -167,10 +178,11 @@ def _read_handlers(found: list[ExtensionHandler | None]) -> tuple[HandlerReading
 
 
 def _read_extensions(reading: InstanceReading) -> None:
+    names = reading.names.extensions
     by_name: dict[str, list[Extension]] = {}
     for extension in reading.view.extensions or ():
         if extension is not None:
-            by_name.setdefault(extension.name or "", []).append(extension)
+            by_name.setdefault(names[extension.name or ""], []).append(extension)
     readings: list[ExtensionReading] = []
     times: list[str | None] = []
     for name, entries in by_name.items():
@@ -181,9 +193,8 @@ def _read_extensions(reading: InstanceReading) -> None:
         readings.append(
             ExtensionReading(
                 name,
-                entries[0].type or _first(entry.type for entry in entries),
-                entries[0].type_handler_version
-                or _first(entry.type_handler_version for entry in entries),
+                _handler(entries, name),
+                _version(entries, name),
                 read(status) if status else None,
             )
         )
@@ -209,7 +220,7 @@ def read_substatuses(reading: InstanceReading) -> tuple[Substatus, ...]:
     for extension in reading.view.extensions or ():
         if extension is None:
             continue
-        found = by_name.setdefault(extension.name or "", {})
+        found = by_name.setdefault(reading.names.extensions[extension.name or ""], {})
         for status in present(extension.substatuses):
             meaning = read(status)
             if meaning.level is None:
@@ -228,12 +239,12 @@ def read_substatuses(reading: InstanceReading) -> tuple[Substatus, ...]:
     )
 
 
-def _read_disks(found: list[Disk | None]) -> tuple[DiskReading, ...]:
+def _read_disks(found: list[Disk | None], names: LimitedNames) -> tuple[DiskReading, ...]:
     by_name: dict[str, tuple[list[Status], list[Status]]] = {}
     for disk in found:
         if disk is None:
             continue
-        provisioning, encryption = by_name.setdefault(disk.name or "", ([], []))
+        provisioning, encryption = by_name.setdefault(names[disk.name or ""], ([], []))
         for status in present(disk.statuses):
             kind = read(status).kind
             if kind == "provisioningstate":
@@ -280,8 +291,21 @@ def _known(state: str, states: tuple[str, ...], reading: InstanceReading) -> str
     return UNKNOWN
 
 
-def _first(texts: Iterable[str | None]) -> str:
-    return next((text for text in texts if text), "")
+def _handler(entries: list[Extension], name: str) -> str:
+    """The first type of the entries of one name; of several that are `other`, none is theirs."""
+    if name == OTHER and len(entries) > 1:
+        return ""
+    return cut(entries[0].type or next((e.type for e in entries if e.type), ""))
+
+
+def _version(entries: Sequence[Extension | ExtensionHandler], name: str) -> str:
+    """The same for the version."""
+    if name == OTHER and len(entries) > 1:
+        return ""
+    return cut(
+        entries[0].type_handler_version
+        or next((e.type_handler_version for e in entries if e.type_handler_version), "")
+    )
 
 
 def _text(value: int | str | None) -> str | None:

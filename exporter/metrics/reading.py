@@ -7,8 +7,11 @@ instances, and what is the same is rendered once.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from msgspec import Struct
 
+from exporter.metrics.names import LimitedNames
 from exporter.metrics.statuses import UNKNOWN, Meaning
 from exporter.model.instance_view import (
     InstanceProperties,
@@ -42,6 +45,28 @@ HEALTH_STATES = ("healthy", "unhealthy", "initializing", UNKNOWN)
 _PASSING = frozenset(
     ("creating", "starting", "stopping", "deallocating", "updating", "deleting", "migrating")
 )
+
+
+class SetNames:
+    """The names that have series of their own in a set, while a walk is read.
+
+    Attributes:
+        extensions: of extensions.
+        handlers: of extension handlers.
+        disks: of disks.
+    """
+
+    __slots__ = ("disks", "extensions", "handlers")
+
+    def __init__(
+        self,
+        extensions: Collection[str] = (),
+        handlers: Collection[str] = (),
+        disks: Collection[str] = (),
+    ) -> None:
+        self.extensions = LimitedNames(extensions)
+        self.handlers = LimitedNames(handlers)
+        self.disks = LimitedNames(disks)
 
 
 class StatusReading(Struct, frozen=True, gc=False):
@@ -96,7 +121,8 @@ class InstanceReading(Struct, gc=False):
     """What one instance tells. None is always: Azure did not say.
 
     Times stand beside what they belong to, in the same order: what has no times in it is the same
-    in many instances. `unknown_codes` counts the codes and levels that are not known.
+    in many instances. `names` are those of the walk so far. `unknown_codes` counts the codes and
+    levels that are not known.
     """
 
     scale_set: ScaleSetId
@@ -107,6 +133,7 @@ class InstanceReading(Struct, gc=False):
     view: InstanceView
     placement: Placement
     vm_size: str | None
+    names: SetNames
     power_state: str = UNKNOWN
     provisioning_state: str = UNKNOWN
     failure_code: str | None = None

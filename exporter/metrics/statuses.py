@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from exporter.metrics.text import number
+from exporter.metrics.text import cut, number
 from exporter.model.instance_view import Status
 
 UNKNOWN = "unknown"
@@ -23,12 +23,20 @@ _RANKS = {level: rank for rank, level in enumerate(LEVELS)}
 _USUAL_TIME = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}):([0-5][0-9])(?:\.([0-9]{1,9}))?(?:\+00:00|Z)"
 )
+_REMEMBERED = 4096
+"""Codes with their levels whose meaning is kept ready."""
+
+_LONGEST_REMEMBERED = 1024
+"""Characters of such a code and level."""
+
 _NUMBER = re.compile(r"[+-]?[0-9]{1,15}")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Meaning:
-    """What a status says by its code and level. The same code and level give the same object.
+    """What a status says by its code and level.
+
+    The same code and level give the same object, unless they are very long or forgotten.
 
     Attributes:
         kind: the first part of the code, in lower case, as all parts are.
@@ -52,28 +60,41 @@ class Meaning:
         return self.state or UNKNOWN
 
 
-@lru_cache(maxsize=4096)
-def meaning_of(code: str | None, level: str | None) -> Meaning:
-    """Take a code apart: `ProvisioningState/failed/X` is (provisioningstate, failed, x).
+_known: dict[tuple[str | None, str | None], Meaning] = {}
+
+
+def read(status: Status) -> Meaning:
+    """What a status says.
 
     A fleet has few codes and many statuses, so each is taken apart once.
     """
+    return _known.get((status.code, status.level)) or _learn(status.code, status.level)
+
+
+def _learn(code: str | None, level: str | None) -> Meaning:
+    meaning = _take_apart(code, level)
+    if len(code or "") + len(level or "") > _LONGEST_REMEMBERED:
+        # Texts of megabytes would stay for ever.
+        return meaning
+    if len(_known) >= _REMEMBERED:
+        _known.clear()
+    _known[code, level] = meaning
+    return meaning
+
+
+def _take_apart(code: str | None, level: str | None) -> Meaning:
+    """`ProvisioningState/failed/X` is (provisioningstate, failed, x)."""
     kind, _, tail = (code or "").strip().lower().partition("/")
     state, _, rest = tail.partition("/")
     rank = None if level is None else _RANKS.get(level.lower())
     return Meaning(
         kind=kind,
-        state=state,
-        rest=rest,
+        state=cut(state),
+        rest=cut(rest),
         level=rank,
         level_is_new=level is not None and rank is None,
         number=int(rest) if _NUMBER.fullmatch(rest) else None,
     )
-
-
-def read(status: Status) -> Meaning:
-    """What a status says."""
-    return meaning_of(status.code, status.level)
 
 
 def timestamp_of(text: str | None) -> float | None:

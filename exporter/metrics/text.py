@@ -6,10 +6,18 @@ lines are written once and kept once; only the page's end and counters' headers 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import hashlib
+from collections.abc import Collection, Iterable, Sequence
 from math import isfinite
 
+LONGEST_VALUE = 256
+"""Bytes of a label value, the `…` of one that was cut included."""
+
 _Row = tuple[tuple[str, ...], float | str]
+_MARK = "…"
+_SURELY_FITS = LONGEST_VALUE // 4
+"""Characters that fit whatever they are: UTF-8 has at most four bytes for one."""
+
 _ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", '"': '\\"'})
 
 
@@ -21,9 +29,32 @@ def escape(value: str) -> str:
     return value
 
 
-def _escaped(values: tuple[str, ...]) -> Iterable[str]:
+def cut(value: str) -> str:
+    """Cut a text of Azure's that is too long for a label value, between two characters."""
+    length = len(value)
+    if length <= _SURELY_FITS or (length <= LONGEST_VALUE and value.isascii()):
+        return value
+    raw = value[: LONGEST_VALUE + 1].encode(errors="replace")
+    if len(raw) <= LONGEST_VALUE:
+        return value
+    return raw[: LONGEST_VALUE - len(_MARK.encode())].decode(errors="ignore") + _MARK
+
+
+def cut_id(value: str) -> str:
+    """Cut an identifier: two that differ in the end only stay two."""
+    if cut(value) == value:
+        return value
+    digest = hashlib.sha256(value.encode(errors="replace")).hexdigest()[:16]
+    raw = value[:LONGEST_VALUE].encode(errors="replace")
+    kept = raw[: LONGEST_VALUE - len(_MARK.encode()) - len(digest)].decode(errors="ignore")
+    return kept + digest + _MARK
+
+
+def _escaped(values: tuple[str, ...], whole: Collection[int]) -> Iterable[str]:
     # One look at all values together, as above.
     together = "".join(values)
+    if len(together) > _SURELY_FITS:
+        values = tuple([v if n in whole else cut(v) for n, v in enumerate(values)])
     if '"' in together or "\\" in together or "\n" in together:
         return [escape(value) for value in values]
     return values
@@ -60,9 +91,11 @@ class SampleWriter:
     Args:
         name: the family's name.
         labels: its own labels, in the order in which their values come.
+        whole: those of them whose values are never cut.
     """
 
-    def __init__(self, name: str, labels: Iterable[str]) -> None:
+    def __init__(self, name: str, labels: Sequence[str], *, whole: Collection[str] = ()) -> None:
+        self._whole = frozenset(labels.index(label) for label in whole)
         self._begin = name + "{"
         self._tail = "".join(f',{label}="%s"' for label in labels) + "} %s\n"
         self._line = self._begin + "%s" + self._tail
@@ -74,10 +107,10 @@ class SampleWriter:
             identified: rows, each time with the label pairs of their identity, as `label_pairs`
                 writes them.
         """
-        line = self._line
+        line, whole = self._line, self._whole
         return "".join(
             [
-                line % (identity, *_escaped(values), number(value))
+                line % (identity, *_escaped(values, whole), number(value))
                 for identity, rows in identified
                 for values, value in rows
                 if not isinstance(value, float) or isfinite(value)
@@ -90,7 +123,7 @@ class SampleWriter:
         Empty where there is no line. One call puts an identity into all lines of the family.
         """
         tails = [
-            self._tail % (*_escaped(values), number(value))
+            self._tail % (*_escaped(values, self._whole), number(value))
             for values, value in rows
             if not isinstance(value, float) or isfinite(value)
         ]

@@ -6,6 +6,7 @@ Only whole walks are compared. Nothing here is ever changed in place: each compa
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections import Counter
 from collections.abc import Collection
@@ -17,13 +18,12 @@ from msgspec import Struct
 from exporter.metrics.reading import POWER_STATES, InstanceReading
 from exporter.metrics.statuses import UNKNOWN
 
-COUNTED_CODES = 100
-"""Different failure codes that are counted for a set; any further one is `other`."""
-
 UNSPECIFIED = "unspecified"
 """The code of a failure without one: it can come in every set, so it starts at 0."""
 
-OTHER = "other"
+
+_LONGEST_VM_ID = 64
+"""Bytes of a VM id that are remembered; of a longer one a digest is."""
 
 
 class Condition(Struct, frozen=True, array_like=True, gc=False):
@@ -116,7 +116,7 @@ class Transitions(Struct, frozen=True, kw_only=True):
         failures = {UNSPECIFIED: 0}
         for condition in walk.conditions.values():
             if condition.failure:
-                failures.setdefault(_bounded(condition.failure, failures), 0)
+                failures.setdefault(condition.failure, 0)
         return cls(
             counts=TransitionCounts(failures=failures),
             conditions=walk.conditions,
@@ -240,16 +240,15 @@ class Transitions(Struct, frozen=True, kw_only=True):
         failures = dict(self.counts.failures)
         waiting = dict(self.waiting)
         for code, count in failed.items():
-            name = _bounded(code, failures)
-            if name not in failures or name in waiting:
-                failures.setdefault(name, 0)
-                waiting[name] = waiting.get(name, 0) + count
+            if code not in failures or code in waiting:
+                failures.setdefault(code, 0)
+                waiting[code] = waiting.get(code, 0) + count
             else:
-                failures[name] += count
+                failures[code] += count
         # A code that took another's place counts nothing, but is known from now on.
         for condition in walk.conditions.values():
             if condition.failure:
-                failures.setdefault(_bounded(condition.failure, failures), 0)
+                failures.setdefault(condition.failure, 0)
         return msgspec.structs.replace(self.counts, failures=failures), waiting
 
 
@@ -267,13 +266,10 @@ def _followed(old: Condition, now: Condition) -> Condition:
     )
 
 
-def _bounded(code: str, known: Collection[str]) -> str:
-    return code if code in known or len(known) < COUNTED_CODES else OTHER
-
-
 def _vm_id_bytes(vm_id: str) -> bytes:
     """A VM id in any letter case; it is a UUID, but nothing about Azure is certain."""
     try:
-        return bytes.fromhex(vm_id.replace("-", ""))
+        raw = bytes.fromhex(vm_id.replace("-", ""))
     except ValueError:
-        return vm_id.casefold().encode(errors="replace")
+        raw = vm_id.casefold().encode(errors="replace")
+    return raw if len(raw) <= _LONGEST_VM_ID else hashlib.sha256(raw).digest()

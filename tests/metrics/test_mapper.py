@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
 from exporter.metrics.mapper import Mapper, TargetMemory
-from support.answers import instance, map_instances, text_of
+from support.answers import WEB_TARGET, instance, lines_of, map_instances, text_of
 
 
 def status(code: str | None, level: str | None = "Info", **more: Any) -> dict[str, Any]:
@@ -143,12 +144,33 @@ def test_beyond_a_hundred_failure_codes_a_set_shows_other_and_known_codes_stay()
     assert sorted(first.splitlines()) == sorted(again.splitlines())
 
 
-def test_a_new_failure_code_takes_the_place_of_one_that_is_gone() -> None:
-    memory = TargetMemory()
-    for number in range(150):
-        view = {"statuses": [status(f"ProvisioningState/failed/Code{number}")]}
-        text = text_of(map_instances(instance(view), memory=memory))
-        assert f'code="code{number}"' in text
+@pytest.mark.parametrize("number", [99, 100, 101, 250])
+def test_gauge_and_counter_know_the_same_codes(number: int) -> None:
+    mapper, memory = Mapper(), TargetMemory()
+    failed = [
+        instance(
+            {"statuses": [status(f"ProvisioningState/failed/Code{code}")]}, instance_id=str(code)
+        )
+        for code in range(number)
+    ]
+    # One after the other, and then all at once: what the counter has named the gauge names.
+    for one in failed:
+        map_instances(one, memory=memory, mapper=mapper)
+    for instances in (failed, failed[::-1], [*failed, instance({}, instance_id="x")]):
+        mapped = map_instances(*instances, memory=memory, mapper=mapper)
+        gauge = codes(lines_of(mapped, "azure_vmss_instance_provisioning_failure"))
+        counter = codes(
+            mapper.counters(WEB_TARGET, memory)[
+                "azure_vmss_provisioning_failures_total"
+            ].text.decode()
+        )
+        assert gauge == counter - {"unspecified"}
+        assert len(gauge - {"other"}) == min(number, 100)
+        assert ("other" in gauge) == (number > 100)
+
+
+def codes(text: str) -> set[str]:
+    return set(re.findall(r'code="([^"]*)"', text))
 
 
 def test_of_several_statuses_of_one_kind_the_worst_then_the_newest_then_the_first_counts() -> None:

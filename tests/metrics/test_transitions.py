@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from exporter.metrics.family import FamilyFilter
 from exporter.metrics.mapper import Mapper, TargetMemory
-from exporter.metrics.transitions import COUNTED_CODES, Transitions
+from exporter.metrics.names import MOST_CODES
+from exporter.metrics.transitions import Transitions
 from exporter.model.instance_view import Instance
 from support.answers import WEB_TARGET, instance
 
@@ -224,12 +225,13 @@ def test_an_instance_that_comes_failed_has_entered() -> None:
 
 def test_codes_beyond_the_limit_are_other() -> None:
     watched = Watched().answer()
-    for number in range(COUNTED_CODES + 10):
+    for number in range(MOST_CODES + 10):
         watched.answer(vm(str(number), provisioning=f"failed/{number}"))
     watched.count_new_codes()
-    assert len(watched.failures) == COUNTED_CODES + 1
-    assert watched.failures["other"] == 11, "unspecified has a place too"
-    assert sum(watched.failures.values()) == COUNTED_CODES + 10
+    assert len(watched.failures) == MOST_CODES + 2
+    assert watched.failures["other"] == 10
+    assert watched.failures["unspecified"] == 0
+    assert sum(watched.failures.values()) == MOST_CODES + 10
 
 
 # Answers that fail, and those that can be read in part

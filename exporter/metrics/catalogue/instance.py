@@ -16,10 +16,14 @@ from exporter.metrics.reading import (
     StatusReading,
 )
 from exporter.metrics.statuses import timestamp_text
+from exporter.metrics.text import cut
 from exporter.model.instance_view import MaintenanceRedeployStatus, ProtectionPolicy
 
 _VIEW = "properties.instanceView"
 _MAINTENANCE = f"{_VIEW}.maintenanceRedeployStatus"
+
+_LONGEST_AZURE_ID = 64
+"""Characters of the longest instance id, or name of a VM, that Azure gives."""
 
 
 class _States(NamedTuple):
@@ -66,6 +70,8 @@ def _info(reading: InstanceReading) -> Iterable[Row]:
         "/providers/Microsoft.Compute/virtualMachineScaleSets"
         f"/{scale_set.name}/virtualMachines/{reading.instance_id}"
     )
+    if len(reading.instance_id) > _LONGEST_AZURE_ID:
+        provider_id = cut(provider_id)
     view = reading.view
     labels = (
         reading.name,
@@ -181,7 +187,8 @@ FAMILIES: tuple[Family, ...] = (
         ),
         absent_when="Never for a listed instance.",
         derivation="instance_name is name, or {scale set}_{instance id} where Azure sends none; "
-        "provider_id is the spelling of kube_node_info.",
+        "provider_id is the spelling of kube_node_info. A label value has at most 256 bytes, then "
+        "…, but for a provider_id of Azure's own lengths.",
         labels=(
             "instance_name",
             "computer_name",
@@ -192,6 +199,7 @@ FAMILIES: tuple[Family, ...] = (
             "vm_id",
             "provider_id",
         ),
+        whole=("provider_id",),
         part=_ITSELF,
         rows=_info,
     ),
@@ -230,8 +238,8 @@ FAMILIES: tuple[Family, ...] = (
         help="1 while provisioning is failed, by the failure code.",
         source=(f"{_VIEW}.statuses[].code",),
         absent_when="The provisioning state is not failed.",
-        derivation="The part after failed/ in lower case, else unspecified; at most 100 codes "
-        "per set, then other.",
+        derivation="The part after failed/ in lower case, else unspecified; at most 100 others "
+        "per set, then other: those of azure_vmss_provisioning_failures_total.",
         labels=("code",),
         part=_STATES,
         rows=_failure,

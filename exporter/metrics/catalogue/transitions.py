@@ -46,8 +46,8 @@ FAMILIES: tuple[Family, ...] = (
         source=(_STATUS, "properties.provisioningState"),
         absent_when=_ABSENT,
         derivation="By the code of the entry; an instance that is new and failed has entered. A "
-        "new code is served as 0 for 2 minutes before it counts. At most 100 codes per set, then "
-        "other.",
+        "new code is served as 0 for 2 minutes before it counts. At most 100 codes per set "
+        "beside unspecified, then other.",
         labels=("code",),
         rows=lambda counts: [((code,), count) for code, count in counts.failures.items()],
     ),

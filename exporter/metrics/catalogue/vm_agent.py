@@ -115,7 +115,8 @@ FAMILIES: tuple[Family, ...] = (
         help="Level of the extension handler's status: 0 Info, 1 Warning, 2 Error.",
         source=(f"{_HANDLER}.status.level", _HANDLER),
         absent_when="The handler has no status with a known level.",
-        derivation="NotReady comes at level Info: alert on the state.",
+        derivation="NotReady comes at level Info: alert on the state. At most 64 names of handlers "
+        "per set, then other, in all families.",
         labels=("handler",),
         part=_HANDLERS,
         rows=_handler_levels,

@@ -1,0 +1,60 @@
+"""Which names and codes of Azure's have series of their own: no author can make them without end.
+
+Extensions, handlers and disks are named by people, failure codes by whoever fails. A set has a
+limited number of each; any further one is `other`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from exporter.metrics.text import LONGEST_VALUE, cut
+
+OTHER = "other"
+
+MOST_NAMES = 64
+"""Different extensions, handlers and disks, each, that have series of their own in a set."""
+
+MOST_CODES = 100
+"""Different failure codes that have series of their own in a set, beside `unspecified`."""
+
+
+class LimitedNames(dict[str, str]):
+    """What names are served as in one walk: looked up like in a dictionary, decided at need.
+
+    Args:
+        kept: the names that keep their place, whatever else comes.
+        most: the number of places.
+        free: names that need no place, as `other` needs none.
+
+    Attributes:
+        used: the names that have appeared in this walk and have a place.
+    """
+
+    def __init__(
+        self, kept: Collection[str] = (), *, most: int = MOST_NAMES, free: Collection[str] = ()
+    ) -> None:
+        super().__init__()
+        self._most = most
+        self._free = {OTHER, *free}
+        self._taken = set(kept) - self._free
+        self.used: set[str] = set()
+
+    @property
+    def taken(self) -> set[str]:
+        """The names that have a place, whether they have appeared in this walk or not."""
+        return self._taken
+
+    def __missing__(self, name: str) -> str:
+        shown = cut(name)
+        if shown in self._free:
+            return shown
+        if shown not in self._taken:
+            if len(self._taken) >= self._most:
+                # Not remembered: there may be very many.
+                return OTHER
+            self._taken.add(shown)
+        self.used.add(shown)
+        if len(name) <= LONGEST_VALUE:
+            self[name] = shown
+        return shown
