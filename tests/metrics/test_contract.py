@@ -97,6 +97,7 @@ OWN = {
     "azure_retries_total",
     "state_refused_total",
     "event_loop_lag_seconds",
+    "log_lines_lost_total",
 }
 
 
