@@ -19,7 +19,7 @@ from exporter.azure.errors import BrokenAnswer
 from exporter.azure.ownership import check_id, check_instances, check_name
 from exporter.azure.salvage import salvage
 from exporter.model.instance_view import Instance, InstancePage, Problem
-from exporter.model.scale_set import ScaleSetFacts, ScaleSetId
+from exporter.model.scale_set import ScaleSetFacts, ScaleSetId, short_region
 
 WHOLE_BYTES = 1024 * 1024
 """A page up to this size is decoded in one go: twice what Azure's 120 instances need, and 5 ms."""
@@ -164,7 +164,7 @@ def decode_scale_set(
     properties = found.properties or _ScaleSetProperties()
     profile = properties.virtual_machine_profile
     facts = ScaleSetFacts(
-        location=found.location,
+        location=short_region(found.location) or None,
         sku=sku.name,
         capacity=sku.capacity,
         orchestration_mode=properties.orchestration_mode,

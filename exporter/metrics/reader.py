@@ -102,10 +102,16 @@ def _read_placement(instance: Instance, view: InstanceView) -> Placement:
 
 def _read_instance_statuses(reading: InstanceReading) -> None:
     counts: dict[str, Status] = {}
+    hibernation: Status | None = None
     for status in reading.view.statuses or ():
         if status is not None:
-            kind = _STATUS_KINDS.get(read(status).kind, "other")
+            azures_kind = read(status).kind
+            kind = _STATUS_KINDS.get(azures_kind, "other")
             counts[kind] = worst((counts[kind], status)) if kind in counts else status
+            if azures_kind == "hibernationstate":
+                hibernation = worst((hibernation, status)) if hibernation else status
+    if hibernation is not None:
+        reading.hibernation_state = read(hibernation).shown
     chosen = {kind: StatusReading(kind, read(status)) for kind, status in counts.items()}
     reading.statuses = tuple(chosen.values())
     reading.status_times = tuple([status.time for status in counts.values()])

@@ -138,6 +138,7 @@ class InstanceReading(Struct, gc=False):
     provisioning_state: str = UNKNOWN
     failure_code: str | None = None
     os_state: str | None = None
+    hibernation_state: str | None = None
     health_state: str | None = None
     statuses: tuple[StatusReading, ...] = ()
     status_times: tuple[str | None, ...] = ()

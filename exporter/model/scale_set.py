@@ -13,6 +13,14 @@ _RESOURCE_ID = re.compile(
 )
 
 
+def short_region(location: str | None) -> str:
+    """A region as Azure's short name, `westus2`, for Azure also writes `West US 2`.
+
+    Azure leaves out blanks and letter case itself where it compares regions. Empty for None.
+    """
+    return "".join((location or "").split()).lower()
+
+
 @dataclass(frozen=True, slots=True)
 class ScaleSetId:
     """The identity of a scale set, in the spelling of whoever named it first.

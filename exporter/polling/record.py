@@ -8,7 +8,7 @@ from math import inf
 
 from exporter.metrics.mapper import Lines, MappedInstances, TargetMemory
 from exporter.model.poll import PollState
-from exporter.model.scale_set import ScaleSetFacts, Target
+from exporter.model.scale_set import ScaleSetFacts, Target, short_region
 from exporter.polling.confirmation import Confirmation
 from exporter.polling.motion import Motion
 from exporter.polling.outage import Outage
@@ -84,8 +84,8 @@ class Record:
 
     @property
     def location(self) -> str:
-        """The region, which limits are counted by, in lower case; empty until it is known."""
-        return (self.facts.facts.location or "").lower() if self.facts else ""
+        """The short name of the region, by which limits are counted; empty until it is known."""
+        return short_region(self.facts.facts.location) if self.facts else ""
 
     @property
     def capacity(self) -> int | None:

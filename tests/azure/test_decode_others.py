@@ -68,6 +68,10 @@ def test_an_odd_field_of_a_scale_set_costs_itself_only(body: Any, path: str) -> 
 
 
 def test_an_odd_tag_leaves_the_others() -> None:
+    facts, _ = decode_scale_set(b'{"location":"West US 2 "}')
+    assert facts.location == "westus2"
+    facts, _ = decode_scale_set(b'{"location":" "}')
+    assert facts.location is None
     facts, _ = decode_scale_set(b'{"tags":{"a":5,"b":"c"},"location":"x"}')
     assert (facts.tags, facts.location) == ({"b": "c"}, "x")
 

@@ -224,6 +224,41 @@ def test_the_info_of_an_instance_joins_kubernetes_nodes() -> None:
     )
 
 
+def test_a_hibernated_instance_is_deallocated_and_hibernated() -> None:
+    hibernated = instance(
+        {
+            "statuses": [
+                status("ProvisioningState/succeeded"),
+                status("hibernationState/Hibernated"),
+                status("PowerState/deallocated"),
+            ]
+        }
+    )
+    mapped = map_instances(hibernated, instance({}, instance_id="1"))
+    families = (
+        "azure_vmss_instances_by_hibernation_state",
+        "azure_vmss_instance_hibernation_state",
+    )
+    assert text_of(mapped, *families) == (
+        'azure_vmss_instances_by_hibernation_state{state="hibernated"} 1\n'
+        'azure_vmss_instance_hibernation_state{instance_id="0",state="hibernated"} 1\n'
+    )
+    power = text_of(mapped, "azure_vmss_instance_power_state")
+    assert 'instance_id="0",state="deallocated"} 1\n' in power
+    level = text_of(mapped, "azure_vmss_instance_status_level")
+    assert 'status="other"} 0\n' in level
+    assert mapped.unknown_codes == 0
+    assert not any("hibernation" in name for name in map_instances(instance({})).all_lines)
+
+
+@pytest.mark.parametrize("priority", ["Low", "low", "LOW", "Spot"])
+def test_low_is_the_old_name_of_spot_and_a_region_has_its_short_name(priority: str) -> None:
+    facts = ScaleSetFacts(location="West US 2", priority=priority, has_profile=True)
+    text = b"".join(block.text for block in Mapper().facts(WEB_TARGET, facts).values()).decode()
+    assert 'location="westus2"' in text
+    assert 'priority="spot"' in text
+
+
 def test_both_places_of_the_rdp_thumbprint_map() -> None:
     for view in ({"rdpThumbPrint": "AB"}, {"windowsConfiguration": {"rdpThumbPrint": "AB"}}):
         assert text_of(

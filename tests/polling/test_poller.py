@@ -224,6 +224,16 @@ async def test_facts_come_by_their_own_call_and_their_failure_leaves_them(
     assert f"azure_vmss_model_last_success_timestamp_seconds {int(clock.now())}\n" in text
 
 
+async def test_calls_are_counted_by_the_short_name_of_the_region(
+    poller: Poller, source: FakeSource, new_record: NewRecord
+) -> None:
+    for spelling in ("West US 2", "westus2", "WestUS2"):
+        source.facts["web"] = ScaleSetFacts(location=spelling)
+        record = new_record()
+        await poller.poll_facts(record)
+        assert record.location == "westus2"
+
+
 async def test_a_flexible_set_is_told_by_its_mode_and_costs_no_call(
     poller: Poller, source: FakeSource, new_record: NewRecord, clock: FakeClock
 ) -> None:

@@ -32,11 +32,18 @@ class _States(NamedTuple):
     placement: Placement
     failure_code: str | None
     os_state: str | None
+    hibernation_state: str | None
     statuses: tuple[StatusReading, ...]
 
     @classmethod
     def of(cls, reading: InstanceReading) -> _States:
-        return cls(reading.placement, reading.failure_code, reading.os_state, reading.statuses)
+        return cls(
+            reading.placement,
+            reading.failure_code,
+            reading.os_state,
+            reading.hibernation_state,
+            reading.statuses,
+        )
 
 
 class _Policies(NamedTuple):
@@ -100,6 +107,10 @@ def _failure(states: _States) -> Iterable[Row]:
 
 def _os_state(states: _States) -> Iterable[Row]:
     return () if states.os_state is None else (((states.os_state,), 1),)
+
+
+def _hibernation_state(states: _States) -> Iterable[Row]:
+    return () if states.hibernation_state is None else (((states.hibernation_state,), 1),)
 
 
 def _levels(states: _States) -> Iterable[Row]:
@@ -252,6 +263,15 @@ FAMILIES: tuple[Family, ...] = (
         labels=("state",),
         part=_STATES,
         rows=_os_state,
+    ),
+    InstanceFamily(
+        name="azure_vmss_instance_hibernation_state",
+        help="1 for the hibernation state that holds, such as hibernated.",
+        source=(f"{_VIEW}.statuses[].code",),
+        absent_when="Azure sends no HibernationState, as for every machine that is not hibernated.",
+        labels=("state",),
+        part=_STATES,
+        rows=_hibernation_state,
     ),
     StateSetFamily(
         name="azure_vmss_instance_health_state",

@@ -14,7 +14,7 @@ from exporter.metrics.reading import (
 )
 from exporter.metrics.statuses import LEVELS
 from exporter.model.poll import PollState
-from exporter.model.scale_set import ScaleSetFacts
+from exporter.model.scale_set import ScaleSetFacts, short_region
 
 _VIEW = "properties.instanceView"
 
@@ -88,16 +88,21 @@ POLL_FAMILIES: tuple[Family, ...] = (
 
 def _info(facts: ScaleSetFacts) -> Iterable[Row]:
     labels = (
-        (facts.location or "").lower(),
+        short_region(facts.location),
         facts.sku or "",
         # Sets made before the mode existed are Uniform, and Azure sends no mode for them.
         (facts.orchestration_mode or "uniform").lower(),
         (facts.upgrade_policy or "").lower(),
-        # Azure leaves the priority out of a profile that is regular.
-        (facts.priority or ("regular" if facts.has_profile else "")).lower(),
+        _priority(facts),
         (facts.eviction_policy or "").lower(),
     )
     return ((labels, 1),)
+
+
+def _priority(facts: ScaleSetFacts) -> str:
+    # Azure leaves the priority out of a profile that is regular, and Low is the old name of Spot.
+    priority = (facts.priority or ("regular" if facts.has_profile else "")).lower()
+    return "spot" if priority == "low" else priority
 
 
 def tag_label(tag: str) -> str:
@@ -142,8 +147,8 @@ FACTS_FAMILIES: tuple[Family, ...] = (
             "properties.virtualMachineProfile.evictionPolicy",
         ),
         absent_when="The GET of the set has not succeeded within the time that data is kept.",
-        derivation="Lower case but for the SKU; an absent mode is uniform, an absent priority "
-        "of a set with a profile is regular.",
+        derivation="Lower case but for the SKU; the region by its short name (westus2); an absent "
+        "mode is uniform, an absent priority of a set with a profile is regular, Low is spot.",
         labels=(
             "location",
             "sku",
@@ -261,6 +266,14 @@ COUNT_FAMILIES: tuple[Family, ...] = (
             else str(reading.latest_model_applied).lower()
         ),
         beside=lambda _: (("true",), ("false",)),
+    ),
+    CountFamily(
+        name="azure_vmss_instances_by_hibernation_state",
+        help="Instances by hibernation state.",
+        source=(f"{_VIEW}.statuses[].code",),
+        absent_when="Azure sends no HibernationState of any instance.",
+        labels=("state",),
+        keys=lambda reading: _present(reading.hibernation_state),
     ),
     CountFamily(
         name="azure_vmss_disk_instances",
