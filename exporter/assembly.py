@@ -111,7 +111,11 @@ async def build(
         where = prepared.endpoints
         session = await stack.enter_async_context(new_session(prepared.tls))
         tokens = process.tokens or token_sources.build(
-            azure.credential, where, clock=process.clock, tls=prepared.tls
+            azure.credential,
+            where,
+            clock=process.clock,
+            tls=prepared.tls,
+            telemetry=process.telemetry,
         )
         stack.push_async_callback(tokens.close)
         client = AzureClient(

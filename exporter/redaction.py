@@ -13,8 +13,8 @@ from functools import lru_cache
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
-LONGEST_QUOTE = 200
-"""Characters of a foreign message that are kept in an error."""
+LONGEST_QUOTE = 1500
+"""Characters of a foreign message that are kept in an error: a list of all API versions fits."""
 
 MASK = "<secret>"
 """Stands in place of a secret."""
@@ -95,7 +95,11 @@ def clean(text: str, *, longest: int = LONGEST_QUOTE) -> str:
     """One short line of a foreign message: no markup, nothing that looks like a secret."""
     text = _masked(_MARKUP.sub("", text[:_LONGEST_READ]))
     text = _SPACE.sub(" ", text).strip()
-    return text if len(text) <= longest else text[: longest - 1] + "…"
+    if len(text) <= longest:
+        return text
+    # What matters stands at the end as often as at the beginning: the newest version of a list.
+    tail = (longest - 1) // 3
+    return text[: longest - 1 - tail] + "…" + text[len(text) - tail :]
 
 
 @lru_cache(maxsize=1024)

@@ -19,13 +19,18 @@ PREFIX = "azure_vmss_exporter_"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnMetric:
-    """The declaration of one of the exporter's own metrics, named without the prefix."""
+    """The declaration of one of the exporter's own metrics, named without the prefix.
+
+    Attributes:
+        absent: whether it is not served before it has a value.
+    """
 
     name: str
     kind: Literal["counter", "gauge", "histogram"]
     help: str
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
+    absent: bool = False
 
 
 _SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 180.0)
@@ -172,6 +177,18 @@ OWN_METRICS: tuple[OwnMetric, ...] = (
         help="Log lines that were not written, because nobody read them or writing failed.",
     ),
     OwnMetric(
+        name="token_expiry_timestamp_seconds",
+        kind="gauge",
+        help="When the token in use ends; absent without one, or where a file gives it.",
+        absent=True,
+    ),
+    OwnMetric(
+        name="token_failures_total",
+        kind="counter",
+        help="Tries to get a token that failed, by reason.",
+        labels=("reason",),
+    ),
+    OwnMetric(
         name="event_loop_lag_seconds",
         kind="gauge",
         help="The largest delay of the event loop in the last one to two minutes.",
@@ -194,7 +211,8 @@ class Telemetry:
         self.registry = CollectorRegistry(auto_describe=True)
         self._metrics: dict[str, Counter | Gauge | Histogram] = {}
         for metric in OWN_METRICS:
-            self._metrics[metric.name] = _register(metric, self.registry)
+            if not metric.absent:
+                self._metrics[metric.name] = _register(metric, self.registry)
         self.gauge("build_info", version=version, python_version=python_version).set(1)
         if process:
             prometheus_client.ProcessCollector(registry=self.registry)
@@ -213,8 +231,16 @@ class Telemetry:
         """The histogram of that name, with its labels filled in."""
         return self._child(name, Histogram, labels)
 
+    def hide(self, name: str) -> None:
+        """Serve a metric that has no value no more; until it gets one again."""
+        if (metric := self._metrics.pop(name, None)) is not None:
+            self.registry.unregister(metric)
+
     def _child(self, name: str, kind: type[_Metric], labels: dict[str, str]) -> _Metric:
-        metric = self._metrics[name]
+        metric = self._metrics.get(name)
+        if metric is None:
+            declared = next(own for own in OWN_METRICS if own.name == name)
+            metric = self._metrics[name] = _register(declared, self.registry)
         if not isinstance(metric, kind):
             raise TypeError(f"{name} is a {type(metric).__name__}, not a {kind.__name__}")
         return metric.labels(**labels) if labels else metric

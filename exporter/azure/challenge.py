@@ -1,13 +1,14 @@
-"""The claims challenge of a 401: what Continuous Access Evaluation wants in the next token."""
+"""The challenge of a 401: which tenant's token is wanted, and with which claims."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 _PARAMETER = re.compile(r'([\w-]+)\s*=\s*"([^"]*)"')
+_TENANT = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _LONGEST = 16_384
 
 
@@ -20,16 +21,29 @@ def claims_of(challenges: Iterable[str]) -> str | None:
     Args:
         challenges: the values of the WWW-Authenticate headers.
     """
+    for parameters in _bearer(challenges):
+        if parameters.get("error", "").casefold() == "insufficient_claims":
+            claims = _decoded(parameters.get("claims", ""))
+            if claims:
+                return claims
+    return None
+
+
+def tenant_of(challenges: Iterable[str]) -> str | None:
+    """The tenant whose tokens Azure takes, by `authorization_uri="https://login…/{tenant}"`."""
+    for parameters in _bearer(challenges):
+        uri = parameters.get("authorization_uri") or parameters.get("authorization", "")
+        if found := _TENANT.search(uri):
+            return found[0].lower()
+    return None
+
+
+def _bearer(challenges: Iterable[str]) -> Iterator[dict[str, str]]:
+    """The parameters of each challenge for a bearer token."""
     for challenge in challenges:
         for part in re.split(r"(?i)(?:^|,\s*)(?=bearer\s)", challenge[:_LONGEST]):
-            if part[:6].casefold() != "bearer":
-                continue
-            parameters = {name.casefold(): value for name, value in _PARAMETER.findall(part)}
-            if parameters.get("error", "").casefold() == "insufficient_claims":
-                claims = _decoded(parameters.get("claims", ""))
-                if claims:
-                    return claims
-    return None
+            if part[:6].casefold() == "bearer":
+                yield {name.casefold(): value for name, value in _PARAMETER.findall(part)}
 
 
 def _decoded(text: str) -> str | None:

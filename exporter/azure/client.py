@@ -20,14 +20,16 @@ from multidict import MultiMapping
 from yarl import URL
 
 import exporter
+from exporter.azure.authorization import Authorization
 from exporter.azure.body import read_body
 from exporter.azure.breaker import Breaker
 from exporter.azure.budget import Budget
-from exporter.azure.challenge import claims_of
+from exporter.azure.clock_check import ClockCheck
+from exporter.azure.connection_failures import Asked
 from exporter.azure.decode import decode_instance_page, decode_scale_set
 from exporter.azure.endpoints import Endpoints
 from exporter.azure.errors import AzureError, BrokenAnswer, Rejected, Throttled, TimedOut
-from exporter.azure.failures import Answer, failure_of, not_json
+from exporter.azure.failures import ACTIONS, WORDS, Answer, failure_of, not_json
 from exporter.azure.holds import Holds
 from exporter.azure.links import instances_url, next_url, scale_set_url
 from exporter.azure.proxies import proxy_for
@@ -52,11 +54,6 @@ BODY_LIMIT = 64 * 1024 * 1024
 
 PAGE_LIMIT = 1000
 """Pages of one walk: a set has 1000 instances at most, so even one on each page fits."""
-
-_ACTIONS = {
-    LIST_INSTANCES: "Microsoft.Compute/virtualMachineScaleSets/virtualMachines/read",
-    GET_SCALE_SET: "Microsoft.Compute/virtualMachineScaleSets/read",
-}
 
 _log = structlog.get_logger(__name__)
 
@@ -126,7 +123,7 @@ class AzureClient:
     ) -> None:
         self._session = session
         self._endpoints = endpoints
-        self._tokens = tokens
+        self._authorization = Authorization(tokens, deadline=deadline)
         self._telemetry = telemetry
         self._clock = clock
         self._api_version = api_version
@@ -138,16 +135,21 @@ class AzureClient:
         self._turns = turns or Turns()
         self._holds = holds or Holds(clock=clock, telemetry=telemetry)
         self._budget = budget or Budget(clock=clock, telemetry=telemetry)
+        self._clock_check = ClockCheck(clock)
         self._breaker = Breaker(clock=clock, telemetry=telemetry)
         self._retries = Retries(
             clock=clock, telemetry=telemetry, breaker=self._breaker, count=retries
         )
-        self._proxy = proxy_for(URL(endpoints.resource_manager))
+        address = URL(endpoints.resource_manager)
+        self._proxy = proxy_for(address)
+        self._asked = Asked(
+            f"{address.host}:{address.port}", self._proxy.name if self._proxy else ""
+        )
         self._proxy_masks = tuple(
             value_mask(value.partition(" ")[2])
             for value in (self._proxy.headers.values() if self._proxy else ())
         )
-        for operation in _ACTIONS:
+        for operation in ACTIONS:
             telemetry.histogram("azure_request_duration_seconds", operation=operation)
             telemetry.counter("azure_retries_total", operation=operation)
 
@@ -248,20 +250,20 @@ class AzureClient:
         The walk's deadline is set around each request, not around the walk: a generator must not
         cancel its caller's code between two pages.
         """
+        token = await self._authorization.token(when)
         try:
             async with asyncio.timeout_at(when):
-                return await self._get(url, call, until=when)
+                return await self._get(url, token, call, until=when)
         except TimeoutError:
             raise TimedOut(f"not done within {self._deadline:g} s") from None
 
-    async def _get(self, url: URL, call: _Call, *, until: float) -> bytes:
-        token = await self._tokens.get()
+    async def _get(self, url: URL, token: str, call: _Call, *, until: float) -> bytes:
         # After the token, which may take its time to come.
         self._heed_hold(call)
         answer = await self._answer(url, token, call, until=until)
         if answer.status == HTTPStatus.UNAUTHORIZED:
-            claims = claims_of(answer.headers.getall("WWW-Authenticate", []))
-            token = await self._tokens.get(claims=claims, stale=token)
+            refusal = self._failure(answer, call)
+            token = await self._authorization.renewed(token, answer, refusal)
             self._heed_hold(call)
             answer = await self._answer(url, token, call, until=until)
         if answer.status != HTTPStatus.OK:
@@ -274,7 +276,7 @@ class AzureClient:
         error = failure_of(
             answer,
             scale_set=call.scale_set,
-            action=_ACTIONS[call.operation],
+            action=ACTIONS[call.operation],
             now=self._clock.now(),
         )
         if isinstance(error, Throttled):
@@ -328,13 +330,14 @@ class AzureClient:
                 headers = masked_headers(response.headers, masks)
                 spending.answered(headers, response.status)
                 self._note_limits(headers, call)
+                self._clock_check.note(headers)
                 body = await read_body(response, limit=self._body_limit)
                 for mask in masks:
                     body = mask.of_bytes(body)
                 code = str(response.status)
                 return Answer(response.status, headers, body)
         except FOREIGN as error:
-            raise translate(error, what=call.operation) from None
+            raise translate(error, what=WORDS[call.operation], asked=self._asked) from None
         finally:
             duration = self._clock.monotonic() - begun
             self._telemetry.counter(

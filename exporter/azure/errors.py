@@ -20,7 +20,7 @@ or a body; the part that Azure worded has gone through `redaction.clean`.
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple, Self
 
 from exporter.model.scale_set import ScaleSetId
 
@@ -34,17 +34,27 @@ class AzureError(Exception):
         message: what failed.
         reason: the label value of `poll_failures_total`; one of `REASONS`.
         advice: what the operator should do.
+        retry_after: seconds to wait as whoever answered says; None where nobody does.
     """
 
     reason: ClassVar[str]
     advice: str
+    retry_after: float | None = None
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, *, advice: str = "") -> None:
         super().__init__(message)
         self.message = message
+        if advice:
+            self.advice = advice
 
     def __str__(self) -> str:
         return f"{self.message}; {self.advice}"
+
+    def again(self) -> Self:
+        """The same error for another caller: a raised exception is nobody else's to raise."""
+        twin = type(self).__new__(type(self), self.message)
+        twin.__dict__.update(self.__dict__)
+        return twin
 
 
 class Unauthenticated(AzureError):
@@ -65,15 +75,15 @@ class Forbidden(AzureError):
     reason = "permission"
     advice = "grant the missing action, for example with the role Reader on the resource group"
 
-    def __init__(self, message: str, *, action: str, scope: str = "") -> None:
-        super().__init__(message)
-        self.action = action
-        self.scope = scope
+    def __init__(self, message: str, *, action: str, scope: str = "", advice: str = "") -> None:
         where = f" on {scope}" if scope else " on the resource group"
-        self.advice = (
+        grant = (
             f"grant the identity the action {action}{where}, for example with the role Reader; "
             "a fresh role assignment takes some minutes"
         )
+        super().__init__(message, advice=advice or grant)
+        self.action = action
+        self.scope = scope
 
 
 Missing = Literal["scale set", "resource group", "subscription"]
@@ -158,9 +168,15 @@ class Rejected(AzureError):
     advice = "check azure.api_version, azure.cloud and the names in the configuration"
 
     def __init__(
-        self, message: str, *, status: int, code: str = "", stale_link: bool = False
+        self,
+        message: str,
+        *,
+        status: int,
+        code: str = "",
+        stale_link: bool = False,
+        advice: str = "",
     ) -> None:
-        super().__init__(message)
+        super().__init__(message, advice=advice)
         self.status = status
         self.code = code
         self.stale_link = stale_link
@@ -179,7 +195,7 @@ class FlexibleNotSupported(AzureError):
 
 
 class ServerFailed(AzureError):
-    """HTTP 5xx.
+    """HTTP 5xx, or a token service that cannot answer for now.
 
     Attributes:
         status: which.
@@ -189,8 +205,10 @@ class ServerFailed(AzureError):
     reason = "server_error"
     advice = "wait for Azure to recover; see the Azure status page if it lasts"
 
-    def __init__(self, message: str, *, status: int, retry_after: float | None = None) -> None:
-        super().__init__(message)
+    def __init__(
+        self, message: str, *, status: int, retry_after: float | None = None, advice: str = ""
+    ) -> None:
+        super().__init__(message, advice=advice)
         self.status = status
         self.retry_after = retry_after
 

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from multidict import CIMultiDictProxy
 
+from exporter.azure.challenge import tenant_of
+from exporter.azure.connection_failures import PROXY_CREDENTIALS
 from exporter.azure.decode import ErrorBody, decode_error
 from exporter.azure.errors import (
     AzureError,
@@ -23,9 +25,22 @@ from exporter.azure.errors import (
     Unreachable,
 )
 from exporter.azure.ratelimit import retry_after
+from exporter.azure.spending import GET_SCALE_SET, LIST_INSTANCES
 from exporter.azure.throttling import throttled
 from exporter.model.scale_set import ScaleSetId
 from exporter.redaction import clean
+
+ACTIONS = {
+    LIST_INSTANCES: "Microsoft.Compute/virtualMachineScaleSets/virtualMachines/read",
+    GET_SCALE_SET: "Microsoft.Compute/virtualMachineScaleSets/read",
+}
+"""The RBAC action that an operation needs."""
+
+WORDS = {
+    LIST_INSTANCES: "listing the instances failed",
+    GET_SCALE_SET: "reading the scale set failed",
+}
+"""What an operation is to people."""
 
 _ACTION = re.compile(r"perform action '([A-Za-z0-9./*_-]{1,200})'")
 _SCOPE = re.compile(r"over scope '([^']{1,400})'")
@@ -39,6 +54,39 @@ _MISSING: dict[str, Missing] = {
 _REMOVING = ("resourcenotfound", "resourcegroupnotfound")
 # A 404 about the address itself: the resource may well be there.
 _WRONG_ADDRESS = ("invalidresourcetype", "invalidresourcenamespace", "missingsubscription")
+_NOT_VALID = "invalidauthenticationtoken"
+_NO_TOKEN = ("authenticationfailedmissingtoken", "authenticationfailedinvalidheader")
+_WRONG_TENANT = re.compile(
+    r"InvalidAuthenticationTokenTenant|wrong issuer|match the tenant", re.IGNORECASE
+)
+_WRONG_AUDIENCE = re.compile(r"InvalidAuthenticationTokenAudience|wrong audience", re.IGNORECASE)
+_DENIED = re.compile(r"deny ?assignment", re.IGNORECASE)
+
+_STRIPPED = "check that no proxy between takes the Authorization header away"
+_TENANT = (
+    "the subscription belongs to another tenant than the identity: check "
+    "azure.credential.tenant_id, or take the scale set off the configuration"
+)
+_AUDIENCE = "check azure.cloud, or azure.audience with cloud custom: the token is for another Azure"
+_EXCLUDE = (
+    "a deny assignment forbids it, and no role outweighs that: have the identity excluded from it"
+)
+_ELSEWHERE = (
+    "check azure.endpoint and azure.cloud, and that no proxy, firewall or portal answers in "
+    "Azure's place (HTTPS_PROXY, NO_PROXY)"
+)
+_VERSION = "set azure.api_version to one that this Azure supports, as it lists them"
+_REGISTER = (
+    "register the provider in the subscription: az provider register --namespace Microsoft.Compute"
+)
+_REJECTED_ADVICE = {
+    "noregisteredproviderfound": _VERSION,
+    "invalidapiversionparameter": _VERSION,
+    "invalidresourcetype": _VERSION,
+    "missingsubscriptionregistration": _REGISTER,
+    "subscriptionnotregistered": _REGISTER,
+}
+_LONGEST_NAME = 80
 _STALE_LINK = ("invalidcontinuationtoken", "missingapiversionparameter")
 
 
@@ -74,17 +122,14 @@ def failure_of(  # noqa: PLR0911 - a table of statuses
     error = decode_error(answer.body) if answer.may_be_json else ErrorBody()
     said = _said(answer, error)
     match answer.status:
+        case 401 | 403 if _is_foreign(answer):
+            return _foreign(answer, said)
         case 401:
-            return Unauthenticated(f"Azure refuses the token ({said})")
+            return _refused(answer, error, said)
         case 403:
-            found, scope = _ACTION.search(error.message), _SCOPE.search(error.message)
-            return Forbidden(
-                f"not allowed to read {scale_set.name} ({said})",
-                action=found[1] if found else action,
-                scope=clean(scope[1]) if scope else "",
-            )
+            return _forbidden(answer, error, said, scale_set=scale_set, action=action)
         case 407:
-            return Unreachable(f"the proxy wants credentials ({said})")
+            return Unreachable(f"the proxy wants credentials ({said})", advice=PROXY_CREDENTIALS)
         case 408:
             return TimedOut(f"the server waited too long ({said})")
         case 429:
@@ -100,6 +145,25 @@ def failure_of(  # noqa: PLR0911 - a table of statuses
             return BrokenAnswer(f"an unexpected HTTP status ({said})")
 
 
+def may_be_mended(answer: Answer) -> bool:
+    """Whether another token may be what an answer with HTTP 401 wants.
+
+    One of another tenant or for another audience never comes by asking again, and whoever else has
+    use for the token at hand must not lose it.
+    """
+    if _is_foreign(answer):
+        return False
+    error = decode_error(answer.body)
+    code, described = error.code.casefold(), _described(answer, error)
+    return not (
+        code in _NO_TOKEN
+        or _WRONG_TENANT.search(described)
+        or _WRONG_AUDIENCE.search(described)
+        # `InvalidAuthenticationToken` alone may be one that has ended.
+        or (code.startswith(_NOT_VALID) and code != _NOT_VALID)
+    )
+
+
 def not_json(answer: Answer) -> BrokenAnswer:
     """The error of an answer with status 200 whose header says that it is no JSON."""
     if "html" in answer.media_type:
@@ -107,8 +171,63 @@ def not_json(answer: Answer) -> BrokenAnswer:
     return BrokenAnswer(f"{clean(answer.media_type)} instead of JSON")
 
 
+def _is_foreign(answer: Answer) -> bool:
+    """Whether somebody else answers in Azure's place, who writes no JSON."""
+    return bool(answer.body) and not answer.may_be_json
+
+
+def _foreign(answer: Answer, said: str) -> BrokenAnswer:
+    kind = {"html": "an HTML page", "xml": "XML"}.get(re.split(r"[/+]", answer.media_type)[-1])
+    kind = kind or (clean(answer.media_type, longest=_LONGEST_NAME) if answer.media_type else "")
+    what = f"{kind} in place of" if kind and not answer.may_be_json else "but not in the form of"
+    return BrokenAnswer(
+        f"HTTP {answer.status}, {what} the Resource Manager's answer ({said})", advice=_ELSEWHERE
+    )
+
+
+def _described(answer: Answer, error: ErrorBody) -> str:
+    challenges = answer.headers.getall("WWW-Authenticate", [])
+    return " ".join((error.code, error.message, *challenges))
+
+
+def _refused(answer: Answer, error: ErrorBody, said: str) -> Unauthenticated:
+    described, message = _described(answer, error), f"Azure refuses the token ({said})"
+    if error.code.casefold() in _NO_TOKEN:
+        return Unauthenticated(message, advice=_STRIPPED)
+    if _WRONG_TENANT.search(described):
+        tenant = tenant_of(answer.headers.getall("WWW-Authenticate", []))
+        if tenant and tenant not in message.lower():
+            message += f"; it wants one of the tenant {tenant}"
+        return Unauthenticated(message, advice=_TENANT)
+    if _WRONG_AUDIENCE.search(described):
+        return Unauthenticated(message, advice=_AUDIENCE)
+    return Unauthenticated(message)
+
+
+def _forbidden(
+    answer: Answer, error: ErrorBody, said: str, *, scale_set: ScaleSetId, action: str
+) -> AzureError:
+    if not error.code:
+        # Not Azure's word: a role would not help.
+        return _foreign(answer, said)
+    found, scope = _ACTION.search(error.message), _SCOPE.search(error.message)
+    advice = ""
+    if _DENIED.search(f"{error.code} {error.message}"):
+        advice = _EXCLUDE
+    elif error.code.casefold() == "requestdisallowedbypolicy":
+        advice = "an Azure Policy forbids it: have the scope or the identity exempted from it"
+    return Forbidden(
+        f"not allowed to read {scale_set.name} ({said})",
+        action=found[1] if found else action,
+        scope=clean(scope[1]) if scope else "",
+        advice=advice,
+    )
+
+
 def _rejected(answer: Answer, error: ErrorBody, said: str, scale_set: ScaleSetId) -> AzureError:
     status, code = answer.status, error.code.casefold()
+    if _is_foreign(answer):
+        return _foreign(answer, said)
     if _FLEXIBLE.search(error.message):
         return FlexibleNotSupported.of(scale_set)
     if status in (400, 404) and code in _MISSING:
@@ -121,7 +240,8 @@ def _rejected(answer: Answer, error: ErrorBody, said: str, scale_set: ScaleSetId
     return Rejected(
         f"Azure declines the request ({said})",
         status=status,
-        code=clean(error.code),
+        code=clean(error.code, longest=_LONGEST_NAME),
+        advice=_REJECTED_ADVICE.get(code, ""),
         stale_link=status == HTTPStatus.BAD_REQUEST and _names_stale_link(error),
     )
 
@@ -149,7 +269,7 @@ def _said(answer: Answer, error: ErrorBody) -> str:
     """What may be shown of an answer: its status, Azure's code and message, the request's id."""
     said = f"HTTP {answer.status}"
     if error.code:
-        said += f" {clean(error.code)}"
+        said += f" {clean(error.code, longest=_LONGEST_NAME)}"
     if error.message:
         said += f": {clean(error.message)}"
     elif not error.code and answer.body:

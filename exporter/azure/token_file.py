@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from exporter.azure.errors import Unauthenticated
+from exporter.azure.token_watch import TokenWatch
 from exporter.files import PATIENCE, OffLoop, read_file
 
 _LONGEST = 65_536
@@ -20,10 +21,14 @@ class FileTokens:
     Args:
         path: the file; it holds one token, and white space around it does not matter.
         patience: seconds to wait for a file system that does not answer.
+        watch: who is told of failures.
     """
 
-    def __init__(self, path: str, *, patience: float = PATIENCE) -> None:
+    def __init__(
+        self, path: str, *, patience: float = PATIENCE, watch: TokenWatch | None = None
+    ) -> None:
         self._path = path
+        self._watch = watch
         self._content = b""
         self._state: _State | None = None
         self._file = OffLoop(self._read, patience=patience)
@@ -34,10 +39,21 @@ class FileTokens:
             self._state = None
         shown = self._path if self._path.isprintable() else repr(self._path)
         try:
-            content = await self._file.read()
+            token = _token_of(await self._content_of(shown), shown)
+        except Unauthenticated as error:
+            if self._watch is not None:
+                self._watch.failed(error)
+            raise
+        if self._watch is not None:
+            # Who wrote the file knows when it ends.
+            self._watch.got(None)
+        return token
+
+    async def _content_of(self, shown: str) -> bytes:
+        try:
+            return await self._file.read()
         except OSError as error:
             raise Unauthenticated(f"token file {shown} cannot be read ({error.strerror})") from None
-        return _token_of(content, shown)
 
     async def close(self) -> None:
         """Forget the token."""

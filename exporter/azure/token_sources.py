@@ -9,9 +9,20 @@ from yarl import URL
 from exporter.azure.endpoints import Endpoints
 from exporter.azure.proxies import proxy_for
 from exporter.azure.token_file import FileTokens
+from exporter.azure.token_watch import TokenWatch
 from exporter.azure.tokens import Credential, CredentialTokens, TokenSource
 from exporter.clock import Clock, SystemClock
 from exporter.configuration import azure as configuration
+from exporter.telemetry import Telemetry
+
+_SOURCES: dict[configuration.CredentialType, str] = {
+    "default": "the default credentials",
+    "managed_identity": "the managed identity",
+    "workload_identity": "the login service",
+    "client_secret": "the login service",
+    "client_certificate": "the login service",
+    "azure_cli": "the Azure CLI (az)",
+}
 
 
 def build(
@@ -20,6 +31,7 @@ def build(
     *,
     clock: Clock | None = None,
     tls: ssl.SSLContext | None = None,
+    telemetry: Telemetry | None = None,
 ) -> TokenSource:
     """The source of the configured tokens. It touches nothing before the first token is wanted.
 
@@ -28,12 +40,14 @@ def build(
         endpoints: the cloud, for the scope and the authority.
         clock: the time; the machine's if None.
         tls: the rules for TLS; those of the system if None.
+        telemetry: where the token's expiry and failures are shown, if anywhere.
 
     Raises:
         ConfigurationError: the way to whoever issues the tokens is a proxy that cannot be used.
     """
+    watch = None if telemetry is None else TokenWatch(telemetry)
     if settings.type == "static":
-        return FileTokens(settings.token_file or "")
+        return FileTokens(settings.token_file or "", watch=watch)
     if endpoints.authority and settings.type not in ("managed_identity", "azure_cli"):
         proxy_for(URL(endpoints.authority))
 
@@ -43,4 +57,10 @@ def build(
 
         return credential(settings, endpoints, tls)
 
-    return CredentialTokens(make, scope=endpoints.scope, clock=clock or SystemClock())
+    return CredentialTokens(
+        make,
+        scope=endpoints.scope,
+        clock=clock or SystemClock(),
+        source=_SOURCES[settings.type],
+        watch=watch,
+    )

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 
 from exporter.azure.errors import AzureError, TimedOut, Unauthenticated
-from exporter.azure.translation import FOREIGN, translate
+from exporter.azure.token_failures import SLOW, token_failure
+from exporter.azure.token_watch import TokenWatch
 from exporter.clock import Clock
 from exporter.files import OffLoop
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessTokenInfo, TokenRequestOptions
-from exporter.redaction import clean
 
 EARLY = 300.0
 """Seconds before its expiry from which a token is renewed, where it names no time itself."""
@@ -24,11 +24,17 @@ EARLY = 300.0
 RENEWAL_PAUSE = 30.0
 """Seconds between two tries to renew a token that is still good, or that Azure refuses."""
 
+LONGEST_RENEWAL_PAUSE = 960.0
+"""Seconds up to which that pause doubles while Azure refuses every new token as well."""
+
 HOLD_OFF = 10.0
 """Seconds for which a failed try is the answer to everybody who asks."""
 
 TOKEN_TIMEOUT = 60.0
 """Seconds for one try; a failing chain of credentials can take half a minute."""
+
+LONGEST_HOLD_OFF = 900.0
+"""Seconds for which a Retry-After of the token service is kept at most."""
 
 # What a header takes; a token with a line break in it would become another header.
 _HEADER_SAFE = re.compile(r"[!-~]+")
@@ -45,6 +51,9 @@ class TokenSource(Protocol):
         Args:
             claims: what Azure's challenge wants in the next token.
             stale: the token that Azure has just refused; another one is got.
+
+        Returns:
+            The token; `stale` itself where there is no other to be had now.
 
         Raises:
             AzureError: none can be got.
@@ -74,7 +83,8 @@ class CredentialTokens:
     """The tokens of one credential, for any number of callers at a time.
 
     One try is made at a time and everybody waits for it; a caller that is cancelled does not end
-    it for the others. The rules for the renewal are azure-identity's and azure-core's.
+    it for the others. The rules for the renewal are azure-identity's and azure-core's. A token is
+    kept until there is another one: what one scale set finds wrong with it may suit all others.
 
     Args:
         factory: makes the credential, in a thread. It is called at the first need, and again
@@ -82,7 +92,9 @@ class CredentialTokens:
             anew and has no cache with the refused token in it.
         scope: what the token is for.
         clock: the time.
-        hold_off: seconds for which a failure is remembered.
+        source: what gives the tokens, for people.
+        watch: who is told of tokens and failures.
+        hold_off: seconds for which a failure is remembered, unless the token service asks for more.
         timeout: seconds for one try.
     """
 
@@ -92,12 +104,16 @@ class CredentialTokens:
         *,
         scope: str,
         clock: Clock,
+        source: str = "the credential",
+        watch: TokenWatch | None = None,
         hold_off: float = HOLD_OFF,
         timeout: float = TOKEN_TIMEOUT,
     ) -> None:
         self._maker = OffLoop(factory, patience=timeout)
         self._scope = scope
         self._clock = clock
+        self._source = source
+        self._watch = watch
         self._hold_off = hold_off
         self._timeout = timeout
         self._credential: Credential | None = None
@@ -105,10 +121,11 @@ class CredentialTokens:
         self._flight: asyncio.Task[AccessTokenInfo | AzureError] | None = None
         self._flight_is_forced = False
         self._failure: AzureError | None = None
-        self._failed_at = 0.0
+        self._held_until = 0.0
         self._got_at: float | None = None
         self._early_at: float | None = None
         self._forced_at: float | None = None
+        self._forced_pause = 0.0
         self._closed = False
 
     async def get(self, *, claims: str | None = None, stale: str | None = None) -> str:
@@ -135,8 +152,8 @@ class CredentialTokens:
         if now >= due and self._flight is None and not self._is_recent(self._early_at):
             # Nobody waits for this one: the token at hand is good.
             self._early_at = self._clock.monotonic()
-            self._failure = None
-            self._take_off()
+            if not self._is_held():
+                self._take_off()
         return token.token
 
     async def _renewed(self, claims: str | None, stale: str | None) -> str:
@@ -150,10 +167,8 @@ class CredentialTokens:
             token = self._token
             if token is not None and token.token != stale and stale is not None:
                 return token.token
-            if self._is_recent(self._forced_at):
-                raise Unauthenticated("Azure refuses a token that is new")
-            self._forced_at = self._clock.monotonic()
-            self._token = None
+            if stale is not None and not (self._is_held() or self._may_force()):
+                return stale
             flight = self._take_off(claims, forced=True)
         return await self._landed(flight)
 
@@ -164,7 +179,7 @@ class CredentialTokens:
             raise Unauthenticated("the exporter is stopping")
         outcome = flight.result()
         if isinstance(outcome, AzureError):
-            raise _again(outcome)
+            raise outcome.again()
         return outcome.token
 
     def _take_off(
@@ -172,10 +187,9 @@ class CredentialTokens:
     ) -> asyncio.Task[AccessTokenInfo | AzureError]:
         if self._closed:
             raise Unauthenticated("the exporter is stopping")
-        if self._failure is not None:
-            if self._clock.monotonic() - self._failed_at < self._hold_off:
-                raise _again(self._failure)
-            self._failure = None
+        if self._failure is not None and self._is_held():
+            raise self._failure.again()
+        self._failure = None
         self._flight_is_forced = forced
         self._flight = asyncio.create_task(self._fly(claims, forced=forced), name="azure token")
         return self._flight
@@ -189,16 +203,22 @@ class CredentialTokens:
             async with asyncio.timeout(self._timeout):
                 outcome = await self._asked(claims)
         except Exception as error:  # noqa: BLE001 - libraries read foreign answers here
-            outcome = _failure_of(error, self._timeout)
+            outcome = self._failure_of(error)
         finally:
             self._flight = None
         if isinstance(outcome, AzureError):
-            self._failure, self._failed_at = outcome, self._clock.monotonic()
+            self._failure = outcome
+            wait = min(LONGEST_HOLD_OFF, max(self._hold_off, outcome.retry_after or 0.0))
+            self._held_until = self._clock.monotonic() + wait
             await self._drop_credential()
             _log.debug("no token", reason=outcome.reason, error=outcome.message)
+            if self._watch is not None:
+                self._watch.failed(outcome)
         else:
             self._token, self._failure = outcome, None
             self._got_at = self._clock.monotonic()
+            if self._watch is not None:
+                self._watch.got(outcome.expires_on)
         return outcome
 
     async def _asked(self, claims: str | None) -> AccessTokenInfo:
@@ -224,20 +244,21 @@ class CredentialTokens:
     def _is_recent(self, at: float | None) -> bool:
         return at is not None and self._clock.monotonic() - at < RENEWAL_PAUSE
 
+    def _may_force(self) -> bool:
+        """Whether a refused token is renewed now: ever more rarely while that helps nothing."""
+        now, last = self._clock.monotonic(), self._forced_at
+        since = float("inf") if last is None else now - last
+        if since < self._forced_pause:
+            return False
+        again = since < 2 * self._forced_pause
+        pause = 2 * self._forced_pause if again else RENEWAL_PAUSE
+        self._forced_at, self._forced_pause = now, min(LONGEST_RENEWAL_PAUSE, pause)
+        return True
 
-def _failure_of(error: Exception, timeout: float) -> AzureError:
-    if isinstance(error, TimeoutError):
-        return TimedOut(f"no token within {timeout:g} s")
-    if isinstance(error, AzureError):
-        return error
-    if isinstance(error, ValueError) and not isinstance(error, FOREIGN):
-        # azure-identity's word on settings and variables that are missing or malformed.
-        return Unauthenticated(f"no token: {clean(str(error).partition('{')[0])}")
-    if isinstance(error, FOREIGN):
-        return translate(error, what="token")
-    return Unauthenticated(f"no token: unexpected failure ({type(error).__name__})")
+    def _is_held(self) -> bool:
+        return self._failure is not None and self._clock.monotonic() < self._held_until
 
-
-def _again(error: AzureError) -> AzureError:
-    """The same failure for another caller: a raised exception is nobody else's to raise."""
-    return type(error)(error.message)
+    def _failure_of(self, error: Exception) -> AzureError:
+        if isinstance(error, TimeoutError):
+            return TimedOut(f"no token from {self._source} within {self._timeout:g} s", advice=SLOW)
+        return token_failure(error, source=self._source, now=self._clock.now())

@@ -12,6 +12,7 @@ import msgspec
 from aiohttp.http_exceptions import HttpProcessingError
 from azure.core import exceptions as core
 
+from exporter.azure.connection_failures import Asked, connection_failure
 from exporter.azure.errors import (
     AzureError,
     BrokenAnswer,
@@ -19,7 +20,6 @@ from exporter.azure.errors import (
     Unauthenticated,
     Unreachable,
 )
-from exporter.redaction import clean
 
 
 class _Rule(NamedTuple):
@@ -28,20 +28,17 @@ class _Rule(NamedTuple):
     message: str
 
 
-# The first rule that fits wins, so a class stands above its bases.
+# The first rule that fits wins, so a class stands above its bases. What says more by its fields is
+# told by `connection_failures` and `token_failures` before it comes here.
 _RULES: tuple[_Rule, ...] = (
     _Rule(aiohttp.ServerTimeoutError, TimedOut, "no answer in time"),
     _Rule(core.ServiceRequestTimeoutError, TimedOut, "no connection in time"),
     _Rule(core.ServiceResponseTimeoutError, TimedOut, "no answer in time"),
     _Rule(TimeoutError, TimedOut, "no answer in time"),
-    _Rule(aiohttp.ClientProxyConnectionError, Unreachable, "the proxy cannot be reached"),
     _Rule(aiohttp.ClientHttpProxyError, Unreachable, "the proxy declines the connection"),
-    _Rule(aiohttp.ClientConnectorDNSError, Unreachable, "the host name cannot be resolved"),
-    _Rule(aiohttp.ClientConnectorCertificateError, Unreachable, "the certificate is not trusted"),
     _Rule(aiohttp.ServerFingerprintMismatch, Unreachable, "the certificate is not trusted"),
     _Rule(aiohttp.ClientSSLError, Unreachable, "no TLS connection"),
     _Rule(aiohttp.ClientConnectorError, Unreachable, "no connection"),
-    _Rule(aiohttp.ServerDisconnectedError, Unreachable, "the connection broke before the answer"),
     _Rule(aiohttp.ClientConnectionError, Unreachable, "the connection broke"),
     _Rule(aiohttp.ClientPayloadError, BrokenAnswer, "the answer broke off or is wrongly encoded"),
     _Rule(aiohttp.ClientResponseError, BrokenAnswer, "the answer is no valid HTTP"),
@@ -70,23 +67,27 @@ FOREIGN: tuple[type[BaseException], ...] = tuple(rule.foreign for rule in _RULES
 """What `translate` knows: the classes to be caught where a library is called."""
 
 
-def translate(error: BaseException, *, what: str) -> AzureError:
+def translate(error: BaseException, *, what: str, asked: Asked) -> AzureError:
     """Our error for a foreign one.
 
-    The foreign text is quoted for azure-identity's errors only, cleaned and up to the first brace:
-    it names the variable or the AADSTS code that matters. Others may hold an address with a
-    `skiptoken`, so only their class is named.
+    The foreign text is not quoted: it may hold an address with a `skiptoken`.
 
     Args:
         error: what a library raised; an AzureError of ours is given back as it is.
         what: what was being done, as the beginning of the message.
+        asked: whom.
     """
     if isinstance(error, AzureError):
         return error
-    quote = type(error).__name__
-    if isinstance(error, core.AzureError):
-        quote = clean(str(error.message).partition("{")[0]) or quote
+    found = connection_failure(error, asked)
+    if found is None:
+        found = _by_rule(error, asked)
+    return type(found)(f"{what}: {found.message}", advice=found.advice)
+
+
+def _by_rule(error: BaseException, asked: Asked) -> AzureError:
+    name = type(error).__name__
     for rule in _RULES:
         if isinstance(error, rule.foreign):
-            return rule.ours(f"{what}: {rule.message} ({quote})")
-    return BrokenAnswer(f"{what}: unexpected failure ({quote})")
+            return rule.ours(f"{rule.message} ({name}, of {asked})")
+    return BrokenAnswer(f"unexpected failure ({name}, of {asked})")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
@@ -17,10 +18,21 @@ from exporter.azure.errors import (
     ServerFailed,
     Throttled,
     TimedOut,
+    Unauthenticated,
     Unreachable,
 )
 from support.answers import RECORDINGS, WEB, needs_recordings, recording
-from support.azure_room import FIRST, SET, NewClient, failure_of, ids, page, sent, walk
+from support.azure_room import (
+    FIRST,
+    SET,
+    FakeTokens,
+    NewClient,
+    failure_of,
+    ids,
+    page,
+    sent,
+    walk,
+)
 
 FLEXIBLE = (
     "Operation 'VirtualMachineScaleSets.virtualMachines.GET' is not allowed on Virtual Machine "
@@ -152,3 +164,201 @@ async def test_the_recorded_errors_are_understood(
         headers=headers,
     )
     assert type(await failure_of(new_client())) is kind
+
+
+TENANT = "bbbbbbbb-bbbb-4bbb-8bbb-bbbbbbbbbbbb"
+WANTED = f'Bearer authorization_uri="https://login.example/{TENANT}", error="invalid_token"'
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "challenge", "said", "advice"),
+    [
+        (
+            "InvalidAuthenticationTokenTenant",
+            f"From the wrong issuer. It must match the tenant 'https://sts.example/{TENANT}/'.",
+            "",
+            TENANT,
+            "azure.credential.tenant_id",
+        ),
+        ("InvalidAuthenticationTokenTenant", "", WANTED, TENANT, "azure.credential.tenant_id"),
+        (
+            "InvalidAuthenticationToken",
+            "The access token is from the wrong issuer.",
+            WANTED,
+            TENANT,
+            "azure.credential.tenant_id",
+        ),
+        (
+            "InvalidAuthenticationTokenAudience",
+            "It should exactly match with one of the allowed audiences 'https://arm.example/'.",
+            "",
+            "'https://arm.example/'",
+            "azure.audience",
+        ),
+        (
+            "InvalidAuthenticationToken",
+            "",
+            'Bearer error="invalid_token", error_description="wrong audience or resource."',
+            "InvalidAuthenticationToken",
+            "azure.cloud",
+        ),
+        ("InvalidAuthenticationTokenWhatever", "New.", "", "New.", "azure.credential"),
+        ("AuthenticationFailedMissingToken", "No header.", "", "No header.", "proxy"),
+    ],
+)
+async def test_a_token_that_another_one_would_not_mend_is_kept(
+    new_client: NewClient,
+    answers: mocked_answers,
+    tokens: FakeTokens,
+    code: str,
+    message: str,
+    challenge: str,
+    said: str,
+    advice: str,
+) -> None:
+    answers.get(
+        FIRST,
+        status=401,
+        payload={"error": {"code": code, "message": message}},
+        headers={"WWW-Authenticate": challenge},
+    )
+    error = await failure_of(new_client())
+    assert type(error) is Unauthenticated
+    assert code in error.message
+    assert said in error.message
+    assert advice in error.advice
+    assert tokens.asked == [(None, None)], "no other token is asked for"
+    assert len(sent(answers)) == 1
+
+
+@pytest.mark.parametrize("code", ["ExpiredAuthenticationToken", "InvalidAuthenticationToken", ""])
+async def test_a_token_that_has_ended_is_renewed(
+    new_client: NewClient, answers: mocked_answers, tokens: FakeTokens, code: str
+) -> None:
+    answers.get(FIRST, status=401, payload={"error": {"code": code}} if code else {})
+    answers.get(FIRST, payload=page("0"))
+    assert ids(await walk(new_client())) == ["0"]
+    assert tokens.asked == [(None, None), (None, "token-1")]
+
+
+async def test_a_refused_token_without_another_says_both(
+    new_client: NewClient, answers: mocked_answers
+) -> None:
+    class NoOther(FakeTokens):
+        async def get(self, *, claims: str | None = None, stale: str | None = None) -> str:
+            if stale is not None:
+                raise Unreachable("no token: the login service is away", advice="wait for it")
+            return await super().get(claims=claims, stale=stale)
+
+    answers.get(FIRST, status=401, payload={"error": {"code": "ExpiredAuthenticationToken"}})
+    error = await failure_of(new_client(tokens=NoOther()))
+    assert type(error) is Unauthenticated
+    assert "HTTP 401 ExpiredAuthenticationToken" in error.message
+    assert "there is no other: no token: the login service is away" in error.message
+    assert error.advice == "wait for it"
+
+
+async def test_a_token_that_is_the_same_again_is_not_sent_again(
+    new_client: NewClient, answers: mocked_answers
+) -> None:
+    class TheSame(FakeTokens):
+        async def get(self, *, claims: str | None = None, stale: str | None = None) -> str:
+            del claims, stale
+            return "the-same-token"
+
+    answers.get(FIRST, status=401, payload={"error": {"code": "ExpiredAuthenticationToken"}})
+    error = await failure_of(new_client(tokens=TheSame()))
+    assert "ExpiredAuthenticationToken" in error.message
+    assert len(sent(answers)) == 1
+
+
+async def test_a_wait_for_a_token_ends_with_the_walk_and_says_what_was_waited_for(
+    new_client: NewClient,
+) -> None:
+    class Slow(FakeTokens):
+        async def get(self, *, claims: str | None = None, stale: str | None = None) -> str:
+            del claims, stale
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    error = await failure_of(new_client(tokens=Slow(), deadline=0.01))
+    assert type(error) is TimedOut
+    assert "no token within polling.deadline" in error.message
+    assert "169.254.169.254" in error.advice
+
+
+XML = ("application/xml", "<Error><Code>ForbiddenError</Code></Error>", "XML")
+HTML = ("text/html; charset=utf-8", "<html>ERR_ACCESS_DENIED</html>", "an HTML page")
+TEXT = ("text/plain", "denied", "text/plain")
+
+
+@pytest.mark.parametrize(
+    ("status", "media", "body", "said"),
+    [
+        *((status, *page) for status in (400, 401, 403, 404) for page in (XML, HTML, TEXT)),
+        (403, "application/json", "{}", "not in the form"),
+        (403, "application/json", '{"message": "Forbidden"}', "not in the form"),
+    ],
+)
+async def test_an_answer_of_somebody_else_s_is_no_missing_permission(
+    new_client: NewClient,
+    answers: mocked_answers,
+    tokens: FakeTokens,
+    status: int,
+    media: str,
+    body: str,
+    said: str,
+) -> None:
+    answers.get(FIRST, status=status, body=body, content_type=media)
+    error = await failure_of(new_client())
+    assert type(error) is BrokenAnswer
+    assert f"HTTP {status}" in error.message
+    assert said in error.message
+    assert "azure.endpoint" in error.advice
+    assert "ERR_ACCESS" not in str(error)
+    assert tokens.asked == [(None, None)], "no other token is asked for"
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "message", "advice"),
+    [
+        (409, "MissingSubscriptionRegistration", "Not registered.", "az provider register"),
+        (409, "SubscriptionNotRegistered", "Not registered.", "az provider register"),
+        (400, "NoRegisteredProviderFound", "The supported api-versions", "azure.api_version"),
+        (400, "InvalidApiVersionParameter", "The api-version", "azure.api_version"),
+        (403, "DenyAssignmentAuthorizationFailed", "Denied.", "deny assignment"),
+        (
+            403,
+            "AuthorizationFailed",
+            "The access is denied because of the deny assignment with name 'd'.",
+            "deny assignment",
+        ),
+        (403, "RequestDisallowedByPolicy", "Disallowed.", "Azure Policy"),
+    ],
+)
+async def test_the_advice_fits_azure_s_code(
+    new_client: NewClient,
+    answers: mocked_answers,
+    status: int,
+    code: str,
+    message: str,
+    advice: str,
+) -> None:
+    answers.get(FIRST, status=status, payload={"error": {"code": code, "message": message}})
+    error = await failure_of(new_client())
+    assert advice in error.advice
+    assert "role Reader" not in error.advice
+    assert message in error.message
+
+
+async def test_the_end_of_a_long_list_is_told(
+    new_client: NewClient, answers: mocked_answers
+) -> None:
+    versions = [f"20{year}-{month:02}-01" for year in range(10, 30) for month in range(1, 13)]
+    message = f"No provider found. The supported api-versions are '{', '.join(versions)}'."
+    error_body = {"error": {"code": "NoRegisteredProviderFound", "message": message}}
+    answers.get(FIRST, status=400, payload=error_body)
+    error = await failure_of(new_client())
+    assert versions[0] in error.message
+    assert versions[-1] in error.message
+    assert 1024 <= len(error.message) < 2000

@@ -4,60 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
-from azure.core.credentials import AccessTokenInfo, TokenRequestOptions
 from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
 
-from exporter.azure.errors import AzureError, TimedOut, Unauthenticated, Unreachable
-from exporter.azure.tokens import CredentialTokens
+from exporter.azure.errors import (
+    AzureError,
+    ServerFailed,
+    TimedOut,
+    Unauthenticated,
+    Unreachable,
+)
+from exporter.azure.tokens import LONGEST_HOLD_OFF, CredentialTokens
 from support.clock import FakeClock
-
-
-class FakeCredential:
-    """A credential that gives `token-1`, `token-2` and so on, for an hour of the fake clock."""
-
-    def __init__(self, service: FakeService) -> None:
-        self.service = service
-        self.closed = False
-
-    async def get_token_info(
-        self, *scopes: str, options: TokenRequestOptions | None = None
-    ) -> AccessTokenInfo:
-        service = self.service
-        service.asked.append((scopes, dict(options or {})))
-        if service.gate is not None:
-            await service.gate.wait()
-        if service.failure is not None:
-            raise service.failure
-        service.number += 1
-        value = service.value or f"token-{service.number}"
-        return AccessTokenInfo(
-            value, int(service.clock.now() + service.lifetime), refresh_on=service.refresh_on
-        )
-
-    async def close(self) -> None:
-        self.closed = True
-
-
-class FakeService:
-    """What the fake credentials share: the tokens given, and the failure or wait ordered."""
-
-    def __init__(self, clock: FakeClock) -> None:
-        self.clock = clock
-        self.number = 0
-        self.lifetime = 3600.0
-        self.refresh_on: int | None = None
-        self.value = ""
-        self.failure: BaseException | None = None
-        self.gate: asyncio.Event | None = None
-        self.asked: list[tuple[tuple[str, ...], dict[str, Any]]] = []
-        self.made: list[FakeCredential] = []
-
-    def credential(self) -> FakeCredential:
-        self.made.append(FakeCredential(self))
-        return self.made[-1]
+from support.token_service import FakeService, failure_of
 
 
 @pytest.fixture
@@ -70,12 +30,6 @@ async def tokens(service: FakeService, clock: FakeClock) -> AsyncIterator[Creden
     source = CredentialTokens(service.credential, scope="scope", clock=clock)
     yield source
     await source.close()
-
-
-async def failure_of(source: CredentialTokens, **how: str) -> AzureError:
-    with pytest.raises(AzureError) as caught:
-        await source.get(**how)
-    return caught.value
 
 
 async def test_a_token_is_got_at_the_first_need_and_kept(
@@ -242,7 +196,7 @@ async def test_a_refused_new_token_is_not_renewed_over_and_over(
 ) -> None:
     await tokens.get()
     await tokens.get(stale="token-1")
-    assert isinstance(await failure_of(tokens, stale="token-2"), Unauthenticated)
+    assert await tokens.get(stale="token-2") == "token-2", "there is no other now"
     assert len(service.asked) == 2
     await service.clock.advance(30)
     assert await tokens.get(stale="token-2") == "token-3"
@@ -281,4 +235,117 @@ async def test_closing_ends_a_try_and_closes_the_credential(
         await waiting
     assert [credential.closed for credential in service.made] == [True]
     assert isinstance(await failure_of(source), Unauthenticated)
+    await source.close()
+
+
+async def test_one_try_is_made_at_a_time_however_long_it_takes(
+    tokens: CredentialTokens, service: FakeService
+) -> None:
+    await tokens.get()
+    service.gate = asyncio.Event()
+    await service.clock.advance(3300)
+    assert await tokens.get() == "token-1"
+    await service.clock.advance(35)
+    assert await tokens.get() == "token-1"
+    await service.clock.settle()
+    assert len(service.asked) == 2
+    service.gate.set()
+    await service.clock.settle()
+    assert await tokens.get() == "token-2"
+
+
+async def test_a_refused_token_is_given_to_others_until_there_is_a_new_one(
+    tokens: CredentialTokens, service: FakeService
+) -> None:
+    await tokens.get()
+    service.gate = asyncio.Event()
+    renewing = asyncio.create_task(tokens.get(stale="token-1"))
+    await service.clock.settle()
+    assert await tokens.get() == "token-1"
+    service.gate.set()
+    assert await renewing == "token-2"
+    assert await tokens.get() == "token-2"
+
+
+async def test_a_renewal_that_fails_leaves_the_others_their_token(
+    tokens: CredentialTokens, service: FakeService
+) -> None:
+    await tokens.get()
+    service.failure = ServiceRequestError("down")
+    assert isinstance(await failure_of(tokens, stale="token-1"), Unreachable)
+    for _ in range(10):
+        assert await tokens.get() == "token-1"
+        await service.clock.advance(60)
+
+
+async def test_tokens_that_are_all_refused_are_renewed_ever_more_rarely(
+    tokens: CredentialTokens, service: FakeService
+) -> None:
+    refused, renewals = await tokens.get(), []
+    begun = service.clock.monotonic()
+    for _ in range(240):
+        found = await tokens.get(stale=refused)
+        if found != refused:
+            renewals.append(round(service.clock.monotonic() - begun))
+            refused = found
+        await service.clock.advance(30)
+    assert renewals[:6] == [0, 30, 90, 210, 450, 930]
+    assert len(renewals) <= 13
+    await service.clock.advance(3600)
+    assert await tokens.get(stale=refused) != refused
+    await service.clock.advance(30)
+    assert await tokens.get(stale=f"token-{service.number}") == f"token-{service.number}"
+
+
+async def test_a_retry_after_holds_off_every_kind_of_try(
+    tokens: CredentialTokens, service: FakeService
+) -> None:
+    await tokens.get()
+    service.failure = failure = ServerFailed("busy", status=503, retry_after=100.0)
+    await service.clock.advance(3300)
+    await tokens.get()
+    await service.clock.settle()
+    assert len(service.asked) == 2
+    for _ in range(3):
+        await service.clock.advance(31)
+        assert await tokens.get() == "token-1"
+        assert (await failure_of(tokens, stale="token-1")).message == failure.message
+    assert len(service.asked) == 2
+    await service.clock.advance(31)
+    service.failure = None
+    await tokens.get()
+    await service.clock.settle()
+    assert await tokens.get() == "token-2"
+
+
+async def test_an_endless_retry_after_is_cut(
+    tokens: CredentialTokens, service: FakeService
+) -> None:
+    service.failure = ServerFailed("busy", status=503, retry_after=1e9)
+    await failure_of(tokens)
+    service.failure = None
+    await service.clock.advance(LONGEST_HOLD_OFF)
+    assert await tokens.get() == "token-1"
+
+
+async def test_azure_identity_s_own_word_on_a_setting_is_told(
+    tokens: CredentialTokens, service: FakeService
+) -> None:
+    service.failure = ValueError("Invalid tenant ID provided.")
+    failure = await failure_of(tokens)
+    assert isinstance(failure, Unauthenticated)
+    assert failure.message == "no token: Invalid tenant ID provided."
+
+
+async def test_a_try_that_takes_too_long_names_its_own_limit_and_source(
+    service: FakeService, clock: FakeClock
+) -> None:
+    service.gate = asyncio.Event()
+    source = CredentialTokens(
+        service.credential, scope="scope", clock=clock, source="the tool", timeout=0.01
+    )
+    failure = await failure_of(source)
+    assert failure.message == "no token from the tool within 0.01 s"
+    assert "169.254.169.254" in failure.advice
+    assert "polling" not in failure.advice
     await source.close()

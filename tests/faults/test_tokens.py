@@ -77,3 +77,33 @@ async def test_a_challenge_that_cannot_be_read(world: World, challenge: str) -> 
     async with world.polling():
         world.instead(answer, scale_set="web")
         await world.survives(reason="authentication", code="401", healing=900.0)
+
+
+async def test_one_set_of_another_tenant_costs_the_others_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tenant = "bbbbbbbb-bbbb-4bbb-8bbb-bbbbbbbbbbbb"
+
+    async def another_tenant(_: web.Request) -> web.StreamResponse:
+        message = f"The access token is from the wrong issuer. It must match the tenant {tenant}."
+        error = {"code": "InvalidAuthenticationTokenTenant", "message": message}
+        return web.json_response({"error": error}, status=401)
+
+    monkeypatch.setenv("IDENTITY_ENDPOINT", f"{world.azure.url}/msi/token")
+    monkeypatch.setenv("IDENTITY_HEADER", "simulated-identity")
+    endpoints = Endpoints(resource_manager=world.azure.url, scope=f"{world.azure.url}/.default")
+    tokens = token_sources.build(Credential(type="managed_identity"), endpoints, clock=world.clock)
+    world.process.tokens = WatchedTokens(tokens, world)
+    async with world.polling():
+        before = await world.served()
+        world.instead(another_tenant, scale_set="web")
+        down = world.strike(kind="status", status=400, operation="token")
+        await world.clock.advance(900)
+        assert await world.reasons("web") == {"authentication"}
+        assert await world.values(UP) == [0, 1, 1, 1]
+        assert down.happened == 0, "the token is good, and no other is asked for"
+        (record,) = (r for r in world.exporter.records if r.target.scale_set.name == "web")
+        assert tenant in (record.poll.message or "")
+        world.heal()
+        await world.recovers(900)
+        assert differing(before, await world.served()) == {}

@@ -98,6 +98,8 @@ OWN = {
     "azure_circuit_open",
     "azure_retries_total",
     "state_refused_total",
+    "token_expiry_timestamp_seconds",
+    "token_failures_total",
     "event_loop_lag_seconds",
     "log_lines_lost_total",
 }

@@ -15,6 +15,7 @@ class TunnelProxy:
         refusal: the status line that it declines with, as `407 Proxy Authentication Required`.
 
     Attributes:
+        port: its own.
         heads: the heads of all requests that came, plain ones too.
     """
 
@@ -23,13 +24,8 @@ class TunnelProxy:
         self._refusal = refusal
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self.port = 0
         self.heads: list[str] = []
-
-    @property
-    def port(self) -> int:
-        assert self._server is not None
-        port: int = self._server.sockets[0].getsockname()[1]
-        return port
 
     @property
     def url(self) -> str:
@@ -37,6 +33,7 @@ class TunnelProxy:
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._begin, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
         return self
 
     async def __aexit__(

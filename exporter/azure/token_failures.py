@@ -1,0 +1,223 @@
+"""What went wrong with a token, in words: who was asked, what it said, and what to do about it.
+
+azure-identity's own messages hide both: the one about IMDS says "no response" where there was one,
+and that of the default chain is a page. So the answer is read anew where its error carries one.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from azure.core import exceptions as core
+from yarl import URL
+
+from exporter.azure.connection_failures import Asked, connection_failure
+from exporter.azure.errors import (
+    AzureError,
+    BrokenAnswer,
+    ServerFailed,
+    TimedOut,
+    Unauthenticated,
+    Unreachable,
+)
+from exporter.azure.proxies import is_metadata
+from exporter.azure.ratelimit import retry_after
+from exporter.azure.token_advice import advice_on
+from exporter.azure.translation import FOREIGN, translate
+from exporter.redaction import clean
+
+_LONGEST_LINK = 300
+"""Characters of what one credential of the default chain says."""
+
+_DEPTH = 10
+_LINK = re.compile(r"\n\s*(\w+): (.*?)(?=\n\s*\w*Credential: |\nTo mitigate|\Z)", re.DOTALL)
+_HELP = re.compile(
+    r"(?:(?:Please )?[Vv]isit|To mitigate this issue, please refer to the troubleshooting "
+    r"guidelines here at|See the troubleshooting guide for more information:) https://aka\.ms/\S+"
+    r"(?: to troubleshoot(?: this issue)?\.?)?"
+)
+_DESCRIPTION = re.compile(
+    r"'(?:error_description|message)': (?:'([^']*)'|\"([^\"]*)\")", re.IGNORECASE
+)
+_BRACES = re.compile(r"\{[^{}]*\}")
+_MAY_PASS = (410, 429)
+
+
+def token_failure(error: BaseException, *, source: str, now: float) -> AzureError:
+    """Our error for whatever a credential raised.
+
+    Args:
+        error: what was raised.
+        source: what gives the tokens, for people.
+        now: the Unix time, for a Retry-After with a date.
+    """
+    if isinstance(error, AzureError):
+        return error
+    chain = tuple(_chain(error))
+    for link in chain:
+        response = getattr(link, "response", None)
+        if response is not None and getattr(response, "status_code", None) is not None:
+            return _answered(response, now=now)
+    asked = _asked(chain)
+    for link in chain:
+        if found := connection_failure(link, asked):
+            return _unconnected(found, error, source)
+    return _told(error, source, asked)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The error and those that it was raised for, the last one last."""
+    link: BaseException | None = error
+    for _ in range(_DEPTH):
+        if link is None:
+            return
+        yield link
+        link = link.__cause__ or link.__context__
+
+
+def _asked(chain: tuple[BaseException, ...]) -> Asked:
+    """Whom the transport noted; it is the one who adds such notes."""
+    for link in chain:
+        if notes := getattr(link, "__notes__", None):
+            return Asked(*notes[:2])
+    return Asked("the token service")
+
+
+def _answered(response: Any, *, now: float) -> AzureError:
+    """The error of an answer that is no token."""
+    status, url = int(response.status_code), URL(str(response.request.url))
+    said = _words(response)
+    message = f"no token: {_service(url)} answered HTTP {status}{f': {said}' if said else ''}"
+    wait = retry_after(response.headers.get("Retry-After"), now=now)
+    advice = advice_on(said, metadata=_is_machine_s_own(url))
+    if status in _MAY_PASS or status >= 500:  # noqa: PLR2004 - HTTP's own numbers
+        found: AzureError = ServerFailed(
+            message, status=status, advice="it is asked again by itself, which may last a minute"
+        )
+    elif status < 400:  # noqa: PLR2004 - HTTP's own number
+        found = BrokenAnswer(message, advice="check that nothing answers in its place")
+    else:
+        found = Unauthenticated(message, advice=advice)
+    found.retry_after = wait
+    return found
+
+
+def _service(url: URL) -> str:
+    where = f"{url.host}:{url.port}"
+    if url.path.rstrip("/").endswith("/metadata/identity/oauth2/token"):
+        return f"the managed identity endpoint (IMDS, {where})"
+    if _is_machine_s_own(url):
+        return f"the managed identity endpoint ({where})"
+    return f"the login service {where}"
+
+
+def _is_machine_s_own(url: URL) -> bool:
+    return is_metadata(url) and not url.path.endswith("/oauth2/v2.0/token")
+
+
+def _words(response: Any) -> str:
+    """What the answer says, without anything that could be a token."""
+    media = str(response.headers.get("Content-Type", "")).partition(";")[0].strip().lower()
+    try:
+        text = str(response.text())
+    except (core.AzureError, LookupError, RuntimeError, ValueError):
+        return ""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        found = None
+    if isinstance(found, dict):
+        return _words_of(found)
+    if media == "text/plain" and response.status_code >= 400:  # noqa: PLR2004 - HTTP's own number
+        return clean(text)
+    return f"{clean(media, longest=80) or 'no media type'} in place of JSON" if text else ""
+
+
+def _words_of(found: dict[str, Any]) -> str:
+    """Code and description, by the names that IMDS, App Service, Arc and Entra ID give them."""
+    fields = {str(name).lower(): value for name, value in found.items()}
+    if isinstance(fields.get("error"), dict):
+        fields = {str(name).lower(): value for name, value in fields["error"].items()}
+    code = next((fields[k] for k in ("error", "code") if isinstance(fields.get(k), str)), "")
+    text = next(
+        (fields[k] for k in ("error_description", "message") if isinstance(fields.get(k), str)), ""
+    )
+    return clean(": ".join(part for part in (code, text) if part))
+
+
+def _unconnected(found: AzureError, error: BaseException, source: str) -> AzureError:
+    message = f"no token from {source}: {found.message}"
+    if isinstance(error, core.ClientAuthenticationError):
+        # The machine's own endpoint: elsewhere than on Azure there is none.
+        return Unauthenticated(message, advice=advice_on("", metadata=True))
+    if isinstance(found, TimedOut):
+        return TimedOut(message, advice=SLOW)
+    return type(found)(message, advice=found.advice)
+
+
+def _told(error: BaseException, source: str, asked: Asked) -> AzureError:
+    """The error that azure-identity words itself, or that it did not expect."""
+    if isinstance(error, core.AzureError):
+        said = _quoted(str(error.message))
+        ours = translate(error, what=f"no token from {source}", asked=asked)
+        if not said:
+            return ours
+        return type(ours)(f"no token: {said}", advice=advice_on(said, metadata=False))
+    if isinstance(error, ValueError) and not isinstance(error, FOREIGN):
+        # azure-identity's word on settings and variables that are missing or malformed.
+        said = _quoted(str(error))
+        return Unauthenticated(f"no token: {said}", advice=advice_on(said, metadata=False))
+    if isinstance(error, OSError):
+        return Unreachable(f"no token: {source} cannot be asked ({_strerror(error)})")
+    return Unauthenticated(
+        f"no token: the answer of {source} cannot be read",
+        advice=(
+            "update it, and see what az account get-access-token prints"
+            if "CLI" in source
+            else "check that nothing answers in its place"
+        ),
+    )
+
+
+def _strerror(error: OSError) -> str:
+    return clean(error.strerror or type(error).__name__, longest=_LONGEST_LINK)
+
+
+def _quoted(text: str) -> str:
+    """azure-identity's own message: each link of its chain shortened by itself."""
+    links = _LINK.findall(text)
+    if not text.startswith(("DefaultAzureCredential failed", "ChainedTokenCredential failed")):
+        links = []
+    if not links:
+        return clean(_without_braces(_HELP.sub("", text)))
+    return "; ".join(
+        f"{name}: {clean(_link(name, said), longest=_LONGEST_LINK)}" for name, said in links
+    )
+
+
+def _link(name: str, said: str) -> str:
+    bare = _without_braces(_HELP.sub("", said))
+    return bare.removeprefix(f"{name} authentication unavailable. ")
+
+
+def _without_braces(text: str) -> str:
+    """The text up to a body; of IMDS's own answer what it describes stays.
+
+    The CLI quotes all claims of an ID token in braces, where nothing may be kept.
+    """
+
+    def described(match: re.Match[str]) -> str:
+        found = _DESCRIPTION.search(match[0])
+        return (found[1] or found[2] or "") if found else match[0]
+
+    return _BRACES.sub(described, text).partition("{")[0].rstrip(" :\"'")
+
+
+SLOW = (
+    "check the way to whoever gives the tokens: IMDS is at 169.254.169.254, the login service at "
+    "azure.authority_host or the cloud's own; this limit is fixed"
+)
+"""What to do about a token that does not come in time."""

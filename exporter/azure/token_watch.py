@@ -1,0 +1,47 @@
+"""How the token stands, on the exporter's own metrics."""
+
+from __future__ import annotations
+
+from exporter.azure.errors import (
+    AzureError,
+    BrokenAnswer,
+    ServerFailed,
+    TimedOut,
+    Unauthenticated,
+    Unreachable,
+)
+from exporter.telemetry import Telemetry
+
+REASONS: tuple[str, ...] = tuple(
+    kind.reason for kind in (Unauthenticated, Unreachable, TimedOut, ServerFailed, BrokenAnswer)
+)
+"""Why a token cannot be had: a closed set, of those of a poll."""
+
+_EXPIRY = "token_expiry_timestamp_seconds"
+_FAILURES = "token_failures_total"
+
+
+class TokenWatch:
+    """Counts what fails, and tells when the token in use ends.
+
+    Args:
+        telemetry: where to.
+    """
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self._telemetry = telemetry
+        # From 0 on, or `increase()` would miss the first failure.
+        for reason in REASONS:
+            telemetry.counter(_FAILURES, reason=reason)
+
+    def got(self, expires_on: float | None) -> None:
+        """There is a token, until that Unix time; None where nobody knows."""
+        if expires_on is None:
+            self._telemetry.hide(_EXPIRY)
+        else:
+            self._telemetry.gauge(_EXPIRY).set(expires_on)
+
+    def failed(self, error: AzureError) -> None:
+        """A try failed."""
+        reason = error.reason if error.reason in REASONS else Unauthenticated.reason
+        self._telemetry.counter(_FAILURES, reason=reason).inc()
