@@ -135,7 +135,7 @@ def test_what_a_start_cannot_use_of_the_machine_is_exit_code_2(
     variables: dict[str, str],
     said: str,
     flags: list[str],
-    capsys: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name in ("HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"):
@@ -146,7 +146,7 @@ def test_what_a_start_cannot_use_of_the_machine_is_exit_code_2(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "config.yaml").write_text(settings + GOOD)
     assert command.main(flags) == 2
-    assert capsys.readouterr().err.startswith(f"config.yaml: {said}")
+    assert capfd.readouterr().err.startswith(f"config.yaml: {said}")
 
 
 def test_config_check_tells_every_problem_on_its_own_line(tmp_path: Path) -> None:
