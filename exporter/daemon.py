@@ -7,7 +7,6 @@ import gc
 import logging
 import os
 import socket
-import sys
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from exporter.configuration import Configuration, ConfigurationError
 from exporter.loop_errors import LoopErrors
 from exporter.model.scale_set import ScaleSetId
 from exporter.polling.state.warm_start import kept
+from exporter.printing import print_page, say
 from exporter.signals import Signals
 from exporter.web.addresses import ListenAddress, url_of
 from exporter.web.application import Site, make_application
@@ -162,21 +162,18 @@ async def run_once(
         tell_of_configuration(configuration, text, process)
         with _failures_unlogged():
             await exporter.scheduler.poll_once()
-        # The format is UTF-8, whatever the terminal's encoding.
         page = await exporter.exposition.page(TEXT)
-        for chunk in page.plain_chunks(PAGE_PIECE):
-            sys.stdout.buffer.write(chunk)
-        sys.stdout.flush()
+        printed = print_page(page.plain_chunks(PAGE_PIECE))
         for record in exporter.records:
             if record.poll.up and record.facts_message:
-                _say(f"{record.target.scale_set}: facts: {record.facts_message}")
+                say(f"{record.target.scale_set}: facts: {record.facts_message}")
         failed = [record for record in exporter.records if not record.poll.up]
         for record in failed:
             poll = record.poll
             said = poll.message or "not polled: Azure asked to wait"
-            _say(f"{record.target.scale_set}: {said}")
+            say(f"{record.target.scale_set}: {said}")
         found = {record.target.scale_set.key for record in failed}
-        return int(found != {scale_set.key for scale_set in failing})
+        return int(not printed or found != {scale_set.key for scale_set in failing})
 
 
 @contextmanager
@@ -303,7 +300,3 @@ def _tell_of_start(exporter: Exporter, options: Options, addresses: tuple[str, .
     _log.info("started", version=options.version, scale_sets=len(exporter.records))
     for address in addresses:
         _log.info("listening", address=address, metrics=address + options.telemetry_path)
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr)  # noqa: T201 - the answer to the one who ran the command

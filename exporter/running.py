@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import platform
 import sys
 from functools import partial
@@ -17,7 +16,7 @@ from exporter.configuration_file import read_configuration
 from exporter.signals import Signals
 from exporter.web.scrapes import MAX_REQUESTS
 
-GOOD, FAILED, BAD_INPUT = 0, 1, 2
+BAD_INPUT = 2
 
 
 def start(flags: argparse.Namespace, signals: Signals) -> int:
@@ -43,10 +42,6 @@ def start(flags: argparse.Namespace, signals: Signals) -> int:
         return BAD_INPUT
     except KeyboardInterrupt:
         return signals.unfinished
-    except BrokenPipeError:
-        # Whoever read the page of --once has seen enough. What is left must not be flushed.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return GOOD
 
 
 async def _start(flags: argparse.Namespace, signals: Signals) -> int:

@@ -7,6 +7,7 @@ it with a traceback. It waits for a request's head for ever, and answers HTTP/0.
 from __future__ import annotations
 
 import asyncio
+import socket
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -22,6 +23,10 @@ from exporter.web.connections import Connections
 
 LINGER = 2.0
 """Seconds in which a reader may send the rest of a body that nobody wants, and read its answer."""
+
+UNSENT = 64 * 1024
+"""Bytes that wait in the system to be sent to a reader. Those on their way are not counted, so it
+slows nobody down."""
 
 _VERSIONS = (HttpVersion10, HttpVersion11)
 _FULL = (
@@ -123,6 +128,10 @@ class Connection(web.RequestHandler):
         self._channel = channel
         # What the system does not take at once waits here: never more than one piece of a body.
         channel.set_write_buffer_limits(0)
+        # And the system takes no megabytes for a reader that does not read.
+        channel.get_extra_info("socket").setsockopt(
+            socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT
+        )
         super().connection_made(transport)
         self._wait(connections.limits.head)
 

@@ -11,6 +11,7 @@ from exporter.rate_limited_log import RateLimitedLog
 from exporter.turns import Turns
 from exporter.web.bodies import Body, compress, gather, in_turn
 from exporter.web.formats import accepts_gzip
+from exporter.web.memory import MemoryReturn
 
 READER_LIMIT = 120.0
 """Seconds that a reader may take for one answer: no scrape timeout is longer, and all that time
@@ -30,6 +31,7 @@ class Responses:
     def __init__(self, *, turns: Turns, reader_limit: float = READER_LIMIT) -> None:
         self._turns = turns
         self._reader_limit = reader_limit
+        self._memory = MemoryReturn()
         self._left = RateLimitedLog("readers left before the end of their answer")
         self._cut_off = RateLimitedLog("slow reader cut off", level="warning")
 
@@ -100,10 +102,12 @@ class Responses:
             if not limit.expired():
                 raise
             _forget_frames(error)
+            self._memory.reader_left()
             self._cut_off(path=endpoint_of(request), seconds=self._reader_limit)
             abort(request)
         except ConnectionError as error:
             _forget_frames(error)
+            self._memory.reader_left()
             self._left(path=endpoint_of(request))
         return response
 

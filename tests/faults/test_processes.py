@@ -157,3 +157,39 @@ def test_280_idle_and_half_open_connections_keep_no_scrape_and_no_poll_out_of_25
         assert exporter.stop() == 0
         with pytest.raises(AssertionError, match="ended without"):
             exporter.wait_for_log("no connection|out of system resource")
+
+
+def resident(exporter: ExporterProcess) -> float:
+    """Megabytes of the process's memory."""
+    pages = Path(f"/proc/{exporter.process.pid}/statm").read_text().split()[1]
+    return int(pages) * resource.getpagesize() / 1e6
+
+
+def test_slow_readers_cost_little_memory_and_give_it_back_when_they_go(tmp_path: Path) -> None:
+    fleet = FLEET.replace("size: 3}", "size: 2500}")
+    path = f"/api/v1/scale_sets/{SUBSCRIPTION}/rg-web/web"
+    get = f"GET {path} HTTP/1.1\r\nHost: here\r\n\r\n".encode()
+    with simulated_azure(tmp_path, fleet) as url:
+        flag = configured(tmp_path, url, "web", polling="interval: 1h")
+        with running(flag) as exporter, ExitStack() as readers:
+            eventually(lambda: all_up(exporter, "web"), seconds=60)
+            size = len(exporter.get(path)) / 1e6
+            assert size > 2
+            exporter.get("/metrics")
+            before = resident(exporter)
+            address = urlsplit(exporter.url)
+            number = 200
+            for _ in range(number):
+                reader = readers.enter_context(socket.socket())
+                reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                reader.settimeout(30)
+                reader.connect((address.hostname, address.port))
+                reader.sendall(get)
+                assert reader.recv(100)
+            exporter.get("/metrics")
+            held = resident(exporter) - before
+            assert held < 0.15 * size * number
+            assert held < 70
+            readers.close()
+            eventually(lambda: resident(exporter) - before < 20 or None, seconds=30)
+            assert exporter.stop() == 0

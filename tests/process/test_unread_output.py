@@ -89,3 +89,35 @@ def test_what_was_logged_before_the_end_is_written(tmp_path: Path) -> None:
             process.terminate()
             assert process.wait(timeout=5) == 0
             assert b"stopping" in log.read()
+
+
+def once(flag: str, stdout: int | None) -> tuple[int, str]:
+    """The exit code and what is said on stderr of one poll of a fleet; None closes stdout."""
+    command = [sys.executable, "-m", "exporter", "--once", "--log.level=warn", flag]
+    if stdout is None:
+        command = ["sh", "-c", 'exec "$@" >&-', "sh", *command]
+    ended = subprocess.run(
+        command, cwd=ROOT, stdout=stdout, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+    )
+    return ended.returncode, ended.stderr
+
+
+def test_once_into_a_pipe_that_is_closed_still_tells_what_failed(tmp_path: Path) -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    with simulated_azure(tmp_path, FLEET) as url:
+        assert once(configured(tmp_path, url, "web"), write_end) == (0, "")
+        code, said = once(configured(tmp_path, url, "web", "none"), write_end)
+    os.close(write_end)
+    assert code == 1
+    (line,) = said.splitlines()
+    assert "/rg-web/none: " in line
+
+
+def test_once_that_cannot_print_says_so(tmp_path: Path) -> None:
+    full = os.open("/dev/full", os.O_WRONLY)
+    with simulated_azure(tmp_path, FLEET) as url:
+        flag = configured(tmp_path, url, "web")
+        assert once(flag, full) == (1, "stdout: No space left on device\n")
+        assert once(flag, None) == (1, "stdout: it is closed; nothing can be printed\n")
+    os.close(full)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import ctypes
 import gc
 import socket
 import tracemalloc
@@ -17,11 +19,12 @@ import structlog
 from aiohttp import ClientPayloadError, ClientSession, web
 
 from exporter.turns import Turns
-from exporter.web import scale_set_json
+from exporter.web import memory, scale_set_json
 from exporter.web.application import make_application
 from exporter.web.bodies import PIECE, Body
 from exporter.web.responses import Responses
 from support.answers import SUBSCRIPTION, instance
+from support.loop_clock import LoopClock
 from support.site import WebCase
 from support.source import page
 from support.wire import Server, ask, connected, receive, reset, send, serving
@@ -156,6 +159,26 @@ async def test_http_1_0_gets_the_whole_and_then_the_end_of_the_connection() -> N
     assert b"chunked" not in head
 
 
+async def test_the_system_takes_no_megabytes_for_a_reader_that_does_not_read() -> None:
+    taken = 0
+
+    def endless() -> Iterator[bytes]:
+        nonlocal taken
+        while True:
+            taken += PIECE
+            yield bytes(PIECE)
+
+    async with answering([endless()]) as server, connected(server, buffer=4096) as reader:
+        await send(reader, GET)
+        assert await receive(reader, 100)
+        quiet = before = 0
+        while quiet < 100:
+            quiet = quiet + 1 if taken == before else 0
+            before = taken
+            await asyncio.sleep(0)
+    assert taken < 300_000
+
+
 @pytest.mark.usefixtures("no_collections")
 async def test_many_slow_readers_of_a_large_set_cost_little_and_give_it_back(
     case: WebCase,
@@ -189,3 +212,35 @@ async def test_many_slow_readers_of_a_large_set_cost_little_and_give_it_back(
             left = tracemalloc.get_traced_memory()[0] - begin
     assert peak < readers * 330_000
     assert left < readers * 10_000
+
+
+async def test_memory_goes_back_once_many_readers_have_left_and_no_more_follow(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = LoopClock()
+    clock.drive(monkeypatch)
+    given_back = asyncio.Event()
+    monkeypatch.setattr(memory, "give_back", given_back.set)
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(loop, "run_in_executor", lambda _, call: call())
+    returning = memory.MemoryReturn()
+    for _ in range(memory.MANY - 1):
+        returning.reader_left()
+    await clock.advance(memory.AFTER)
+    assert not given_back.is_set(), "a few are not worth it"
+    for _ in range(3):
+        returning.reader_left()
+        await clock.advance(memory.AFTER - 1)
+        assert not given_back.is_set(), "more may follow"
+    await clock.advance(1)
+    assert given_back.is_set()
+    given_back.clear()
+    returning.reader_left()
+    await clock.advance(memory.AFTER)
+    assert not given_back.is_set(), "it counts anew"
+
+
+def test_a_c_library_that_gives_nothing_back_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    memory.give_back()
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
+    memory.give_back()
