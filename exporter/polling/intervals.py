@@ -9,8 +9,8 @@ from math import inf
 from exporter.azure.budget import Budget
 from exporter.azure.errors import AzureError
 from exporter.clock import Clock
-from exporter.polling.planner import Demand, Plan, plan
-from exporter.polling.record import Record
+from exporter.polling.planner import Demand, Load, Plan, plan_subscription
+from exporter.polling.record import FACTS_INTERVAL, Record
 
 PLAN_FOR = 5.0
 """Seconds for which a plan is good."""
@@ -37,11 +37,12 @@ class Intervals:
     def of(self, record: Record) -> float:
         """The seconds between two polls of a set that are in force now."""
         now = self._clock.monotonic()
-        region = _region(record)
-        if now >= self._planned_until or region not in self._plans:
-            self._plan_all(now)
-            self._planned_until = now + PLAN_FOR
-        return self._plans[region].interval(self._demand(record, now))
+        return self._plan(record, now).interval(self._demand(record, now))
+
+    def of_facts(self, record: Record) -> float:
+        """The seconds between two GETs of a set that are in force now."""
+        now = self._clock.monotonic()
+        return self._plan(record, now).get_interval(self._demand(record, now))
 
     def wished(self, record: Record) -> float:
         """The same with room to spare."""
@@ -55,16 +56,25 @@ class Intervals:
         elif record.poll.up and record.snapshot is not None:
             record.motion.seen(record.snapshot.mapped, now)
 
+    def _plan(self, record: Record, now: float) -> Plan:
+        region = _region(record)
+        if now >= self._planned_until or region not in self._plans:
+            self._plan_all(now)
+            self._planned_until = now + PLAN_FOR
+        return self._plans[region]
+
     def _plan_all(self, now: float) -> None:
-        demands: dict[_Region, list[Demand]] = defaultdict(list)
+        # One pass over the sets, whatever the number of regions.
+        loads: dict[str, dict[str, Load]] = defaultdict(lambda: defaultdict(Load))
         for record in self._records:
-            demands[_region(record)].append(self._demand(record, now))
+            subscription, location = _region(record)
+            loads[subscription][location].add(self._demand(record, now))
         self._plans = {}
-        for (subscription, location), its in demands.items():
-            # A set whose region is not known may belong to any.
-            unknown = demands.get((subscription, ""), []) if location else []
-            rates = self._budget.rates(subscription, location)
-            self._plans[subscription, location] = plan([*its, *unknown], rates)
+        for subscription, its in loads.items():
+            rates = {location: self._budget.rates(subscription, location) for location in its}
+            plans = plan_subscription(its, rates, self._budget.reads(subscription))
+            for location, made in plans.items():
+                self._plans[subscription, location] = made
 
     def _demand(self, record: Record, now: float) -> Demand:
         cost = self._budget.expected(record.target.scale_set)
@@ -73,6 +83,7 @@ class Intervals:
             pages=max(1, cost.pages) if cost else 1,
             views=cost.views if cost else record.capacity or 0,
             moving=now < record.motion.until,
+            get_interval=FACTS_INTERVAL,
         )
 
 

@@ -1,15 +1,18 @@
 """Which interval each scale set gets when the budget does not allow what all of them wish.
 
-Pure arithmetic for the sets of one region. While everything fits, every set has the interval that
-it wishes. Otherwise all would be stretched by the same factor, a round robin; instead the quiet
-ones are stretched a little more than that, and the sets in motion share what this frees: there are
-few of them as a rule, so it brings them close to what they wish.
+Pure arithmetic for the regions of one subscription. While everything fits, every set has the
+interval that it wishes. Otherwise all would be stretched by the same factor, a round robin;
+instead the quiet ones are stretched a little more than that, and the sets in motion share what
+this frees: there are few of them as a rule, so it brings them close to what they wish.
+
+The GETs of the sets have a limit of their own, and share the Resource Manager's with the lists.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from math import inf
 
 from exporter.azure.budget import Rates
 
@@ -24,6 +27,11 @@ PAGE_PAUSE = 6.0
 """Seconds per page between two walks over a set: its own limit is ten requests a minute."""
 
 
+GETS_PART = 0.25
+"""The part of the Resource Manager's limit that the GETs of the sets keep where all is short: what
+the lists show changes more often."""
+
+
 @dataclass(frozen=True, slots=True)
 class Demand:
     """What one set needs.
@@ -33,12 +41,14 @@ class Demand:
         pages: requests of one poll.
         views: VMs viewed by one poll.
         moving: whether the set is in motion or in trouble.
+        get_interval: seconds between two GETs of the set itself.
     """
 
     wished: float
     pages: int = 1
     views: int = 0
     moving: bool = False
+    get_interval: float = inf
 
     @property
     def interval(self) -> float:
@@ -51,45 +61,140 @@ class Demand:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much intervals are stretched: 1 for not at all."""
+    """How much intervals are stretched: 1 for not at all.
+
+    Attributes:
+        moving: those of sets in motion.
+        quiet: those of the others.
+        gets: those between two GETs of a set itself.
+    """
 
     moving: float = 1.0
     quiet: float = 1.0
+    gets: float = 1.0
 
     def interval(self, demand: Demand) -> float:
         """The seconds between two polls of a set that are in force."""
         return demand.interval * (self.moving if demand.moving else self.quiet)
 
+    def get_interval(self, demand: Demand) -> float:
+        """The seconds between two GETs of a set that are in force."""
+        return demand.get_interval * self.gets
 
-def plan(demands: Iterable[Demand], rates: Rates) -> Plan:
-    """Share out what may be spent.
+
+@dataclass(slots=True)
+class Load:
+    """What sets would spend per second with no interval stretched; the sum of their demands.
+
+    Attributes:
+        moving: requests and VM views of the sets in motion.
+        quiet: those of the others.
+        gets: GETs of the sets.
+    """
+
+    moving: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    quiet: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    gets: float = 0.0
+
+    @classmethod
+    def of(cls, demands: Iterable[Demand]) -> Load:
+        """The sum of some demands."""
+        load = cls()
+        for demand in demands:
+            load.add(demand)
+        return load
+
+    def add(self, demand: Demand) -> None:
+        """Add one set."""
+        sums = self.moving if demand.moving else self.quiet
+        sums[0] += demand.pages / demand.interval
+        sums[1] += demand.views / demand.interval
+        self.gets += 1 / demand.get_interval
+
+    def __add__(self, other: Load) -> Load:
+        """Both together."""
+        return Load(
+            [mine + its for mine, its in zip(self.moving, other.moving, strict=True)],
+            [mine + its for mine, its in zip(self.quiet, other.quiet, strict=True)],
+            self.gets + other.gets,
+        )
+
+    def lists(self, made: Plan) -> float:
+        """Requests for lists per second under a plan."""
+        return self.moving[0] / made.moving + self.quiet[0] / made.quiet
+
+
+def plan(load: Load, rates: Rates) -> Plan:
+    """Share out what may be spent in one region.
 
     Args:
-        demands: the sets of one region.
-        rates: what may be spent there on requests and on VM views, per second, both above 0.
+        load: of the region's sets.
+        rates: what may be spent there, per second, all above 0.
 
     Returns:
         A plan within the rates. No set waits longer than `QUIET_STRETCH` times what it would in a
         round robin over all.
     """
-    # What would be spent per second with no interval stretched: on requests, and on views.
-    moving, quiet = [0.0, 0.0], [0.0, 0.0]
-    for demand in demands:
-        sums = moving if demand.moving else quiet
-        sums[0] += demand.pages / demand.interval
-        sums[1] += demand.views / demand.interval
+    gets = max(1.0, load.gets / (rates.gets * PLANNED))
     spent = [
         (m, q, rate * PLANNED)
-        for m, q, rate in zip(moving, quiet, (rates.requests, rates.views), strict=True)
+        for m, q, rate in zip(load.moving, load.quiet, (rates.requests, rates.views), strict=True)
     ]
     alike = max((m + q) / rate for m, q, rate in spent)
     if alike <= 1:
-        return Plan()
+        return Plan(gets=gets)
     longest = QUIET_STRETCH * alike
     of_moving = max(1.0, *(m / (rate - q / longest) for m, q, rate in spent))
-    if not any(quiet):
+    if not any(load.quiet):
         # One that comes to rest before the next plan must not overtake the others.
-        return Plan(moving=of_moving, quiet=of_moving)
+        return Plan(moving=of_moving, quiet=of_moving, gets=gets)
     # With few sets in motion the quiet ones need not be stretched that much.
     of_quiet = max(1.0, *(q / (rate - m / of_moving) if q else 0.0 for m, q, rate in spent))
-    return Plan(moving=of_moving, quiet=of_quiet)
+    return Plan(moving=of_moving, quiet=of_quiet, gets=gets)
+
+
+def plan_subscription(
+    loads: Mapping[str, Load], rates: Mapping[str, Rates], reads: float
+) -> dict[str, Plan]:
+    """Share out what may be spent in all regions of a subscription.
+
+    Args:
+        loads: of the sets of each region; under the empty name of those whose region is unknown.
+            They may belong to any region.
+        rates: what may be spent in each of these regions, per second.
+        reads: what may be spent by the Resource Manager's limit over all of them, per second.
+
+    Returns:
+        The plan of every region.
+    """
+    unplaced = loads.get("")
+    wanted = {
+        region: load + unplaced if region and unplaced else load for region, load in loads.items()
+    }
+    plans = {region: plan(load, rates[region]) for region, load in wanted.items()}
+    lists = sum(load.lists(plans[region]) for region, load in loads.items())
+    gets = sum(load.gets / plans[region].gets for region, load in loads.items())
+    room = reads * PLANNED
+    if lists + gets <= room:
+        return plans
+    gets_room = min(gets, max(room - lists, room * GETS_PART))
+    if lists > room - gets_room:
+        part = (room - gets_room) / lists
+        plans = {
+            region: _with_fewer_requests(load, rates[region], plans[region], part)
+            for region, load in wanted.items()
+        }
+        lists = sum(load.lists(plans[region]) for region, load in loads.items())
+    # Where views are short too, or regions unknown, the new plans may still be a little above.
+    of_lists = max(1.0, lists / (room - gets_room))
+    of_gets = gets / gets_room if gets else 1.0
+    return {
+        region: Plan(made.moving * of_lists, made.quiet * of_lists, made.gets * of_gets)
+        for region, made in plans.items()
+    }
+
+
+def _with_fewer_requests(load: Load, rates: Rates, made: Plan, part: float) -> Plan:
+    """A plan for that part of the requests of a plan that was made."""
+    requests = load.lists(made) * part / PLANNED
+    return plan(load, replace(rates, requests=requests)) if requests else made

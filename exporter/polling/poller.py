@@ -22,7 +22,7 @@ from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.mapper import RENDERED_AT_A_TIME, MappedInstances, Mapper, family_of
 from exporter.metrics.transitions import Transitions
 from exporter.model.poll import PollState
-from exporter.model.scale_set import Target
+from exporter.model.scale_set import ScaleSetFacts, Target
 from exporter.polling.counters import count_codes, show_counters
 from exporter.polling.guard import suppressed_records
 from exporter.polling.record import FactsSnapshot, Record, Snapshot
@@ -35,9 +35,6 @@ from exporter.turns import Turns
 
 INSTANCES_AT_A_TIME = RENDERED_AT_A_TIME
 """Instances mapped before the event loop gets its turn: some 10 ms of work."""
-
-FACTS_INTERVAL = 300.0
-"""Seconds between two GETs of a set: its facts change seldom."""
 
 INTERNAL = "internal"
 """The reason of a failure that is the exporter's own fault."""
@@ -132,13 +129,19 @@ class Poller:
         """Show the seconds between two polls that are in force, and keep the data as they ask."""
         if interval == record.poll.interval:
             return
-        # What is gone stays gone. And never shorter: a set in trouble is polled more often, and
-        # must not lose its data by it.
+        # What is gone stays gone.
         if snapshot := record.snapshot:
-            until = snapshot.since + self._retention.seconds(interval)
-            if until > snapshot.served_until:
-                record.snapshot = replace(snapshot, served_until=until)
+            record.snapshot = self._retention.prolonged(snapshot, interval)
         self._put(record, replace(record.poll, interval=interval))
+
+    def set_facts_interval(self, record: Record, interval: float) -> None:
+        """Keep the facts as the seconds between two GETs ask that are in force."""
+        now = self._clock.monotonic()
+        facts = record.live_facts(now)
+        if facts and interval != record.facts_interval:
+            record.facts = self._retention.prolonged(facts, interval)
+            self.served.show(record, now)
+        record.facts_interval = interval
 
     async def restore(self, found: AsyncIterable[tuple[Record, Saved]]) -> None:
         """Serve what an earlier process left, as old as it is: `azure_vmss_up` stays 0."""
@@ -217,12 +220,7 @@ class Poller:
         for problem in problems:
             family = family_of(problem.path, of_scale_set=True)
             self._telemetry.counter("mapping_errors_total", family=family).inc()
-        kept = self._retention.seconds(FACTS_INTERVAL)
-        record.facts = FactsSnapshot(
-            facts=facts,
-            lines=self._mapper.facts(record.target, facts),
-            served_until=self._clock.monotonic() + kept,
-        )
+        record.facts = self._facts_snapshot(record, facts, self._clock.monotonic())
         self._put(record, replace(record.poll, model_last_success=self._clock.now()))
         self._keep(record)
         return None
@@ -244,14 +242,19 @@ class Poller:
                 record.snapshot = Snapshot(mapped=saved.mapped, since=since, served_until=until)
         if saved.facts_fetched is not None:
             poll = replace(poll, model_last_success=saved.facts_fetched)
-            left = self._retention.seconds(FACTS_INTERVAL) - (now - saved.facts_fetched)
-            if saved.facts is not None and left > 0:
-                record.facts = FactsSnapshot(
-                    facts=saved.facts,
-                    lines=self._mapper.facts(record.target, saved.facts),
-                    served_until=monotonic + left,
-                )
+            if saved.facts is not None:
+                since = monotonic - (now - saved.facts_fetched)
+                facts = self._facts_snapshot(record, saved.facts, since)
+                record.facts = facts if facts.served_until > monotonic else None
         self._put(record, poll)
+
+    def _facts_snapshot(self, record: Record, facts: ScaleSetFacts, since: float) -> FactsSnapshot:
+        return FactsSnapshot(
+            facts=facts,
+            lines=self._mapper.facts(record.target, facts),
+            since=since,
+            served_until=since + self._retention.seconds(record.facts_interval),
+        )
 
     def _keep(self, record: Record) -> None:
         if self._keeper is not None:

@@ -13,6 +13,9 @@ from exporter.polling.confirmation import Confirmation
 from exporter.polling.motion import Motion
 from exporter.polling.outage import Outage
 
+FACTS_INTERVAL = 300.0
+"""Seconds between two GETs of a set where the budget allows it: its facts change seldom."""
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
@@ -31,10 +34,18 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class FactsSnapshot:
-    """The set's facts with their lines, ready to be served until a monotonic time."""
+    """The set's facts with their lines, ready to be served.
+
+    Attributes:
+        facts: what the GET told.
+        lines: the same as sample lines.
+        since: the monotonic time of the answer.
+        served_until: the monotonic time until which they are served.
+    """
 
     facts: ScaleSetFacts
     lines: Lines
+    since: float
     served_until: float
 
 
@@ -59,6 +70,7 @@ class Record:
         due: the monotonic time of the next poll; None before anything was planned. A poll that was
             cancelled is still due.
         facts_due: the same of the next GET of the facts.
+        facts_interval: the seconds between two of these that are in force.
         motion: whether the set is in motion or in trouble.
         place: which of the places of what is served is the record's.
         shown_until: the monotonic time when something of what is served gets too old.
@@ -78,6 +90,7 @@ class Record:
     facts_message: str | None = None
     due: float | None = None
     facts_due: float | None = None
+    facts_interval: float = FACTS_INTERVAL
     motion: Motion = field(default_factory=Motion)
     place: int = 0
     shown_until: float = inf

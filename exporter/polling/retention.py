@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from exporter.polling.record import FactsSnapshot, Snapshot
+
+_Part = TypeVar("_Part", Snapshot, FactsSnapshot)
 
 EXPIRY_CHECKS = (0.05, 5.0)
 """Seconds between two looks for data that are too old, at least and at most. At least: the sets of
@@ -29,3 +34,12 @@ class Retention:
         at_least, at_most = EXPIRY_CHECKS
         # Data that come meanwhile are kept for that long.
         return max(at_least, min(left, at_most, self.seconds(0.0)))
+
+    def prolonged(self, part: _Part, interval: float) -> _Part:
+        """The same data, kept as long as an interval in force asks for.
+
+        Never shorter than before: a set in trouble is polled more often, and must not lose its
+        data by it.
+        """
+        until = part.since + self.seconds(interval)
+        return replace(part, served_until=until) if until > part.served_until else part

@@ -17,11 +17,11 @@ from exporter.polling.backoff import Backoff
 from exporter.polling.beat import first_due, next_due, phase_of
 from exporter.polling.intervals import Intervals
 from exporter.polling.lanes import Lanes
-from exporter.polling.poller import FACTS_INTERVAL, Poller
-from exporter.polling.record import Record
+from exporter.polling.poller import Poller
+from exporter.polling.record import FACTS_INTERVAL, Record
 
 FACTS_RETRY = 60.0
-"""Seconds until a failed GET of a set's facts is tried again."""
+"""Seconds until a failed GET of a set's facts is tried again, if the interval is not stretched."""
 
 HOLD_SPREAD = 60.0
 
@@ -228,28 +228,59 @@ class Scheduler:
     async def _facts_beat(self, record: Record) -> None:
         target = record.target
         phase = phase_of(target.scale_set)
-        due = self._first(record.facts_due, phase, FACTS_INTERVAL)
+        interval = self._facts_interval(record)
+        due = self._first(record.facts_due, phase, interval)
+        begun = due
         slow = 0
         backoff = Backoff()
         error: AzureError | None = None
 
         async def poll() -> None:
-            nonlocal error
+            nonlocal error, begun
+            begun = self._time()
             error = await self._poller.poll_facts(record)
 
         while True:
-            record.facts_due = due - self._epoch
-            await self._clock.sleep(due - self._time())
+            await self._until_facts_due(record, due)
             await self._until_allowed(record, phase)
             await self._turn(record, GET_SCALE_SET, slow=slow)
             slow = await self._lanes.run(poll, slow=slow)
             if isinstance(error, Throttled) and not error.sent:
                 await self._clock.sleep((error.retry_after or 0.0) + _spread(record, phase))
                 continue
-            pause = backoff.after(error)
-            interval = FACTS_INTERVAL if error is None else max(FACTS_RETRY, pause)
-            after = max(self._time(), due) + max(interval / 2, pause)
-            due = next_due(after, phase=phase, interval=interval)
+            interval = self._facts_interval(record)
+            stretch = interval / FACTS_INTERVAL
+            earliest = self._time() + backoff.after(error)
+            if error is not None:
+                interval = max(FACTS_RETRY * stretch, earliest - self._time())
+            if stretch > 1:
+                # As for the lists: the turns spread the sets.
+                due = max(earliest, begun + interval)
+            else:
+                after = max(self._time(), due) + interval / 2
+                due = next_due(max(earliest, after), phase=phase, interval=interval)
+
+    async def _until_facts_due(self, record: Record, due: float) -> None:
+        """Wait until a GET is due, longer or shorter where the interval in force changes."""
+        interval = self._facts_interval(record)
+        while True:
+            record.facts_due = due - self._epoch
+            left = due - self._time()
+            if left <= 0:
+                return
+            await self._clock.sleep(min(left, LOOK_AGAIN[1]))
+            before, interval = interval, self._facts_interval(record)
+            if interval != before:
+                now = self._time()
+                due = now + (due - now) * interval / before
+
+    def _facts_interval(self, record: Record) -> float:
+        """The interval between two GETs in force, which the facts are kept by from now on."""
+        interval = self._intervals.of_facts(record)
+        known = record.facts_interval
+        if interval == FACTS_INTERVAL or abs(interval - known) > _SAME_INTERVAL * known:
+            self._poller.set_facts_interval(record, interval)
+        return record.facts_interval
 
     def _wait(self, record: Record) -> float:
         return self._waits.wait_for(record.target.scale_set.subscription_id, record.location)

@@ -14,9 +14,9 @@ from exporter.azure.spending import LIST_INSTANCES
 from exporter.model.scale_set import ScaleSetFacts, ScaleSetId
 from exporter.polling.intervals import PLAN_FOR, Intervals
 from exporter.polling.motion import CALM
-from exporter.polling.planner import PAGE_PAUSE, PLANNED, QUIET_STRETCH
+from exporter.polling.planner import PAGE_PAUSE, PLANNED, QUIET_STRETCH, Demand, Load
 from exporter.polling.poller import Poller
-from exporter.polling.record import FactsSnapshot, Record
+from exporter.polling.record import FACTS_INTERVAL, FactsSnapshot, Record
 from exporter.telemetry import Telemetry
 from support.answers import instance
 from support.clock import FakeClock
@@ -28,13 +28,13 @@ LIMIT = "HighCostGetVMScaleSetSubscriptionMaximum"
 
 @pytest.fixture
 def budget(clock: FakeClock, telemetry: Telemetry) -> Budget:
-    return Budget(clock=clock, telemetry=telemetry, share=0.5)
+    return Budget(clock=clock, telemetry=telemetry, share=0.5, burst=1e6)
 
 
 def place(record: Record, location: str, *, capacity: int | None = 20) -> Record:
     """Let the record's facts be known."""
     facts = ScaleSetFacts(location=location, capacity=capacity)
-    record.facts = FactsSnapshot(facts=facts, lines={}, served_until=1e12)
+    record.facts = FactsSnapshot(facts=facts, lines={}, since=0.0, served_until=1e12)
     return record
 
 
@@ -212,3 +212,50 @@ async def test_a_drained_bucket_stretches_the_intervals_at_once_and_they_come_ba
     assert shrinking == sorted(shrinking, reverse=True)
     assert shrinking[5] > 60.0 * 2
     assert shrinking[-1] == 60.0
+
+
+async def test_the_gets_of_many_sets_are_stretched_to_half_of_their_limit(
+    fleet: Fleet, budget: Budget, clock: FakeClock
+) -> None:
+    records = fleet(2500, interval=3600.0)
+    kept = Intervals(records, budget=budget, clock=clock)
+    assert kept.of(records[0]) == 3600.0
+    assert kept.of_facts(records[0]) == pytest.approx(2500 * 60 / (400 * PLANNED))
+    few = Intervals(records[:1900], budget=budget, clock=clock)
+    assert few.of_facts(records[0]) == FACTS_INTERVAL
+
+
+async def test_many_regions_share_the_resource_manager_s_reads(
+    fleet: Fleet, budget: Budget, clock: FakeClock
+) -> None:
+    records = [record for number in range(8) for record in fleet(150, f"region{number}")]
+    kept = Intervals(records, budget=budget, clock=clock)
+    spent = sum(1 / kept.of(record) + 1 / kept.of_facts(record) for record in records)
+    assert spent == pytest.approx(12.5 * PLANNED)
+    assert kept.of(records[0]) > 60
+
+
+async def test_planning_takes_one_look_at_each_set_whatever_the_number_of_regions(
+    fleet: Fleet, budget: Budget, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sets of unknown region count in every region; at the start all are of unknown region."""
+    placed = [record for number in range(30) for record in fleet(1, f"region{number}")]
+    unplaced = fleet(300, "")
+    kept = Intervals([*placed, *unplaced], budget=budget, clock=clock)
+    looked: list[Demand] = []
+    add = Load.add
+
+    def look(load: Load, demand: Demand) -> None:
+        looked.append(demand)
+        add(load, demand)
+
+    monkeypatch.setattr(Load, "add", look)
+    kept.of(placed[0])
+    assert len(looked) == 330
+    for record in (*placed, *unplaced):
+        kept.of(record)
+        kept.of_facts(record)
+    assert len(looked) == 330, "and the plan is kept"
+    await clock.advance(PLAN_FOR)
+    kept.of(placed[0])
+    assert len(looked) == 660

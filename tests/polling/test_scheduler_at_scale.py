@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from itertools import pairwise
@@ -13,6 +14,7 @@ import pytest
 import structlog
 
 from exporter.azure.budget import Budget
+from exporter.azure.pacing import BURST
 from exporter.metrics.family import FamilyFilter
 from exporter.metrics.mapper import Mapper
 from exporter.model.scale_set import ScaleSetId, Target
@@ -112,7 +114,7 @@ def looking_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every set look at its interval less often: in a fleet at rest it costs time only."""
     monkeypatch.setattr(intervals, "PLAN_FOR", 30.0)
     monkeypatch.setattr(scheduler, "LOOK_AGAIN", (120.0, 600.0))
-    monkeypatch.setattr(scheduler, "FACTS_INTERVAL", 1800.0)
+    monkeypatch.setattr(intervals, "FACTS_INTERVAL", 1800.0)
 
 
 @pytest.mark.parametrize("count", [1000, 2500])
@@ -282,3 +284,42 @@ async def test_what_is_planned_and_spent_is_on_the_metrics(fleet: Fleet) -> None
     shown = float(block.text.decode().rpartition(" ")[2])
     assert shown == pytest.approx(record.poll.interval)
     assert 120 < shown < 200
+
+
+async def test_a_large_fleet_s_gets_and_lists_never_drain_the_resource_manager_s_bucket(
+    fleet: Fleet,
+) -> None:
+    fleet.start(*names(2500))
+    await fleet.clock.advance(900)
+    assert fleet.source.throttled == 0
+    # Of 250 reads.
+    assert fleet.source.least_reads >= 240
+    sent = fleet.source.sent
+    assert max(Counter(sent).values()) <= 2 * BURST, "what goes out at one moment of half a second"
+    seconds = Counter(int(at) for at in sent)
+    assert max(seconds.values()) <= 12.5 + BURST
+    lists = [at for times in fleet.source.polled.values() for at in times]
+    gets = len(sent) - len(lists)
+    # GETs take 400 of 800 a minute at most, less on this coarse clock.
+    assert 0.65 * 400 * 15 <= gets <= 400 * 15
+    assert len(fleet.source.polled) >= 0.95 * min(2500, REQUESTS_A_MINUTE * 14)
+    firsts = sorted(times[0] for times in fleet.source.polled.values())
+    begun = firsts[0]
+    assert firsts[500] - begun <= 1.1 * 500 / (REQUESTS_A_MINUTE / 60)
+
+
+async def test_facts_that_are_asked_for_less_often_are_kept_as_long(fleet: Fleet) -> None:
+    """Half of the limit is enough for 400 GETs a minute; a neighbour leaves a tenth of that."""
+    fleet.budget.share = 0.05
+    fleet.start(*names(300))
+    await fleet.clock.advance(2400)
+    interval = 300 * 60 / (40 * PLANNED)
+    for record in fleet.records:
+        assert record.facts_interval == pytest.approx(interval, rel=0.02)
+    assert all(record.live_facts(fleet.now) for record in fleet.records)
+    kept = fleet.records[0].facts
+    assert kept is not None
+    assert kept.served_until - kept.since >= 1.96 * interval + 180
+    fleet.budget.share = 0.5
+    await fleet.clock.advance(300)
+    assert {record.facts_interval for record in fleet.records} == {300.0}
