@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from exporter.configuration import Configuration, ConfigurationError, load
 from exporter.files import read_file
@@ -19,7 +22,24 @@ def read_configuration(path: str) -> tuple[Configuration, str]:
         ConfigurationError: the file cannot be read, or something in it is wrong.
     """
     text = _read(path)
-    return load(text, environment=os.environ, reserved_labels=RESERVED_LABELS), text
+    with _without_collections():
+        return load(text, environment=os.environ, reserved_labels=RESERVED_LABELS), text
+
+
+@contextmanager
+def _without_collections() -> Iterator[None]:
+    """Keep the garbage collector away from what is being made.
+
+    It would look through the growing mass of values again and again, which takes two thirds of
+    the time, and at a reload stops the event loop meanwhile.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _read(path: str) -> str:

@@ -130,6 +130,7 @@ async def run(
                     # What is there now stays to the end. Walking over it again and again cost a
                     # full garbage collection 35 ms of the loop's time.
                     gc.freeze()
+                    gc.enable()
                     _tell_of_start(exporter, options, addresses)
                 else:
                     _show(site, exporter)
@@ -160,6 +161,7 @@ async def run_once(
     process = options.process(tokens, lasting=False)
     async with build(configuration, process) as exporter:
         tell_of_configuration(configuration, text, process)
+        gc.enable()
         with _failures_unlogged():
             await exporter.scheduler.poll_once()
         page = await exporter.exposition.page(TEXT)

@@ -5,11 +5,20 @@ from __future__ import annotations
 import ipaddress
 import re
 from typing import Annotated, Literal, NamedTuple
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
+from yarl import URL
 
-from exporter.configuration.fields import Boolean, Section, Surroundings, Text, expected, refused
+from exporter.configuration.fields import (
+    Boolean,
+    FilePath,
+    OptionalPath,
+    Section,
+    Surroundings,
+    Text,
+    expected,
+    refused,
+)
 
 _API_VERSION = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(-[A-Za-z][A-Za-z0-9]*)?")
 _IDENTITY = re.compile(
@@ -30,15 +39,19 @@ def _is_loopback(host: str) -> bool:
 
 
 def _scheme_and_host(text: str) -> tuple[str, str]:
-    """The parts of an address that has a host and, if any, a port in range; else empty ones."""
+    """The parts of an address that has a host and, if any, a port in range; else empty ones.
+
+    Read by the library that the requests are made with, so that what is good here is good there.
+    """
     if not _VISIBLE.fullmatch(text) or "\\" in text:
         return "", ""
     try:
-        parts = urlsplit(text)
-        port = parts.port
+        url = URL(text)
+        host, port = url.host or "", url.port
+        host.encode("idna")  # as the look-up of the host will do
     except ValueError:
         return "", ""
-    return ("", "") if port == 0 else (parts.scheme, parts.hostname or "")
+    return ("", "") if port == 0 else (url.scheme, host)
 
 
 def _address(text: str) -> str:
@@ -52,6 +65,12 @@ def _address(text: str) -> str:
         raise refused("must begin with https://")
     if scheme == "http" and not _is_loopback(host):
         raise refused("must begin with https://; plain http is for loopback hosts only")
+    return text
+
+
+def _authority(text: str) -> str:
+    if _scheme_and_host(text)[0] != "https":
+        raise refused("must begin with https://; azure-identity takes no other, on loopback too")
     return text
 
 
@@ -130,9 +149,9 @@ class Credential(Section):
     object_id: Text | None = None
     resource_id: Annotated[str, AfterValidator(_resource_id)] | None = None
     client_secret: Annotated[SecretStr, Field(min_length=1)] | None = None
-    client_secret_file: Text | None = None
-    certificate_path: Text | None = None
-    token_file: Text | None = None
+    client_secret_file: FilePath | None = None
+    certificate_path: FilePath | None = None
+    token_file: FilePath | None = None
 
     @field_validator(
         "tenant_id",
@@ -199,9 +218,9 @@ class Azure(Section):
     cloud: Cloud = "public"
     endpoint: Address | None = None
     audience: Address | None = None
-    authority_host: Address | None = None
+    authority_host: Annotated[Address, AfterValidator(_authority)] | None = None
     api_version: Annotated[str, AfterValidator(_api_version)] = "2024-07-01"
-    ca_file: str = ""
+    ca_file: OptionalPath = ""
     tls_strict: Boolean = True
     detail: Literal["instance_view", "full"] = "instance_view"
     credential: Credential = Field(default_factory=Credential)

@@ -1,8 +1,9 @@
 """The YAML text as plain values, with the place of each and the mistakes YAML itself allows.
 
-PyYAML reads the text into nodes and turns scalars into values. The walk over the nodes is ours
-because PyYAML's own neither reports a key that is given twice nor survives an alias that holds
-itself, and because messages show a value as it is written, not as YAML 1.1 understands it.
+`composing` reads the text into nodes, and PyYAML turns scalars into values. The walk over the
+nodes is ours because PyYAML's own neither reports a key that is given twice nor survives an alias
+that holds itself, and because messages show a value as it is written, not as YAML 1.1 understands
+it.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from typing import Any
 import yaml
 from yaml.constructor import SafeConstructor
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
-from yaml.reader import ReaderError
 
+from exporter.configuration.composing import TAG, compose
 from exporter.configuration.errors import (
     SECRETS,
     ConfigurationError,
@@ -26,29 +27,17 @@ from exporter.configuration.errors import (
 )
 from exporter.configuration.variables import is_variable, substitute
 
-_TAG = "tag:yaml.org,2002:"
-_TEXT_TAGS = {_TAG + "str", _TAG + "value", _TAG + "merge"}
-_PLAIN_TAGS = {_TAG + "int", _TAG + "float", _TAG + "bool", _TAG + "null"}
-_MERGE_TAG = _TAG + "merge"
+_TEXT_TAGS = {TAG + "str", TAG + "value", TAG + "merge"}
+_PLAIN_TAGS = {TAG + "int", TAG + "float", TAG + "bool", TAG + "null"}
+_MERGE_TAG = TAG + "merge"
 
-# A few aliases of aliases can stand for billions of keys and values. Every scale set of four full
-# subscriptions (2,500 each), with a label, makes a quarter of this many.
-_MOST_VALUES = 500_000
 _DEEPEST = 32
 
-# Names of aliases and tags in PyYAML's messages come from the file: they might be a secret.
-# Its own '<words>' and single characters, such as '\t', stay.
-_NAME_IN_MESSAGE = re.compile(r" '(?![<\\])[^']{2,}'")
+LONGEST_TEXT = 65_536
+"""Characters of one string; nothing that a setting holds comes near it."""
 
-
-class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader without dates, so that `api_version: 2024-07-01` is a string."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [resolver for resolver in resolvers if resolver[0] != _TAG + "timestamp"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
+_LONGEST_NUMBER = 100
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +68,10 @@ class Document:
     problems: tuple[Problem, ...]
     broken: frozenset[Path]
 
+    def is_broken(self, path: Path) -> bool:
+        """Whether the YAML, or the environment, got a value there or above it wrong."""
+        return any(path[:length] in self.broken for length in range(len(path) + 1))
+
     def order(self, path: Path) -> int:
         """The place of the value, or of the nearest one that holds where it would stand."""
         while path and path not in self.places:
@@ -93,8 +86,8 @@ def read_document(text: str, environment: Mapping[str, str]) -> Document:
         ConfigurationError: it is no YAML, it is empty, its top is no mapping, or its aliases
             stand for too many values.
     """
-    node = _compose(text)
-    if node is None or node.tag == _TAG + "null":
+    node = compose(text)
+    if node is None or node.tag == TAG + "null":
         raise ConfigurationError(("the configuration is empty",))
     walk = _Walk(environment)
     value = walk.value(node, ())
@@ -103,38 +96,6 @@ def read_document(text: str, environment: Mapping[str, str]) -> Document:
         shown = "a list" if isinstance(value, list) else "a single value"
         raise ConfigurationError((f"expected a mapping at the top, got {shown}",))
     return Document(value, walk.places, tuple(walk.problems), frozenset(walk.broken))
-
-
-def _compose(text: str) -> Node | None:
-    loader: _Loader | None = None
-    try:
-        loader = _Loader(text)
-        return loader.get_single_node()
-    except ReaderError as error:
-        # Counted from the text, for this error has no line.
-        before = text[: error.position]
-        position = (before.count("\n") + 1, len(before) - before.rfind("\n"))
-        problem = _syntax(position, "a character that YAML does not allow")
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        position = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        message = ", ".join(part for part in (error.context, error.problem) if part)
-        problem = _syntax(position, _NAME_IN_MESSAGE.sub("", message))
-    except RecursionError:
-        problem = "the YAML is nested too deeply"
-    except (ValueError, OverflowError):
-        # PyYAML leaves numbers in escapes and directives unchecked.
-        position = (loader.line + 1, loader.column + 1) if loader else (1, 1)
-        problem = _syntax(position, "an escape or a directive that YAML does not allow")
-    finally:
-        if loader is not None:
-            loader.dispose()
-    # Raised out here, so that the YAML error, which quotes the file, is not chained to it.
-    raise ConfigurationError((problem,))
-
-
-def _syntax(position: tuple[int, int], message: str) -> str:
-    return f"line {position[0]}, column {position[1]}: {' '.join(message.split())}"
 
 
 class _Walk:
@@ -147,14 +108,12 @@ class _Walk:
         self._environment = environment
         self._constructor = SafeConstructor()
         self._within: list[Node] = []
+        self._texts: dict[Node, _Text] = {}
         self._count = 0
 
     def value(self, node: Node, path: Path) -> Any:
         """The plain value of a node. The first value met at a path keeps the place."""
         self._count += 1
-        if self._count > _MOST_VALUES:
-            message = f"more than {_MOST_VALUES} values; are aliases nested in aliases?"
-            raise ConfigurationError((message,))
         if any(node is outer for outer in self._within):
             self._break(path, "an alias may not hold itself")
             return None
@@ -218,30 +177,41 @@ class _Walk:
 
     def _scalar(self, node: ScalarNode, path: Path) -> Any:
         if node.tag in _PLAIN_TAGS:
-            try:
-                value = self._constructor.construct_object(node)
-            except (yaml.YAMLError, ValueError, LookupError, ArithmeticError):
-                self._break(path, "not a value of its YAML type")
-                value = node.value
-            shown = "nothing" if value is None else shown_text(node.value)[1:-1]
-            self.places.setdefault(path, Place(self._count, shown, quotable=value is not None))
-            return value
+            return self._plain(node, path)
         self.places.setdefault(path, Place(self._count, shown_text(node.value)))
         self._check_tag(node, path, "str")
-        text, unset = substitute(node.value, self._environment)
-        for name in unset:
+        found = self._texts.get(node)
+        if found is None:
+            # Once, however many aliases lead here.
+            found = self._texts[node] = _text_of(node.value, self._environment)
+        for name in found.unset:
             # A name within a secret may be a piece of it, as in pa${ss}word.
             below = any(path[: len(secret)] == secret for secret in SECRETS)
             whole = path in SECRETS and is_variable(node.value)
             named = "named here" if below and not whole else name
             self._break(path, f"environment variable {named} is not set")
-        if not _is_unicode(text):
-            self._break(path, "not valid Unicode text")
-            return ""
-        return text
+        if found.problem:
+            self._break(path, found.problem)
+        return found.text
+
+    def _plain(self, node: ScalarNode, path: Path) -> Any:
+        """A number, a boolean or nothing."""
+        # Reading a number takes time with the square of its length.
+        readable = len(node.value) <= _LONGEST_NUMBER
+        value: Any = node.value
+        if readable:
+            try:
+                value = self._constructor.construct_object(node)
+            except (yaml.YAMLError, ValueError, LookupError, ArithmeticError):
+                readable = False
+        if not readable:
+            self._break(path, "not a value of its YAML type")
+        shown = "nothing" if value is None else shown_text(node.value)[1:-1]
+        self.places.setdefault(path, Place(self._count, shown, quotable=value is not None))
+        return value
 
     def _check_tag(self, node: Node, path: Path, kind: str) -> None:
-        if node.tag != _TAG + kind and node.tag not in _TEXT_TAGS:
+        if node.tag != TAG + kind and node.tag not in _TEXT_TAGS:
             self._report(path, "YAML tags are not supported")
 
     def _report(self, path: Path, message: str) -> None:
@@ -252,6 +222,28 @@ class _Walk:
         self.broken.add(path)
 
 
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """A string once the environment is put in, and what is wrong with it."""
+
+    text: str
+    unset: tuple[str, ...] = ()
+    problem: str = ""
+
+
+def _text_of(written: str, environment: Mapping[str, str]) -> _Text:
+    too_long = _Text("", problem=f"longer than {LONGEST_TEXT} characters")
+    if len(written) > LONGEST_TEXT:
+        return too_long
+    try:
+        text, unset = substitute(written, environment, longest=LONGEST_TEXT)
+    except OverflowError:
+        return too_long
+    if not _is_unicode(text):
+        return _Text("", unset, "not valid Unicode text")
+    return _Text(text, unset)
+
+
 def _is_unicode(text: str) -> bool:
     """Whether the text can be written: an escape can make half of a surrogate pair."""
-    return not any("\ud800" <= character <= "\udfff" for character in text)
+    return _SURROGATE.search(text) is None

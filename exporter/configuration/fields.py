@@ -120,8 +120,27 @@ Interval = Annotated[Duration, AfterValidator(_interval)]
 Text = Annotated[str, Field(min_length=1)]
 """A string that is not empty, also not by an empty environment variable."""
 
+
+def _path(text: str) -> str:
+    if "\0" in text:
+        raise refused("not a path: it holds a NUL character")
+    return text
+
+
+OptionalPath = Annotated[str, AfterValidator(_path)]
+"""A path, or an empty string for none."""
+
+FilePath = Annotated[Text, AfterValidator(_path)]
+"""A path."""
+
 Boolean = StrictBool
 """`true` or `false`; the quoted words are strings."""
+
+MOST_ENTRIES = 1000
+"""Patterns or tags in one list; each costs time for every family."""
+
+MOST_LABELS = 64
+"""Extra labels in all, for each series has all of them."""
 
 Labels = dict[Annotated[str, AfterValidator(_label_name)], str]
 """Extra labels. An empty value is, to Prometheus, the absence of the label."""

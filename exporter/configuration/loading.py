@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from typing import Any, get_args
+from collections.abc import Collection, Mapping
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import ValidationError
 
@@ -14,6 +15,12 @@ from exporter.configuration.fields import Surroundings
 from exporter.configuration.rules import check_rules
 from exporter.configuration.settings import Configuration
 from exporter.configuration.wording import describe
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+MOST_PROBLEMS = 100
+"""Problems that are told of one file."""
 
 
 def load(
@@ -30,37 +37,51 @@ def load(
         The configuration, its durations in seconds.
 
     Raises:
-        ConfigurationError: with every problem of the text, in its order. No message holds a
-            secret or a value of the environment.
+        ConfigurationError: with the problems of the text in its order, the first `MOST_PROBLEMS`
+            of them. No message holds a secret or a value of the environment.
     """
     document = read_document(text, environment)
-    problems = list(document.problems)
+    found: list[tuple[int, Problem | ErrorDetails]] = [
+        (document.order(problem.path) if problem.order is None else problem.order, problem)
+        for problem in document.problems
+    ]
     configuration: Configuration | None = None
     try:
         configuration = Configuration.model_validate(
             document.value, context=_surroundings(document.value, reserved_labels)
         )
     except ValidationError as error:
-        details = error.errors(include_url=False, include_input=False)
-        problems += _judged(document, (describe(detail, document) for detail in details))
-    problems += _judged(document, check_rules(document.value))
-    if problems or configuration is None:
-        # Outside the except block, so that pydantic's error is not chained to this one.
-        problems.sort(
-            key=lambda problem: (
-                document.order(problem.path) if problem.order is None else problem.order
-            )
+        found.extend(
+            (document.order(detail["loc"]), detail)
+            for detail in error.errors(include_url=False, include_input=False)
+            if not document.is_broken(detail["loc"])
         )
-        raise ConfigurationError(tuple(dict.fromkeys(map(str, problems))))
+    found.extend(
+        (document.order(problem.path), problem)
+        for problem in check_rules(document.value)
+        if not document.is_broken(problem.path)
+    )
+    if found or configuration is None:
+        # Outside the except block, so that pydantic's error is not chained to this one.
+        raise ConfigurationError(_in_words(found, document))
     return configuration
 
 
-def _judged(document: Document, problems: Iterator[Problem]) -> Iterator[Problem]:
-    """Leave out what follows from a value that the YAML, or the environment, got wrong."""
-    for problem in problems:
-        path = problem.path
-        if not any(path[:length] in document.broken for length in range(len(path) + 1)):
-            yield problem
+def _in_words(
+    found: list[tuple[int, Problem | ErrorDetails]], document: Document
+) -> tuple[str, ...]:
+    """The first problems in the file's order, and how many there are beside them.
+
+    Only these are put into words, which takes far longer than to find them.
+    """
+    found.sort(key=itemgetter(0))
+    lines: dict[str, None] = {}
+    for number, (_, one) in enumerate(found):
+        if len(lines) == MOST_PROBLEMS:
+            return (*lines, f"and {len(found) - number} more problems")
+        problem = one if isinstance(one, Problem) else describe(one, document)
+        lines[str(problem)] = None
+    return tuple(lines)
 
 
 def _surroundings(document: dict[str, Any], reserved_labels: Collection[str]) -> Surroundings:

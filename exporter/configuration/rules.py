@@ -12,6 +12,7 @@ from typing import Any
 
 from exporter.configuration.durations import parse_duration
 from exporter.configuration.errors import Path, Problem, shown_path
+from exporter.configuration.fields import MOST_ENTRIES, MOST_LABELS
 from exporter.configuration.settings import Polling
 from exporter.model.scale_set import ScaleSetId
 
@@ -53,10 +54,21 @@ def _a_request_ends_before_the_deadline(document: dict[str, Any]) -> Iterator[Pr
         yield Problem(("polling", "deadline"), "must not be shorter than polling.timeout")
 
 
+def _labels_are_few(document: dict[str, Any]) -> Iterator[Problem]:
+    names: set[str] = set()
+    for source in ("scale_sets", "discovery"):
+        for path, entry in _entries(document, source):
+            names.update(_section(entry, "labels"))
+            if len(names) > MOST_LABELS:
+                message = f"more than {MOST_LABELS} different labels in all, which every set has"
+                yield Problem((*path, "labels"), message)
+                return
+
+
 def _tags_have_labels_of_their_own(document: dict[str, Any]) -> Iterator[Problem]:
     first: dict[str, Path] = {}
     tags = _section(document, "metrics").get("tags")
-    for index, tag in enumerate(tags if isinstance(tags, list) else []):
+    for index, tag in enumerate(tags[:MOST_ENTRIES] if isinstance(tags, list) else []):
         if not isinstance(tag, str):
             continue
         path: Path = ("metrics", "tags", index)
@@ -76,6 +88,7 @@ _RULES: tuple[Callable[[dict[str, Any]], Iterator[Problem]], ...] = (
     _scale_sets_are_named,
     _scale_sets_are_named_once,
     _a_request_ends_before_the_deadline,
+    _labels_are_few,
     _tags_have_labels_of_their_own,
 )
 

@@ -7,7 +7,15 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from exporter.configuration.azure import Azure
-from exporter.configuration.fields import Boolean, Duration, Interval, Section, Text
+from exporter.configuration.fields import (
+    MOST_ENTRIES,
+    Boolean,
+    Duration,
+    Interval,
+    OptionalPath,
+    Section,
+    Text,
+)
 from exporter.configuration.scale_sets import Discovery, ScaleSet
 from exporter.model.scale_set import Target
 
@@ -30,7 +38,7 @@ class Polling(Section):
     deadline: Duration = 180.0
     keep_for: Duration = 600.0
     concurrency: Annotated[int, Field(strict=True, ge=1, le=1000)] = 16
-    state_dir: str = ""
+    state_dir: OptionalPath = ""
     budget_share: Annotated[float, Field(strict=True, gt=0, le=1, allow_inf_nan=False)] = 0.5
 
 
@@ -45,10 +53,10 @@ class Metrics(Section):
         max_series: above it the largest sets lose their instance families; 0 for no limit.
     """
 
-    deny: tuple[str, ...] = ()
-    opt_in: tuple[str, ...] = ()
+    deny: Annotated[tuple[str, ...], Field(max_length=MOST_ENTRIES)] = ()
+    opt_in: Annotated[tuple[str, ...], Field(max_length=MOST_ENTRIES)] = ()
     state_sets: Literal["full", "active"] = "full"
-    tags: tuple[Text, ...] = ()
+    tags: Annotated[tuple[Text, ...], Field(max_length=MOST_ENTRIES)] = ()
     max_series: Annotated[int, Field(strict=True, ge=0)] = 500_000
 
 

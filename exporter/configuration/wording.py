@@ -14,6 +14,8 @@ from exporter.configuration.settings import Configuration
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
+_LONGEST_NAME = 80
+
 # By pydantic's error types; the names in braces are of the error's context.
 _EXPECTED = {
     "model_type": "a mapping",
@@ -34,6 +36,7 @@ _REFUSED = {
     "missing": "is required",
     "string_too_short": "must not be empty",
     "too_short": "must not be empty",
+    "too_long": "has more than {max_length} entries",
     "refused": "{message}",
 }
 
@@ -74,7 +77,9 @@ def _touches(path: Path, secret: Path) -> bool:
 
 def _unknown_key(path: Path) -> str:
     names = list(_section_at(path[:-1]).model_fields)
-    close = difflib.get_close_matches(str(path[-1]), names, n=1)
+    # A long key is no misspelt name, and comparing it takes time with its length.
+    key = str(path[-1])[:_LONGEST_NAME]
+    close = difflib.get_close_matches(key, names, n=1)
     return f"unknown key; did you mean {close[0]}?" if close else "unknown key"
 
 

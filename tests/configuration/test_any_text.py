@@ -7,7 +7,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.configuration import Configuration, ConfigurationError, document, load
+from exporter.configuration import Configuration, ConfigurationError, composing, load
 
 _KEYS = st.sampled_from(
     [
@@ -112,7 +112,7 @@ def test_depth_without_end_is_refused(opening: str) -> None:
 
 
 def test_aliases_of_aliases_of_aliases_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(document, "_MOST_VALUES", 5000)  # for the test to be quick
+    monkeypatch.setattr(composing, "MOST_VALUES", 5000)  # for the test to be quick
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     for level in range(1, 20):
         aliases = ", ".join([f"*a{level - 1}"] * 10)
