@@ -18,6 +18,13 @@ Everything here is read from what Azure said at the last good poll: the scrape i
 nothing. Absent in Azure's answer means absent here. Families about Azure are gauges,
 but for those whose names end with `_total`: these are counters, and stay when data is too old.
 
+What is said below of absence holds while a set has data: families of the scale set and of its
+instances, but the counters, are absent before the first good poll, and once the data are older than
+`polling.keep_for`, two intervals in force and the deadline allow. Above `metrics.max_series` the
+instance families of the largest sets are absent too, then their counts by versions and names, and
+at last all but the families about polls: `azure_vmss_instance_series_suppressed` is 1 for such a
+set. What `metrics.deny` names is absent always.
+
 Labels of a scale set: `subscription_id`, `resource_group`, `scale_set`, then the extra labels of
 the configuration. Labels of an instance: those, and `instance_id`. The tables name what comes
 beyond. Levels are numbers: 0 Info, 1 Warning, 2 Error. Status codes are in lower case.

@@ -130,11 +130,13 @@ class CountFamily(Family):
 
     Attributes:
         keys: the label sets under which an instance counts.
+        open_ended: whether Azure's free words are label values, so that there may be many series.
         always: label sets served even at 0.
         beside: label sets served at 0 as soon as the given one was seen.
     """
 
     keys: Callable[[InstanceReading], Iterable[Labels]]
+    open_ended: bool = False
     always: tuple[Labels, ...] = ()
     beside: Callable[[Labels], Iterable[Labels]] | None = None
 

@@ -78,9 +78,10 @@ class MappedInstances:
 
     Attributes:
         lines: the sample lines of the counts, per family, compressed.
+        open_lines: those of the counts by Azure's free words.
         instance_lines: those of the instances.
-        series: the number of both.
-        instance_series: the number of the latter.
+        series: the number of all.
+        instance_series: the number of those of the instances.
         instances: the number of instances.
         details: the instances with all statuses, a JSON array as one zlib stream.
         mapping_errors: fields left out, counted per family.
@@ -99,11 +100,12 @@ class MappedInstances:
     unknown_codes: int
     unsettled: int = 0
     fingerprint: int = 0
+    open_lines: Lines = field(default_factory=dict)
 
     @property
     def all_lines(self) -> Lines:
         """The lines of all families."""
-        return {**self.instance_lines, **self.lines}
+        return {**self.instance_lines, **self.open_lines, **self.lines}
 
 
 class Mapper:
@@ -260,16 +262,18 @@ class Mapping:
         self._memory.instances = self.instances
         self._render()
         lines: Lines = {}
+        open_lines: Lines = {}
         for family in self._mapper.count_families:
             rows = self._count_rows(family)
             if text := self._mapper.writers[family.name].write([(self._prefix, rows)]):
-                lines[family.name] = _pressed(text)
+                (open_lines if family.open_ended else lines)[family.name] = _pressed(text)
         instance_lines = {name: join(blocks) for name, blocks in self._blocks.items()}
         instance_series = sum(block.lines for block in instance_lines.values())
         mapped = MappedInstances(
             lines=lines,
             instance_lines=instance_lines,
-            series=instance_series + sum(block.lines for block in lines.values()),
+            series=instance_series
+            + sum(block.lines for block in (*lines.values(), *open_lines.values())),
             instance_series=instance_series,
             instances=self.instances,
             details=self._details.finish(),
@@ -277,6 +281,7 @@ class Mapping:
             unknown_codes=self._unknown_codes,
             unsettled=self._unsettled,
             fingerprint=self._fingerprint,
+            open_lines=open_lines,
         )
         # Last of all: a poll that breaks before this has counted nothing.
         if self._walk is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Iterable
 from contextlib import aclosing
 from dataclasses import replace
 from math import inf
@@ -24,9 +24,9 @@ from exporter.metrics.transitions import Transitions
 from exporter.model.poll import PollState
 from exporter.model.scale_set import ScaleSetFacts, Target
 from exporter.polling.counters import count_codes, show_counters
-from exporter.polling.guard import suppressed_records
-from exporter.polling.record import FactsSnapshot, Record, Snapshot
+from exporter.polling.record import FactsSnapshot, Record, Snapshot, Suppressed
 from exporter.polling.retention import Retention
+from exporter.polling.series_limit import SeriesLimit
 from exporter.polling.served import Served
 from exporter.polling.source import Keeper, ScaleSetSource
 from exporter.polling.state.contents import Saved
@@ -80,11 +80,10 @@ class Poller:
         self._telemetry = telemetry
         self._clock = clock
         self._retention = retention
-        self._max_series = max_series
+        self._limit = SeriesLimit(max_series)
         self._turns = turns or Turns()
         self._keeper = keeper
         self._records: list[Record] = []
-        self._suppressed: frozenset[Record] = frozenset()
         self.served = Served(mapper.families)
         """What is served of all records."""
         # Counters start at 0 for every label set that can be known, or increase() misses the
@@ -119,6 +118,7 @@ class Poller:
             record.snapshot = replace(snapshot, mapped=replace(snapshot.mapped, details=b""))
         if facts:
             record.facts = replace(facts, lines=self._mapper.facts(target, facts.facts))
+        record.suppressed = Suppressed.NOTHING
         record.poll = replace(record.poll, interval=target.interval, suppressed=False)
         record.poll_lines = self._mapper.poll(target, record.poll)
         show_counters(record, self._mapper, self._clock.monotonic())
@@ -149,7 +149,6 @@ class Poller:
             # One that was adopted knows better.
             if not record.poll.tried and record.snapshot is None:
                 self._restore(record, saved)
-        self.guard()
 
     async def keep_expiring(self) -> None:
         """Serve no longer what becomes too old, whether anything is polled or not."""
@@ -304,7 +303,6 @@ class Poller:
                 duration=duration,
             ),
         )
-        self.guard()
         self._count("success", duration)
         for family, count in mapped.mapping_errors.items():
             self._telemetry.counter("mapping_errors_total", family=family).inc(count)
@@ -353,7 +351,6 @@ class Poller:
         """Remove the data of a set that does not exist any more."""
         if record.snapshot or record.facts:
             record.snapshot = record.facts = None
-            self.guard()
             self._keep(record)
 
     def _expire(self, record: Record, now: float) -> None:
@@ -370,30 +367,25 @@ class Poller:
                 record.outage.failing(record.target.scale_set, Throttled.reason, message, now)
                 poll = replace(poll, up=False, reason=Throttled.reason, message=message)
         self._put(record, poll)
-        self.guard()
 
     def guard(self) -> None:
         """Keep the page within its limit, and say which sets give way."""
-        kept_back = frozenset(suppressed_records(self._records, self._max_series))
-        for record in self._suppressed - kept_back:
-            self._suppress(record, suppressed=False)
-        for record in kept_back - self._suppressed:
-            self._suppress(record, suppressed=True)
-        self._suppressed = kept_back
+        self._guard(self._records)
 
-    def _suppress(self, record: Record, *, suppressed: bool) -> None:
-        _log.warning(
-            "instance series suppressed" if suppressed else "instance series back",
-            scale_set=str(record.target.scale_set),
-            max_series=self._max_series,
-        )
-        self._put(record, replace(record.poll, suppressed=suppressed))
+    def _guard(self, changed: Iterable[Record]) -> None:
+        for record, level in self._limit.changes(changed, self.served.series):
+            record.suppressed = level
+            self._show(record, replace(record.poll, suppressed=level > Suppressed.NOTHING))
 
     def _count(self, result: str, duration: float) -> None:
         self._telemetry.counter("polls_total", result=result).inc()
         self._telemetry.histogram("poll_duration_seconds").observe(duration)
 
     def _put(self, record: Record, poll: PollState) -> None:
+        self._show(record, poll)
+        self._guard((record,))
+
+    def _show(self, record: Record, poll: PollState) -> None:
         record.poll_lines = self._mapper.poll(record.target, poll)
         record.poll = poll
         self.served.show(record, self._clock.monotonic())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from enum import IntEnum
 from math import inf
 
 from exporter.metrics.mapper import Lines, MappedInstances, TargetMemory
@@ -15,6 +16,15 @@ from exporter.polling.outage import Outage
 
 FACTS_INTERVAL = 300.0
 """Seconds between two GETs of a set where the budget allows it: its facts change seldom."""
+
+
+class Suppressed(IntEnum):
+    """What of a set is kept back by `metrics.max_series`; each level includes those before."""
+
+    NOTHING = 0
+    INSTANCES = 1
+    OPEN_COUNTS = 2
+    ALL_BUT_POLLS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +82,8 @@ class Record:
         facts_due: the same of the next GET of the facts.
         facts_interval: the seconds between two of these that are in force.
         motion: whether the set is in motion or in trouble.
+        suppressed: what the limit on series keeps back.
+        facts_are_shown: whether the facts are young enough to be served.
         place: which of the places of what is served is the record's.
         shown_until: the monotonic time when something of what is served gets too old.
     """
@@ -92,6 +104,8 @@ class Record:
     facts_due: float | None = None
     facts_interval: float = FACTS_INTERVAL
     motion: Motion = field(default_factory=Motion)
+    suppressed: Suppressed = Suppressed.NOTHING
+    facts_are_shown: bool = False
     place: int = 0
     shown_until: float = inf
 
@@ -113,13 +127,16 @@ class Record:
     def lines(self, monotonic: float) -> Iterable[Lines]:
         """All sample lines that are served at that monotonic time."""
         yield self.poll_lines
-        yield self.counter_lines
-        if facts := self.live_facts(monotonic):
-            yield facts.lines
-        if snapshot := self.snapshot:
-            yield snapshot.mapped.lines
-            if not self.poll.suppressed:
-                yield snapshot.mapped.instance_lines
+        if self.suppressed < Suppressed.ALL_BUT_POLLS:
+            yield self.counter_lines
+            if facts := self.live_facts(monotonic):
+                yield facts.lines
+            if snapshot := self.snapshot:
+                yield snapshot.mapped.lines
+                if self.suppressed < Suppressed.OPEN_COUNTS:
+                    yield snapshot.mapped.open_lines
+                if self.suppressed < Suppressed.INSTANCES:
+                    yield snapshot.mapped.instance_lines
 
     def lines_end(self, monotonic: float) -> float:
         """The monotonic time when the first of these lines is to be served no longer."""

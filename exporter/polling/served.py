@@ -43,6 +43,12 @@ class Served:
         for name, row in self._rows.items():
             row.put(record.place, lines.get(name))
         record.shown_until = record.lines_end(monotonic)
+        record.facts_are_shown = record.live_facts(monotonic) is not None
+
+    @property
+    def series(self) -> int:
+        """The series that are served."""
+        return sum(row.lines for row in self._rows.values())
 
     def page(self, names: Collection[str] = (), *, openmetrics: bool = False) -> Page:
         """The families that have lines, or those of them that are named, headers included."""

@@ -291,7 +291,7 @@ async def test_more_series_than_the_limit_are_not_restored_to_the_page(
 ) -> None:
     await Life(tmp_path, clock).poll(*two())
     life = Life(tmp_path, clock)
-    life.poller._max_series = 30
+    life.poller._limit.max_series = 60
     await life.start()
     assert "azure_vmss_instance_info{" not in life.page()
     assert "azure_vmss_instances{" in life.page()

@@ -196,7 +196,7 @@ FAMILIES: tuple[Family, ...] = (
             "sku.name",
             "properties.vmId",
         ),
-        absent_when="Never for a listed instance.",
+        absent_when="Only where instances are not served at all: old data, or the limit on series.",
         derivation="instance_name is name, or {scale set}_{instance id} where Azure sends none; "
         "provider_id is the spelling of kube_node_info. A label value has at most 256 bytes, then "
         "…, but for a provider_id of Azure's own lengths.",
@@ -232,7 +232,7 @@ FAMILIES: tuple[Family, ...] = (
         name="azure_vmss_instance_power_state",
         help="Power state of the instance: 1 for the state that holds.",
         source=(f"{_VIEW}.statuses[].code",),
-        absent_when="Never for a listed instance: without a PowerState it is unknown.",
+        absent_when="As azure_vmss_instance_info: without a PowerState it is unknown.",
         state=lambda reading: reading.power_state,
         states=POWER_STATES,
     ),
@@ -240,7 +240,7 @@ FAMILIES: tuple[Family, ...] = (
         name="azure_vmss_instance_provisioning_state",
         help="Provisioning state of the instance: 1 for the state that holds.",
         source=(f"{_VIEW}.statuses[].code", "properties.provisioningState"),
-        absent_when="Never for a listed instance: without a provisioning state it is unknown.",
+        absent_when="As azure_vmss_instance_info: without a provisioning state it is unknown.",
         state=lambda reading: reading.provisioning_state,
         states=PROVISIONING_STATES,
     ),

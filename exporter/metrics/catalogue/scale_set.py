@@ -52,7 +52,9 @@ POLL_FAMILIES: tuple[Family, ...] = (
         help="1 while the series guard keeps the instance families of the set back, else 0.",
         source=(),
         absent_when="Never.",
-        derivation="Above metrics.max_series the largest sets give way; their counts stay.",
+        derivation="Above metrics.max_series the largest sets give way; their counts stay. Where "
+        "the counts alone are too many, those by versions and names of the largest sets go too, at "
+        "last all but the series that tell how the polls stand; the log says what.",
         rows=lambda poll: (((), 1 if poll.suppressed else 0),),
     ),
     PollFamily(
@@ -233,6 +235,7 @@ COUNT_FAMILIES: tuple[Family, ...] = (
         source=(f"{_VIEW}.platformFaultDomain", "zones"),
         absent_when="The set has no instance. The zone needs detail: full.",
         labels=("availability_zone", "fault_domain"),
+        open_ended=True,
         keys=lambda reading: (
             (reading.placement.zone or "", reading.placement.fault_domain or ""),
         ),
@@ -243,6 +246,7 @@ COUNT_FAMILIES: tuple[Family, ...] = (
         source=(f"{_VIEW}.vmAgent.vmAgentVersion",),
         absent_when="No VM agent tells its version, as where all are deallocated.",
         labels=("version",),
+        open_ended=True,
         keys=lambda reading: _present((reading.agent.version or None) if reading.agent else None),
     ),
     CountFamily(
@@ -251,6 +255,7 @@ COUNT_FAMILIES: tuple[Family, ...] = (
         source=(f"{_VIEW}.vmAgent.statuses[].code",),
         absent_when="No instance has a status of its VM agent.",
         labels=("state",),
+        open_ended=True,
         keys=_agent_states,
     ),
     CountFamily(
@@ -273,6 +278,7 @@ COUNT_FAMILIES: tuple[Family, ...] = (
         source=(f"{_VIEW}.statuses[].code",),
         absent_when="Azure sends no HibernationState of any instance.",
         labels=("state",),
+        open_ended=True,
         keys=lambda reading: _present(reading.hibernation_state),
     ),
     CountFamily(
@@ -291,6 +297,7 @@ COUNT_FAMILIES: tuple[Family, ...] = (
         source=(f"{_VIEW}.extensions[].statuses[].level",),
         absent_when="No instance reports the extension with a level.",
         labels=("extension", "level"),
+        open_ended=True,
         keys=_extension_levels,
         beside=lambda key: tuple((key[0], level) for level in LEVELS),
     ),
