@@ -12,8 +12,9 @@ BIN := $(VENV)/bin
 LISTEN ?= :10048
 # More options of pytest, such as PYTEST_ARGS="-k beat -x".
 PYTEST_ARGS ?=
-# Processes that run the unit tests, one per processor. WORKERS=0 runs them in one, for -s and the like.
-WORKERS ?= auto
+# Processes that run the unit tests: one more than there are processors, as some tests wait.
+# WORKERS=0 runs them in one, for -s and the like.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 # More options of the benches, such as BENCH_ARGS="--only pipeline,loop".
 BENCH_ARGS ?=
 # How long the demo is watched, such as PICTURE_ARGS="--minutes 5".
