@@ -36,6 +36,13 @@ class Turns:
             yield
             await asyncio.sleep(0)
 
+    async def run(self, steps: Iterator[object]) -> None:
+        """Go through all steps, each in a turn of its own."""
+        more = True
+        while more:
+            async with self.piece():
+                more = next(steps, self) is not self
+
     @contextmanager
     def answer(self) -> Iterator[None]:
         """Answer a reader: pieces wait for the end of it, but not for long."""

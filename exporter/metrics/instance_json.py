@@ -1,24 +1,53 @@
-"""The instances of a set as JSON, with every status and its message: where people read why.
+"""The instances of a set as JSON: what Azure said of each, and why it stands as it does.
 
-The JSON is made while the answer is mapped and kept compressed: messages are long, and nobody
-reads them before something fails.
+Azure's own items are kept as they came, compressed, and described when somebody asks: messages are
+long, and nobody reads them before something fails. So what may be shown is settled then, too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import msgspec
 from isal import isal_zlib
+from msgspec import Raw
 
+from exporter.metrics.reader import read_instance
 from exporter.metrics.reading import InstanceReading
-from exporter.model.instance_view import InstanceView, Status
+from exporter.metrics.text import cut_id
+from exporter.metrics.trimming import batches
+from exporter.model.instance_view import InstancePage, InstanceView, Status
+from exporter.model.lenient import decode_instance, identify, mended
+from exporter.model.scale_set import ScaleSetId
+from exporter.redaction import plain, redact
 
 MESSAGE_BYTES = 1024
-"""Azure's messages are cut at this size: extensions put whole logs into them."""
+"""Azure's messages are cut at this size, as are other texts: extensions put whole logs there."""
 
+CHUNK = 32 * 1024
+"""Bytes of Azure's text that are kept, and later described, at a time: some eight instances. A
+reader that is slow holds this much."""
+
+PIECE = 8 * 1024
+"""Bytes after which a piece of the JSON ends: under a millisecond of work."""
+
+_DEEPEST = 24
+_LARGEST = 2**63
+# A message with its key; the quote before it is no part of a text, where it would be escaped.
+_MESSAGE = re.compile(rb'essage"\s*:\s*"[^"\\]*(?:\\.[^"\\]*)*"')
 _Part = tuple[str, str | None, Sequence[Status | None] | None]
 _encoder = msgspec.json.Encoder()
+
+
+class _Items(msgspec.Struct):
+    value: list[Raw] = []
+
+
+_ITEMS = msgspec.json.Decoder(_Items)
+_RAWS = msgspec.json.Decoder(list[Raw])
 
 
 class _Status(msgspec.Struct, omit_defaults=True, gc=False):
@@ -33,7 +62,7 @@ class _Status(msgspec.Struct, omit_defaults=True, gc=False):
 
 class _Instance(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
     instance_id: str
-    instance_name: str
+    instance_name: str | None
     computer_name: str | None = None
     power_state: str
     provisioning_state: str
@@ -44,64 +73,158 @@ class _Instance(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
     vm_id: str | None = None
     vm_agent_version: str | None = None
     statuses: list[_Status]
+    azure: Any = None
 
 
-class InstanceArray:
-    """A JSON array of instances that grows, compressed at once (zlib).
+class ItemStore:
+    """Azure's items of one walk as they came, compressed at once.
+
+    All chunks are one stream: each can be inflated when those before it have been, and what is
+    alike in all instances costs next to nothing.
 
     Args:
-        messages: whether Azure's messages are in it (`web.messages`).
+        messages: whether Azure's messages are kept (`web.messages`).
     """
 
     def __init__(self, *, messages: bool = True) -> None:
         self._messages = messages
         self._compressor = isal_zlib.compressobj(1)
-        self._chunks: list[bytes] = []
-        self._separator = b"["
+        self.chunks: list[bytes] = []
 
-    def add(self, readings: Sequence[InstanceReading]) -> None:
-        """Append some instances."""
-        if readings:
-            described = [_describe(reading, messages=self._messages) for reading in readings]
-            text = self._separator + _encoder.encode(described)[1:-1]
-            self._separator = b","
-            self._chunks.append(self._compressor.compress(text))
+    def add(self, page: InstancePage) -> None:
+        """Append the items of a page."""
+        source = page.source
+        if source is None:
+            source = _encoder.encode({"value": page.instances})
+        waiting: list[Raw] = []
+        size = 0
+        for raw in _ITEMS.decode(source).value:
+            waiting.append(raw)
+            size += len(memoryview(raw))
+            if size >= CHUNK:
+                self._append(waiting)
+                waiting, size = [], 0
+        if waiting:
+            self._append(waiting)
 
-    def finish(self) -> bytes:
-        """End the array; the result is one zlib stream."""
-        end = b"[]" if self._separator == b"[" else b"]"
-        self._chunks.append(self._compressor.compress(end) + self._compressor.flush())
-        return b"".join(self._chunks)
+    def _append(self, items: Sequence[Raw]) -> None:
+        text = b"[%b]" % b",".join(items)
+        if not self._messages:
+            text = _MESSAGE.sub(b'essage":null', text)
+        compressed = self._compressor.compress(text)
+        self.chunks.append(compressed + self._compressor.flush(isal_zlib.Z_SYNC_FLUSH))
+
+
+def describe(
+    chunks: Sequence[bytes],
+    *,
+    scale_set: ScaleSetId,
+    spellings: Mapping[str, str],
+    messages: bool,
+) -> Iterator[bytes]:
+    """A JSON array of the instances, in pieces of a moment's work each, some of them empty.
+
+    Args:
+        chunks: those of an `ItemStore`.
+        scale_set: whose instances, in the spelling that is served.
+        spellings: those of the instance ids, by the id without letter case.
+        messages: whether Azure's messages are shown (`web.messages`).
+    """
+    seen: set[str] = set()
+    text = bytearray(b"[")
+    # It has an eighth of the memory of isal's decompressor.
+    decompressor = zlib.decompressobj()
+    for chunk in chunks:
+        for raw in _RAWS.decode(decompressor.decompress(chunk)):
+            instance = decode_instance(raw, [])
+            if instance is None or not identify(instance):
+                continue
+            azure_id = instance.instance_id or ""
+            key = cut_id(azure_id.casefold())
+            if key in seen:
+                continue
+            azure: Any = None
+            for batch in batches((instance,)):
+                if not batch:
+                    # It is being cut down, and so is what Azure said of it.
+                    azure = instance
+                    yield b""
+            item = msgspec.to_builtins(azure) if azure is not None else _generic(raw)
+            spelling = spellings.get(key) or cut_id(azure_id)
+            reading = read_instance(instance, scale_set=scale_set, instance_id=spelling, full=True)
+            described = _describe(reading, messages=messages)
+            described.azure = _shown(item, messages=messages)
+            text += b"," if seen else b""
+            text += _encoder.encode(described)
+            seen.add(key)
+            if len(text) >= PIECE:
+                yield bytes(text)
+                text.clear()
+    yield bytes(text) + b"]"
+
+
+def _generic(item: Raw | bytes) -> Any:
+    """An item as plain values; None where it has a number or a depth that nobody can show."""
+    try:
+        return msgspec.json.decode(mended(bytes(item)))
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
+
+
+def _shown(value: Any, *, messages: bool, depth: int = 0) -> Any:
+    """A value of Azure's as people may see it: no secrets, no text without end."""
+    if isinstance(value, str):
+        return _cut(redact(value, longest=MESSAGE_BYTES))
+    if isinstance(value, dict | list) and depth > _DEEPEST:
+        return None
+    if isinstance(value, dict):
+        return {
+            _cut(plain(key)): _shown(inner, messages=messages, depth=depth + 1)
+            for key, inner in value.items()
+            if messages or not _is_message(key)
+        }
+    if isinstance(value, list):
+        return [_shown(inner, messages=messages, depth=depth + 1) for inner in value]
+    is_large = isinstance(value, int) and not -_LARGEST <= value < _LARGEST
+    return str(value) if is_large else value
+
+
+def _is_message(key: str) -> bool:
+    return key[-7:].casefold() == "message"
 
 
 def _describe(reading: InstanceReading, *, messages: bool) -> _Instance:
     return _Instance(
         instance_id=reading.instance_id,
-        instance_name=reading.name,
-        computer_name=reading.view.computer_name,
+        instance_name=_text(reading.name),
+        computer_name=_text(reading.view.computer_name),
         power_state=reading.power_state,
         provisioning_state=reading.provisioning_state,
         health_state=reading.health_state,
         fault_domain=reading.placement.fault_domain,
         update_domain=reading.placement.update_domain,
         availability_zone=reading.placement.zone,
-        vm_id=reading.properties.vm_id,
-        vm_agent_version=reading.agent.version if reading.agent else None,
+        vm_id=_text(reading.properties.vm_id),
+        vm_agent_version=_text(reading.agent.version) if reading.agent else None,
         statuses=[
             _Status(
                 part,
-                name,
-                status.code,
-                status.level,
-                status.time,
-                status.display_status,
-                _cut(status.message) if messages else None,
+                _text(name),
+                _text(status.code),
+                _text(status.level),
+                _text(status.time),
+                _text(status.display_status),
+                _text(status.message) if messages else None,
             )
             for part, name, statuses in _parts(reading.view)
             for status in statuses or ()
             if status is not None
         ],
     )
+
+
+def _text(text: str | None) -> str | None:
+    return None if text is None else _cut(redact(text, longest=MESSAGE_BYTES))
 
 
 def _parts(view: InstanceView) -> list[_Part]:
@@ -125,10 +248,10 @@ def _parts(view: InstanceView) -> list[_Part]:
     return parts
 
 
-def _cut(message: str | None) -> str | None:
-    if message is None or len(message) <= MESSAGE_BYTES // 4:
-        return message
-    raw = message.encode()
+def _cut(text: str) -> str:
+    if len(text) <= MESSAGE_BYTES // 4:
+        return text
+    raw = text.encode(errors="replace")
     if len(raw) <= MESSAGE_BYTES:
-        return message
+        return text
     return raw[: MESSAGE_BYTES - len("…".encode())].decode(errors="ignore") + "…"

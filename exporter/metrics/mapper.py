@@ -8,7 +8,7 @@ away, so nothing that is served ever changes by half.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
@@ -27,19 +27,23 @@ from exporter.metrics.family import (
     PollFamily,
     Row,
 )
-from exporter.metrics.instance_json import InstanceArray
+from exporter.metrics.instance_json import ItemStore
 from exporter.metrics.names import MOST_CODES, LimitedNames
 from exporter.metrics.reader import read_instance
 from exporter.metrics.reading import SetNames
 from exporter.metrics.rendering import Identified, Renderer
 from exporter.metrics.text import SampleWriter, cut, cut_id, escape, label_pairs
 from exporter.metrics.transitions import UNSPECIFIED, Transitions, Walk
-from exporter.model.instance_view import Instance, Problem
+from exporter.metrics.trimming import batches
+from exporter.model.instance_view import Instance, InstancePage, Problem
 from exporter.model.poll import PollState
 from exporter.model.scale_set import ScaleSetFacts, Target
 
 RENDERED_AT_A_TIME = 100
 """Instances that are rendered and compressed together: enough for a good ratio, and some 5 ms."""
+
+NAMES_AT_A_TIME = 2000
+"""Extensions, handlers and disks of them; a hundred usual instances have a thousand."""
 
 Lines = dict[str, Block]
 """The sample lines of each family that has any, by the family's name, compressed."""
@@ -83,7 +87,7 @@ class MappedInstances:
         series: the number of all.
         instance_series: the number of those of the instances.
         instances: the number of instances.
-        details: the instances with all statuses, a JSON array as one zlib stream.
+        details: the chunks of Azure's own items, see `ItemStore`.
         mapping_errors: fields left out, counted per family.
         unknown_codes: codes and levels that are not known.
         unsettled: instances in a state that should pass, such as creating or stopping.
@@ -95,7 +99,7 @@ class MappedInstances:
     series: int
     instance_series: int
     instances: int
-    details: bytes
+    details: tuple[bytes, ...]
     mapping_errors: dict[str, int]
     unknown_codes: int
     unsettled: int = 0
@@ -208,7 +212,8 @@ class Mapping:
             family.name: Counter() for family in mapper.count_families
         }
         self._walk = Walk() if mapper.counter_families else None
-        self._details = InstanceArray(messages=mapper.messages)
+        self._items = ItemStore(messages=mapper.messages)
+        self._named = 0
         self._errors: Counter[str] = Counter()
         self._unknown_codes = 0
         self._unsettled = 0
@@ -249,8 +254,19 @@ class Mapping:
             self._read.append(identified)
             if self._walk is not None:
                 self._walk.see(key, identified[1])
-            if len(self._read) >= RENDERED_AT_A_TIME:
+            reading = identified[1]
+            self._named += len(reading.extensions) + len(reading.handlers) + len(reading.disks)
+            if len(self._read) >= RENDERED_AT_A_TIME or self._named >= NAMES_AT_A_TIME:
                 self._render()
+
+    def steps(self, page: InstancePage) -> Iterator[None]:
+        """Map a page, and keep what Azure said for whoever asks; a moment's work at a time."""
+        self.add((), page.problems, lost=page.lost)
+        for number, batch in enumerate(batches(page.instances)):
+            if number:
+                yield
+            self.add(batch)
+        self._items.add(page)
 
     def finish(self) -> MappedInstances:
         """End the walk; the memory now holds what this walk has seen."""
@@ -276,7 +292,7 @@ class Mapping:
             + sum(block.lines for block in (*lines.values(), *open_lines.values())),
             instance_series=instance_series,
             instances=self.instances,
-            details=self._details.finish(),
+            details=tuple(self._items.chunks),
             mapping_errors=dict(self._errors),
             unknown_codes=self._unknown_codes,
             unsettled=self._unsettled,
@@ -315,8 +331,8 @@ class Mapping:
         for reading in readings:
             self._unsettled += reading.unsettled
             self._fingerprint ^= reading.fingerprint
-        self._details.add(readings)
         self._read.clear()
+        self._named = 0
 
     def _count_rows(self, family: CountFamily) -> list[Row]:
         counts: Counter[Labels] = Counter()

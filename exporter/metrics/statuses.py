@@ -147,9 +147,10 @@ def present(statuses: Iterable[Status | None] | None) -> list[Status]:
 
 def worst(statuses: Sequence[Status]) -> Status:
     """The status that counts of one or more: the worst level, then the newest, then the first."""
-    return statuses[0] if len(statuses) == 1 else max(statuses, key=_weight)
+    return statuses[0] if len(statuses) == 1 else max(statuses, key=weight)
 
 
-def _weight(status: Status) -> tuple[int, float]:
+def weight(status: Status) -> tuple[int, float]:
+    """What decides which of several statuses counts: its level, then its time."""
     level = read(status).level
     return (-1 if level is None else level, timestamp_of(status.time) or 0.0)

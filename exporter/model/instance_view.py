@@ -149,7 +149,7 @@ class Problem(Struct, frozen=True):
     reason: str
 
 
-class InstancePage(Struct):
+class InstancePage(Struct, eq=False):
     """One page of the list.
 
     Attributes:
@@ -159,9 +159,21 @@ class InstancePage(Struct):
             and `lost` above 0 in all pieces of a list: nothing of it could be read, which is not
             the same as a list that is empty.
         next_link: the address of the next page; None on the last one.
+        source: the items' own JSON text, in the list `value` of an object, or empty; None where
+            it is too long to be kept.
     """
 
     instances: list[Instance]
     problems: list[Problem]
     lost: int = 0
     next_link: str | None = None
+    source: bytes | None = None
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both say the same, in whatever words."""
+        return isinstance(other, InstancePage) and self._said() == other._said()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def _said(self) -> tuple[object, ...]:
+        return self.instances, self.problems, self.lost, self.next_link

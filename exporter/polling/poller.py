@@ -19,7 +19,7 @@ from exporter.azure.errors import (
 )
 from exporter.clock import Clock
 from exporter.metrics.catalogue import CATALOGUE
-from exporter.metrics.mapper import RENDERED_AT_A_TIME, MappedInstances, Mapper, family_of
+from exporter.metrics.mapper import MappedInstances, Mapper, family_of
 from exporter.metrics.transitions import Transitions
 from exporter.model.poll import PollState
 from exporter.model.scale_set import ScaleSetFacts, Target
@@ -32,9 +32,6 @@ from exporter.polling.source import Keeper, ScaleSetSource
 from exporter.polling.state.contents import Saved
 from exporter.telemetry import Telemetry
 from exporter.turns import Turns
-
-INSTANCES_AT_A_TIME = RENDERED_AT_A_TIME
-"""Instances mapped before the event loop gets its turn: some 10 ms of work."""
 
 INTERNAL = "internal"
 """The reason of a failure that is the exporter's own fault."""
@@ -115,7 +112,7 @@ class Poller:
         record.target = target
         snapshot, facts = record.snapshot, record.facts
         if snapshot and not details:
-            record.snapshot = replace(snapshot, mapped=replace(snapshot.mapped, details=b""))
+            record.snapshot = replace(snapshot, mapped=replace(snapshot.mapped, details=()))
         if facts:
             record.facts = replace(facts, lines=self._mapper.facts(target, facts.facts))
         record.suppressed = Suppressed.NOTHING
@@ -271,10 +268,7 @@ class Poller:
                 if isinstance(page, Restart):
                     mapping = self._mapper.start(record.target, record.memory)
                     continue
-                mapping.add((), page.problems, lost=page.lost)
-                for begin in range(0, len(page.instances), INSTANCES_AT_A_TIME):
-                    async with self._turns.piece():
-                        mapping.add(page.instances[begin : begin + INSTANCES_AT_A_TIME])
+                await self._turns.run(mapping.steps(page))
         record.confirmation.check(
             instances=mapping.instances,
             lost=mapping.lost,

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Iterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import msgspec
 
 from exporter.clock import Clock
+from exporter.metrics.instance_json import describe
 from exporter.polling.record import Record
-from exporter.web.bodies import PIECE
-
-_BITE = 4096
 
 # Tags are not among them: metrics.tags says which of those may be shown, and where.
 _FACTS = (
@@ -26,7 +24,7 @@ _FACTS = (
 )
 
 
-def pieces(record: Record, clock: Clock, *, messages: bool) -> Iterator[bytes]:
+def pieces(record: Record, clock: Clock, *, messages: bool) -> AsyncIterator[bytes]:
     """What is known of a scale set as a JSON object, in pieces.
 
     The instances are those of the last good poll, and null once that is too old to be served:
@@ -36,27 +34,25 @@ def pieces(record: Record, clock: Clock, *, messages: bool) -> Iterator[bytes]:
     snapshot = record.snapshot
     head = msgspec.json.encode(_head(record, clock, monotonic, messages=messages))
     # What is to be shown is settled here, not when the reader takes the first piece.
-    details = snapshot.mapped.details if snapshot else b""
-    return _pieces(head, details)
+    instances: Iterator[bytes] = iter((b"null",))
+    if snapshot:
+        instances = describe(
+            snapshot.mapped.details,
+            scale_set=record.target.scale_set,
+            spellings=record.memory.spellings,
+            messages=messages,
+        )
+    return _pieces(head, instances)
 
 
-def _pieces(head: bytes, details: bytes) -> Iterator[bytes]:
+async def _pieces(head: bytes, instances: Iterator[bytes]) -> AsyncIterator[bytes]:
     yield head[:-1] + b',"instances":'
-    if details:
-        yield from _inflate(details)
-    else:
-        yield b"null"
-    yield b"}\n"
-
-
-def _inflate(compressed: bytes) -> Iterator[bytes]:
-    """Decompress in pieces; zlib's decompressor has an eighth of the memory of isal's."""
-    decompressor = zlib.decompressobj()
-    for begin in range(0, len(compressed), _BITE):
-        rest = compressed[begin : begin + _BITE]
-        while piece := decompressor.decompress(rest, PIECE):
+    for piece in instances:
+        if piece:
             yield piece
-            rest = decompressor.unconsumed_tail
+        # Each piece is made now: others have their turn before the next one.
+        await asyncio.sleep(0)
+    yield b"}\n"
 
 
 def _head(record: Record, clock: Clock, monotonic: float, *, messages: bool) -> dict[str, Any]:

@@ -6,18 +6,19 @@ What is expected is read here from the plain JSON, independently of the decoder 
 from __future__ import annotations
 
 import json
-import zlib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from exporter.azure.decode import decode_instance_page
 from exporter.metrics.family import FamilyFilter
-from exporter.metrics.mapper import MappedInstances, Mapper
+from exporter.metrics.mapper import MappedInstances, Mapper, TargetMemory
 from support.answers import (
     RECORDINGS,
     WEB_TARGET,
     decode_page,
+    described,
     lines_of,
     map_instances,
     recording,
@@ -171,16 +172,33 @@ def all_statuses(view: Any) -> list[tuple[str, str | None]]:
     return own + [found for value in view.values() for found in all_statuses(value)]
 
 
+def paths_of(value: Any, path: str = "") -> list[str]:
+    if isinstance(value, dict):
+        return [found for key in value for found in paths_of(value[key], f"{path}.{key}")]
+    if isinstance(value, list):
+        return [found for entry in value for found in paths_of(entry, f"{path}[]")]
+    return [path]
+
+
+def test_everything_of_the_answer_is_in_the_instances_json(answer: Answer) -> None:
+    items, _ = answer
+    mapping = Mapper().start(WEB_TARGET, TargetMemory())
+    for page in decode_instance_page(json.dumps({"value": items}).encode()):
+        for _ in mapping.steps(page):
+            pass
+    shown = [paths_of(found["azure"]) for found in described(mapping.finish())]
+    assert shown == [paths_of(item) for item in items]
+
+
 def test_every_status_of_the_json_is_in_the_instances_json(answer: Answer) -> None:
     items, mapped = answer
     known = ("statuses", "vmAgent", "extensions", "disks", "vmHealth")
     recorded = [
         found for item in items for key in known for found in all_statuses(view_of(item).get(key))
     ]
-    described = json.loads(zlib.decompress(mapped.details))
     shown = [
         (entry.get("code"), entry.get("level"))
-        for instance in described
+        for instance in described(mapped)
         for entry in instance["statuses"]
     ]
     assert sorted(map(repr, shown)) == sorted(map(repr, recorded))

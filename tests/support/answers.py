@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.azure.decode import decode_instance_page
 from exporter.metrics.family import FamilyFilter
+from exporter.metrics.instance_json import describe
 from exporter.metrics.mapper import MappedInstances, Mapper, TargetMemory
 from exporter.model.instance_view import Instance, InstancePage
 from exporter.model.scale_set import ScaleSetId, Target
@@ -56,8 +57,18 @@ def map_instances(
     """Map one walk over the instances; every family is on unless a mapper is given."""
     mapper = mapper or Mapper(families=FamilyFilter(opt_in=("*",)))
     mapping = mapper.start(target, memory or TargetMemory())
-    mapping.add(instances)
+    for _ in mapping.steps(InstancePage(instances=list(instances), problems=[])):
+        pass
     return mapping.finish()
+
+
+def described(
+    mapped: MappedInstances, *, messages: bool = True, spellings: dict[str, str] | None = None
+) -> list[dict[str, Any]]:
+    """The JSON of a walk's instances, as the endpoint shows it."""
+    pieces = describe(mapped.details, scale_set=WEB, spellings=spellings or {}, messages=messages)
+    found: list[dict[str, Any]] = json.loads(b"".join(pieces))
+    return found
 
 
 def text_of(mapped: MappedInstances, *families: str) -> str:

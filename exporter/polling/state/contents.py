@@ -1,7 +1,8 @@
 """What a state file says of its scale set, as bytes and back.
 
 A file is a magic, a format version, the SHA-256 of the rest, and the rest as msgpack. It holds no
-credential. It does hold Azure's messages, unless `web.messages` is off.
+credential of the exporter's. It does hold what Azure said as it came, but for its messages if
+`web.messages` is off.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from exporter.metrics.mapper import MappedInstances, TargetMemory
 from exporter.model.scale_set import ScaleSetFacts, Target
 from exporter.polling.record import Record
 
-FORMAT = 1
+FORMAT = 2
 """The version of the format: a file of any other is refused."""
 
 Reason = Literal["damaged", "format", "other_scale_set", "future", "unreadable", "configuration"]

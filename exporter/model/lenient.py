@@ -6,6 +6,7 @@ reported, a list loses its odd elements only, and the rest stays.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, TypeVar, get_args, get_origin
@@ -14,14 +15,59 @@ import msgspec
 from msgspec import Raw, Struct
 from msgspec.structs import FieldInfo
 
-from exporter.model.instance_view import Problem
+from exporter.model.instance_view import Instance, Problem
+
+MOST_ODD_ELEMENTS = 1000
+"""Elements of a list with an odd one that are read one by one; Azure's lists have some ten."""
 
 _StructT = TypeVar("_StructT", bound=Struct)
 
+_INSTANCE = msgspec.json.Decoder(Instance)
+# Escapes of a JSON string, read in order so that an escaped backslash is not taken for one.
+_ESCAPE = re.compile(
+    rb"(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+    rb"|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+    rb"|\\."
+)
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _OBJECT = msgspec.json.Decoder(dict[str, Raw])
 _LIST = msgspec.json.Decoder(list[Raw])
 # An element that is left out of its list.
 _DROPPED = object()
+
+
+def decode_instance(item: Raw | bytes, problems: list[Problem]) -> Instance | None:
+    """Read one item of the list: by the typed decoder where it can, for the odd ones are few.
+
+    Args:
+        item: its JSON text.
+        problems: where a report of each field left out is put.
+
+    Returns:
+        The instance; None where the item is no object, which the caller reports.
+    """
+    try:
+        return _INSTANCE.decode(item)
+    except (msgspec.DecodeError, UnicodeError):
+        return salvage(item, Instance, problems)
+
+
+def identify(instance: Instance) -> bool:
+    """Fill in a missing `instanceId` from `id`; whether there is one in the end."""
+    if not (instance.instance_id and instance.instance_id.strip()):
+        instance.instance_id = (instance.id or "").strip().rstrip("/").rpartition("/")[2] or None
+    return instance.instance_id is not None
+
+
+def mended(body: bytes) -> bytes:
+    """The JSON text with every half of a surrogate pair replaced by U+FFFD.
+
+    A message cut in the middle of an emoji has one, which JSON allows, and msgspec refuses the
+    whole page for it.
+    """
+    if not _SURROGATE.search(body):
+        return body
+    return _ESCAPE.sub(lambda found: rb"\ufffd" if found[2] else found[0], body)
 
 
 def salvage(
@@ -81,7 +127,10 @@ def _value(raw: Raw, hint: Any, problems: list[Problem], path: str) -> Any:
 
 
 def _items(raw: Raw, hint: Any, problems: list[Problem], path: str) -> list[Any]:
-    values = (_value(item, hint, problems, path) for item in _LIST.decode(raw))
+    items = _LIST.decode(raw)
+    if len(items) > MOST_ODD_ELEMENTS:
+        problems.append(Problem(path=path, reason=f"more than {MOST_ODD_ELEMENTS}, and odd ones"))
+    values = (_value(item, hint, problems, path) for item in items[:MOST_ODD_ELEMENTS])
     return [value for value in values if value is not _DROPPED]
 
 
