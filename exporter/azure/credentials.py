@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import ssl
-from pathlib import Path
 from typing import Any
 
 from azure.identity import aio as identity
@@ -18,6 +17,9 @@ from exporter.azure.errors import Unauthenticated
 from exporter.azure.identity_transport import IdentityTransport
 from exporter.azure.tokens import Credential
 from exporter.configuration import azure as configuration
+from exporter.files import read_file
+
+_LARGEST_FILE = 1024 * 1024
 
 
 def credential(
@@ -82,13 +84,8 @@ def _resource_id_name() -> str:
 def _certificate(
     settings: configuration.Credential, tenant: str, client: str, options: dict[str, Any]
 ) -> Credential:
-    path = settings.certificate_path
-    try:
-        return identity.CertificateCredential(tenant, client, path, **options)
-    except OSError as error:
-        raise Unauthenticated(
-            f"certificate_path {path} cannot be read ({error.strerror})"
-        ) from None
+    content = _content("certificate_path", settings.certificate_path or "")
+    return identity.CertificateCredential(tenant, client, certificate_data=content, **options)
 
 
 def _check_workload(settings: configuration.Credential) -> None:
@@ -98,23 +95,29 @@ def _check_workload(settings: configuration.Credential) -> None:
         "AZURE_CLIENT_ID": settings.client_id,
         "AZURE_FEDERATED_TOKEN_FILE": settings.token_file,
     }
-    missing = [name for name, value in given.items() if not (value or os.environ.get(name))]
+    found = {name: value or os.environ.get(name, "") for name, value in given.items()}
+    missing = [name for name, value in found.items() if not value]
     if missing:
         raise Unauthenticated(f"workload identity lacks {', '.join(missing)}")
+    # azure-identity reads it at every try, on the event loop, and would wait there for a pipe.
+    _content("token_file", found["AZURE_FEDERATED_TOKEN_FILE"])
 
 
 def _secret(settings: configuration.Credential) -> str:
     if settings.client_secret is not None:
         return settings.client_secret.get_secret_value()
-    path = Path(settings.client_secret_file or "")
+    path = settings.client_secret_file or ""
     try:
-        secret = path.read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise Unauthenticated(
-            f"client_secret_file {path} cannot be read ({error.strerror})"
-        ) from None
+        secret = _content("client_secret_file", path).decode().strip()
     except UnicodeDecodeError:
         raise Unauthenticated(f"client_secret_file {path} is no text") from None
     if not secret:
         raise Unauthenticated(f"client_secret_file {path} is empty")
     return secret
+
+
+def _content(setting: str, path: str) -> bytes:
+    try:
+        return read_file(path, at_most=_LARGEST_FILE)
+    except OSError as error:
+        raise Unauthenticated(f"{setting} {path} cannot be read ({error.strerror})") from None

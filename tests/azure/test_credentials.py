@@ -134,7 +134,12 @@ def test_static_tokens_come_from_the_file() -> None:
         ({"type": "managed_identity"}, identity.ManagedIdentityCredential),
         ({"type": "managed_identity", "client_id": "c"}, identity.ManagedIdentityCredential),
         (
-            {"type": "workload_identity", "tenant_id": "t", "client_id": "c", "token_file": "/t"},
+            {
+                "type": "workload_identity",
+                "tenant_id": "t",
+                "client_id": "c",
+                "token_file": __file__,
+            },
             identity.WorkloadIdentityCredential,
         ),
         (
@@ -181,6 +186,26 @@ async def test_a_secret_file_is_read_at_use_and_its_faults_are_told(
     await source.close()
     path.write_text("fresh\n")
     assert credentials._secret(settings) == "fresh"
+
+
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        ({"type": "client_secret", "client_secret_file": "pipe"}, "client_secret_file"),
+        ({"type": "client_certificate", "certificate_path": "pipe"}, "certificate_path"),
+        ({"type": "workload_identity", "token_file": "pipe"}, "token_file"),
+    ],
+)
+async def test_a_file_of_a_credential_that_is_a_pipe_is_told_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], name: str
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    monkeypatch.chdir(tmp_path)
+    given = Credential.model_validate({"tenant_id": "t", "client_id": "c"} | settings)
+    source = token_sources.build(given, ENDPOINTS)
+    with pytest.raises(Unauthenticated, match=rf"{name} pipe cannot be read \(it is a pipe"):
+        await source.get()
+    await source.close()
 
 
 async def test_a_missing_certificate_is_told(tmp_path: Path) -> None:
