@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -35,6 +36,7 @@ PIECE = 8 * 1024
 """Bytes after which a piece of the JSON ends: under a millisecond of work."""
 
 _DEEPEST = 24
+_MOST_ELEMENTS = 1000
 _LARGEST = 2**63
 # A message with its key; the quote before it is no part of a text, where it would be escaped.
 _MESSAGE = re.compile(rb'essage"\s*:\s*"[^"\\]*(?:\\.[^"\\]*)*"')
@@ -93,9 +95,13 @@ class ItemStore:
 
     def add(self, page: InstancePage) -> None:
         """Append the items of a page."""
+        if not page.instances:
+            return
         source = page.source
         if source is None:
-            source = _encoder.encode({"value": page.instances})
+            # Too long to be kept as it came; what was read of it is shorter.
+            items = [_shown(msgspec.to_builtins(item), messages=True) for item in page.instances]
+            source = _encoder.encode({"value": items})
         waiting: list[Raw] = []
         size = 0
         for raw in _ITEMS.decode(source).value:
@@ -180,11 +186,12 @@ def _shown(value: Any, *, messages: bool, depth: int = 0) -> Any:
     if isinstance(value, dict):
         return {
             _cut(plain(key)): _shown(inner, messages=messages, depth=depth + 1)
-            for key, inner in value.items()
+            for key, inner in islice(value.items(), _MOST_ELEMENTS)
             if messages or not _is_message(key)
         }
     if isinstance(value, list):
-        return [_shown(inner, messages=messages, depth=depth + 1) for inner in value]
+        kept = value[:_MOST_ELEMENTS]
+        return [_shown(inner, messages=messages, depth=depth + 1) for inner in kept]
     is_large = isinstance(value, int) and not -_LARGEST <= value < _LARGEST
     return str(value) if is_large else value
 

@@ -22,6 +22,10 @@ from exporter.model.instance_view import (
 INSTANCES_AT_A_TIME = 100
 """Instances that are mapped at a time: some 10 ms of work."""
 
+PARTS_AT_A_TIME = 6000
+"""Statuses and named parts of the instances that are mapped at a time; a hundred usual ones have
+some 3,000."""
+
 MOST_PARTS = 1000
 """Statuses and named parts that one instance may have without being cut down."""
 
@@ -43,23 +47,24 @@ _STEP = 1000
 def batches(instances: Sequence[Instance]) -> Iterator[Sequence[Instance]]:
     """Instances in their order, as many at a time as are mapped in one go.
 
-    One that has far too many parts is cut down first, in place, and comes alone; empty batches
-    come before it, so that whoever takes them can do something else in between.
+    One that has far too many parts is cut down first, in place; empty batches come while that is
+    done, so that whoever takes them can do something else in between.
     """
-    begin = 0
-    for number, instance in enumerate(instances):
-        if _parts(instance) > MOST_PARTS:
-            if begin < number:
-                yield instances[begin:number]
+    batch: list[Instance] = []
+    parts = 0
+    for instance in instances:
+        own = _parts(instance)
+        if own > MOST_PARTS:
             for _ in _cut(instance):
                 yield ()
-            yield (instance,)
-            begin = number + 1
-        elif number - begin + 1 >= INSTANCES_AT_A_TIME:
-            yield instances[begin : number + 1]
-            begin = number + 1
-    if begin < len(instances):
-        yield instances[begin:]
+            own = MOST_PARTS
+        batch.append(instance)
+        parts += own
+        if len(batch) >= INSTANCES_AT_A_TIME or parts >= PARTS_AT_A_TIME:
+            yield batch
+            batch, parts = [], 0
+    if batch:
+        yield batch
 
 
 def _parts(instance: Instance) -> int:
