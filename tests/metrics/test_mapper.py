@@ -144,6 +144,15 @@ def test_beyond_a_hundred_failure_codes_a_set_shows_other_and_known_codes_stay()
     assert sorted(first.splitlines()) == sorted(again.splitlines())
 
 
+def test_the_spelling_of_an_instance_that_is_gone_is_forgotten() -> None:
+    memory = TargetMemory()
+    for number in range(3):
+        map_instances(instance({}, instance_id=f"vm-{number}"), memory=memory)
+        assert memory.spellings == {f"vm-{number}": f"vm-{number}"}
+    again = map_instances(instance({}, instance_id="VM-0"), memory=memory)
+    assert 'instance_id="VM-0"' in text_of(again, "azure_vmss_instance_power_state")
+
+
 @pytest.mark.parametrize("number", [99, 100, 101, 250])
 def test_gauge_and_counter_know_the_same_codes(number: int) -> None:
     mapper, memory = Mapper(), TargetMemory()

@@ -278,6 +278,28 @@ def test_an_item_that_never_can_be_read_hides_no_deletion_and_no_memory_grows() 
     assert len(watched.transitions.conditions) <= 2
 
 
+def test_an_unreadable_item_of_the_first_answer_that_has_failed_is_no_new_failure() -> None:
+    watched = Watched().answer(vm("0"), lost=1)
+    watched.answer(vm("0"), vm("1", provisioning="failed/X")).count_new_codes()
+    assert watched.failures == {"unspecified": 0, "x": 0}
+    watched.answer(vm("0"), vm("1", provisioning="failed/X"), vm("2", provisioning="failed/X"))
+    assert watched.failures == {"unspecified": 0, "x": 1}
+
+
+def test_a_real_deletion_counts_while_an_item_of_the_first_answer_stays_unreadable() -> None:
+    watched = Watched().answer(vm("0"), vm("1"), lost=1).answer(vm("0"), lost=1)
+    assert watched.came_and_went == (0, 1)
+    assert watched.answer(vm("0"), lost=1).came_and_went == (0, 1)
+
+
+def test_a_machine_that_was_replaced_behind_an_unreadable_answer_went_and_came() -> None:
+    watched = Watched().answer(vm("0", vm_id=A)).answer(lost=1)
+    assert watched.came_and_went == (0, 0)
+    assert watched.answer(vm("0", vm_id=B)).came_and_went == (1, 1)
+    same = Watched().answer(vm("0", vm_id=A)).answer(lost=1).answer(vm("0", vm_id=A))
+    assert same.came_and_went == (0, 0)
+
+
 def test_a_reused_id_counts_whatever_else_cannot_be_read() -> None:
     watched = Watched().answer(vm("0", vm_id=A)).answer(vm("0", vm_id=B), lost=1)
     assert watched.came_and_went == (1, 1)

@@ -165,6 +165,23 @@ async def test_failing_and_recovered_are_said_once_each(
     assert said[1]["failed_polls"] == 3
 
 
+async def test_a_second_outage_is_said_again(
+    poller: Poller,
+    source: FakeSource,
+    new_record: NewRecord,
+    logs: list[MutableMapping[str, Any]],
+) -> None:
+    record = new_record()
+    for _ in range(2):
+        source.pages["web"] = [TimedOut("late")]
+        await poller.poll(record)
+        source.pages["web"] = [page()]
+        await poller.poll(record)
+    said = [entry["event"] for entry in logs if entry["log_level"] != "debug"]
+    assert said == ["scale set failing", "scale set recovered"] * 2
+    assert [entry.get("failed_polls") for entry in logs if "recovered" in entry["event"]] == [1, 1]
+
+
 async def test_two_reasons_in_turn_are_said_once_each(
     poller: Poller,
     source: FakeSource,
