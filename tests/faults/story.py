@@ -8,6 +8,7 @@ only the clock stands still until the test moves it.
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -51,6 +52,10 @@ class WireClock(FakeClock):
             while quiet < QUIET:
                 await asyncio.sleep(0)
                 quiet = 0 if self.busy() else quiet + 1
+
+
+MACHINES_OF = "virtualMachineScaleSets/web"
+"""The set in the ids of machines, which are written for one."""
 
 
 class ScriptedAzure:
@@ -107,7 +112,9 @@ class ScriptedAzure:
         if number + 1 < len(pages):
             link = f"{self.url}{request.path}?api-version=2024-07-01&$skiptoken={number + 1}"
             document["nextLink"] = link
-        response = web.json_response(document)
+        # The machines of a story belong to the set that lists them.
+        text = json.dumps(document).replace(f"/{MACHINES_OF}/", f"/virtualMachineScaleSets/{name}/")
+        response = web.json_response(text=text)
         if not self.keep_alive:
             response.force_close()
         return response
@@ -268,7 +275,7 @@ def machine(number: int | str = 0, **fields: Any) -> dict[str, Any]:
     """
     item: dict[str, Any] = {
         "id": f"/subscriptions/{SUBSCRIPTION}/resourceGroups/RG-WEB/providers/Microsoft.Compute"
-        f"/virtualMachineScaleSets/web/virtualMachines/{number}",
+        f"/{MACHINES_OF}/virtualMachines/{number}",
         "instanceId": str(number),
         "name": f"web_{number}",
         "properties": {
