@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 from pydantic import SecretStr, ValidationError
 
 from exporter.configuration import (
@@ -213,9 +214,18 @@ IDENTITY = (
 def test_each_credential_type_takes_its_fields(fields: str) -> None:
     credential = _good(f"azure: {{credential: {{{fields}}}}}\n").azure.credential
 
-    assert credential.model_fields_set == {
-        field.split(":")[0] for field in fields.split(", ") if not field.endswith(": ")
-    }
+    given = {name: value for name, value in yaml.safe_load(f"{{{fields}}}").items() if value}
+    assert credential.model_fields_set == given.keys()
+    for name, value in given.items():
+        read = getattr(credential, name)
+        assert (read.get_secret_value() if isinstance(read, SecretStr) else read) == value
+
+
+@pytest.mark.parametrize("text", ["=", "<<", "~x", "2024-07-01"])
+def test_plain_text_that_looks_like_yaml_s_own_is_text(text: str) -> None:
+    labels = "scale_sets:\n- {id: '" + WEB.resource_id + "', labels: {a: " + text + "}}\n"
+
+    assert load(labels, environment={}).scale_sets[0].labels == {"a": text}
 
 
 def test_a_simulator_may_be_polled_every_100_ms() -> None:
