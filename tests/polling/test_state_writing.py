@@ -161,24 +161,29 @@ async def test_two_exporters_do_not_share_a_directory(
 
 
 async def test_one_odd_set_does_not_cost_the_others_their_files(
-    tmp_path: Path, clock: FakeClock
+    tmp_path: Path, clock: FakeClock, logs: list[MutableMapping[str, Any]]
 ) -> None:
     life = Life(tmp_path, clock, "odd", "web")
     life.source.facts["odd"] = ScaleSetFacts(sku="\ud800")
     await life.poll(*two())
     assert len(state_files(tmp_path)) == 1
     assert (life.own("state_write_failures_total") or 0) >= 1
+    (said,) = [entry for entry in logs if entry["event"] == "state not written"]
+    assert said["error"] == "a fault of the exporter (UnicodeEncodeError)"
 
 
 async def test_files_of_other_sets_and_unfinished_ones_are_removed_and_nothing_else(
-    tmp_path: Path, clock: FakeClock
+    tmp_path: Path, clock: FakeClock, logs: list[MutableMapping[str, Any]]
 ) -> None:
     await Life(tmp_path, clock, "web", "jobs").poll()
-    for name in (f"{'0' * 64}.state.new", "notes.txt"):
+    of_both = state_files(tmp_path)
+    for name in (f"{'0' * 64}.state.new", *(f"{file.name}.new" for file in of_both), "notes.txt"):
         put(tmp_path / name, "cut by a crash, or not ours")
     await Life(tmp_path, clock, "web").start()
     (file,) = state_files(tmp_path)
     assert names_in(tmp_path) == [file.name, "lock", "notes.txt"]
+    (said,) = [entry for entry in logs if entry["event"] == "state of other scale sets removed"]
+    assert said["files"] == 1, "what a crash left is not counted"
 
 
 async def test_a_set_that_is_forgotten_loses_its_file(tmp_path: Path, clock: FakeClock) -> None:
@@ -255,7 +260,10 @@ async def test_a_disk_that_hangs_at_the_end_is_said_and_not_waited_for(
 
 
 async def test_a_fault_in_reading_one_file_costs_no_other_its_start(
-    tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    clock: FakeClock,
+    monkeypatch: pytest.MonkeyPatch,
+    logs: list[MutableMapping[str, Any]],
 ) -> None:
     def broken_once(*_: object, **__: object) -> None:
         monkeypatch.setattr(keeper, "decode", decode)
@@ -266,6 +274,9 @@ async def test_a_fault_in_reading_one_file_costs_no_other_its_start(
     life = Life(tmp_path, clock, "web", "jobs")
     await life.start()
     assert [record.snapshot is not None for record in life.records] == [False, True]
+    (said,) = [entry for entry in logs if entry["event"] == "state refused"]
+    assert (said["reason"], said["files"]) == ("damaged", 1)
+    assert said["example"].endswith("rg-web/web: a fault of the exporter (ZeroDivisionError)")
 
 
 async def test_a_fault_in_restoring_is_logged_and_the_exporter_starts(
@@ -295,3 +306,33 @@ async def test_more_series_than_the_limit_are_not_restored_to_the_page(
     await life.start()
     assert "azure_vmss_instance_info{" not in life.page()
     assert "azure_vmss_instances{" in life.page()
+
+
+# The usual life
+
+
+async def test_a_usual_life_is_told_once_and_ends_without_waiting(
+    tmp_path: Path, clock: FakeClock, logs: list[MutableMapping[str, Any]]
+) -> None:
+    first = Life(tmp_path, clock, "web", "jobs")
+    assert first.own("state_write_failures_total") == 0
+    await first.start()
+    await first.poll(*two())
+    logs.clear()
+    second = Life(tmp_path, clock, "web", "jobs", "new")
+    await second.start()
+    said = [entry for entry in logs if entry["log_level"] != "debug"]
+    assert [entry["event"] for entry in said] == ["state restored"]
+    assert said[0]["scale_sets"] == 2
+    assert said[0]["directory"] == str(tmp_path)
+    assert second.own("state_write_failures_total") == 0
+
+
+async def test_without_a_directory_nothing_is_read_written_or_said(
+    tmp_path: Path, clock: FakeClock, logs: list[MutableMapping[str, Any]]
+) -> None:
+    life = Life(tmp_path, clock)
+    async with kept(None, life.poller, life.records, asyncio.Event()):
+        pass
+    assert logs == []
+    assert names_in(tmp_path) == []
