@@ -66,7 +66,7 @@ def main() -> int:
     if not chosen:
         print(_summary(outcome, arguments.seed, 0, len(every)))
         return 0
-    tests = measure(files, paths, CACHE)
+    tests = measure(files, paths, arguments.cache)
     for test in tests.failed:
         print("fails without any change, so it is not used:", test)
     judged = [mutant for mutant in chosen if _known(mutant) not in equivalent]
@@ -101,10 +101,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=30, help="of tests for one change")
     parser.add_argument("--at-least", type=float, default=90, help="per cent to be noticed")
+    parser.add_argument("--cache", type=Path, default=CACHE, help="which test runs which line")
     parser.add_argument("--equivalent", type=Path, default=KNOWN, help="the known equivalents")
     parser.add_argument(
         "--tests",
-        default=" ".join(f"tests/{room}/**/test_*.py" for room in (*ROOMS, "faults"))
+        default=" ".join(f"tests/{room}/**/test_*.py" for room in (*ROOMS, "faults", "docs"))
         + " tests/test_*.py",
     )
     return parser.parse_args()

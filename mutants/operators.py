@@ -40,10 +40,11 @@ _DROPPED_METHODS = {"lower", "upper", "casefold", "strip", "copy"}
 _KEPT_DECORATORS = {
     *("property", "cached_property", "staticmethod", "classmethod", "contextmanager"),
     *("asynccontextmanager", "dataclass", "overload", "override", "abstractmethod", "final"),
+    *("lru_cache", "cache"),  # which change the time only
 }
 _SKIPPED = {
     *("help", "source", "absent_when", "derivation", "description"),  # compared with the documents
-    *("strict", "encoding", "frozen", "slots", "kw_only", "name"),
+    *("strict", "encoding", "frozen", "slots", "kw_only", "init", "name"),
 }
 _LOG_METHODS = {"debug", "info", "warning", "error", "exception", "critical"}
 _WORD = re.compile(r"[^\s]{1,60}")
@@ -246,6 +247,8 @@ def _edits(node: ast.AST) -> Iterator[Edit]:  # noqa: C901, PLR0912 - a list of 
                 yield node, ast.unparse(other)
         case ast.Constant(value=value):
             yield from ((node, repr(other)) for other in _other_values(value))
+        case ast.If(test=ast.Name(id="TYPE_CHECKING")):
+            pass
         case ast.If(test=test) | ast.While(test=test) | ast.IfExp(test=test):
             yield from _other_tests(test, endless=isinstance(node, ast.While))
         case ast.comprehension(ifs=tests):
@@ -286,7 +289,7 @@ def _other_values(value: object) -> Iterator[object]:
             yield value - 1
     elif isinstance(value, str) and _WORD.fullmatch(value):
         yield value + "x"
-        if value.swapcase() != value:
+        if value.swapcase() != value and "[" not in value:  # which would be a pattern's class
             yield value.swapcase()
     elif isinstance(value, bytes):
         yield value + b"x"
