@@ -13,7 +13,7 @@ IDENTITY = ("subscription_id", "resource_group", "scale_set", "instance_id")
 
 
 def family(**changed: Any) -> PollFamily:
-    fields = {
+    fields: dict[str, Any] = {
         "name": "azure_vmss_a",
         "help": "Help.",
         "source": ("x",),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from exporter.metrics.statuses import meaning_of, read, timestamp_of, timestamp_text, worst
+from exporter.metrics.statuses import read, timestamp_of, timestamp_text, worst
 from exporter.model.instance_view import Status
 
 
@@ -35,7 +35,7 @@ def in_tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_a_code_is_taken_apart_whatever_stands_around_it(
     code: str | None, parts: tuple[str, str, str]
 ) -> None:
-    meaning = meaning_of(code, None)
+    meaning = read(Status(code=code, level=None))
     assert (meaning.kind, meaning.state, meaning.rest) == parts
     assert meaning.shown == (parts[1] or "unknown")
 
@@ -54,13 +54,13 @@ def test_a_code_is_taken_apart_whatever_stands_around_it(
 def test_a_level_that_is_not_known_is_none_and_is_told(
     level: str | None, rank: int | None, *, new: bool
 ) -> None:
-    meaning = meaning_of("PowerState/running", level)
+    meaning = read(Status(code="PowerState/running", level=level))
     assert (meaning.level, meaning.level_is_new) == (rank, new)
 
 
 @pytest.mark.parametrize(("rest", "number"), [("-1", -1), ("+12", 12), ("0", 0), ("1x", None)])
 def test_the_number_at_the_end_of_a_code_is_read(rest: str, number: int | None) -> None:
-    assert meaning_of(f"ProvisioningState/failed/{rest}", None).number == number
+    assert read(Status(code=f"ProvisioningState/failed/{rest}", level=None)).number == number
 
 
 @pytest.mark.usefixtures("in_tokyo")
