@@ -91,6 +91,7 @@ def project(tmp_path: Path) -> Path:
         (tmp_path / folder).mkdir(parents=True)
     for package in ("exporter", "exporter/metrics"):
         (tmp_path / package / "__init__.py").touch()
+    (tmp_path / "equivalent.toml").touch()
     (tmp_path / "pytest.ini").write_text("[pytest]\nasyncio_default_fixture_loop_scope=function\n")
     (tmp_path / "exporter/metrics/sums.py").write_text(
         "SEEN = 2\nUNSEEN = 3\n\n\ndef seen() -> int:\n    return SEEN + 1\n\n\n"
@@ -104,8 +105,9 @@ def project(tmp_path: Path) -> Path:
 
 
 def make_mutants(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    known = ["--equivalent", str(project / "equivalent.toml")]
     return subprocess.run(
-        [sys.executable, "-m", "mutants", "--workers", "1", *arguments],
+        [sys.executable, "-m", "mutants", "--workers", "1", *known, *arguments],
         cwd=project,
         env=os.environ | {"PYTHONPATH": os.pathsep.join((str(project), str(ROOT)))},
         capture_output=True,
@@ -134,10 +136,10 @@ def test_an_entry_without_a_change_of_its_own_is_an_error(project: Path) -> None
         'before = "return UNSEEN + 1"\nafter = "{}"\nreason = "nobody reads it"\n'
     )
     known.write_text(entry.format("return None"))
-    made = make_mutants(project, "--equivalent", str(known), "--at-least", "50")
+    made = make_mutants(project, "--at-least", "50")
     assert made.returncode == 0, made.stderr
     assert "| metrics/sums.py | 6 | 5 | 1 |" in made.stdout
     known.write_text(entry.format("return UNSEEN + 9"))
-    made = make_mutants(project, "--equivalent", str(known))
+    made = make_mutants(project)
     assert made.returncode == 2, made.stderr
     assert "return UNSEEN + 9" in made.stdout
