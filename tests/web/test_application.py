@@ -11,12 +11,13 @@ from typing import TypeAlias
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestClient
+from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 
 from exporter.azure.errors import TimedOut
 from exporter.polling.counters import NEW_CODE_WAITS
 from exporter.web import application
+from exporter.web.application import make_application
 from exporter.web.formats import TEXT
 from support.answers import SUBSCRIPTION, instance, samples
 from support.clock import FakeClock
@@ -204,6 +205,66 @@ async def test_the_json_of_a_set_without_data_has_no_empty_list(
     assert shown["up"] is False
     assert shown["poll_failure"]["reason"] == "timeout"
     assert "the list took too long" in shown["poll_failure"]["message"]
+
+
+async def test_with_messages_off_the_json_has_the_reason_and_no_message(
+    client: Client, case: WebCase
+) -> None:
+    case.source.pages["web"] = [TimedOut("the list took too long")]
+    await case.poll()
+    case.site.messages = False
+    shown = json.loads(await text(client, PATH))
+    assert shown["poll_failure"] == {"reason": "timeout", "message": None}
+    case.site.messages = True
+    shown = json.loads(await text(client, PATH))
+    assert "the list took too long" in shown["poll_failure"]["message"]
+
+
+async def test_the_json_of_a_set_without_a_failure_or_a_poll(client: Client, case: WebCase) -> None:
+    shown = json.loads(await text(client, PATH))
+    assert shown["poll_failure"] is None
+    assert shown["age_seconds"] is None
+    assert shown["last_success_timestamp_seconds"] is None
+    assert shown["facts"] is None
+    await case.poll()
+    case.clock.wall -= 3600
+    shown = json.loads(await text(client, PATH))
+    assert shown["poll_failure"] is None
+    assert shown["age_seconds"] == 0, "a clock that was set back makes no negative age"
+    assert shown["last_success_timestamp_seconds"] == case.clock.wall + 3600
+    assert shown["poll_interval_seconds"] == 60
+    assert shown["labels"] == {}
+    assert shown["instances"] == []
+    assert set(shown["facts"]) == {
+        "location",
+        "sku",
+        "capacity",
+        "orchestration_mode",
+        "upgrade_policy",
+        "priority",
+        "eviction_policy",
+    }
+
+
+async def test_after_a_reload_the_sets_are_the_new_ones(client: Client, case: WebCase) -> None:
+    await case.poll()
+    assert json.loads(await text(client, PATH))["scale_set"] == "web"
+    case.site.records = case.records[1:]
+    assert (await client.get(PATH)).status == 404
+    assert (
+        json.loads(
+            await text(client, PATH.replace("/web", "/batch").replace("rg-batch", "rg-web"))
+        )["scale_set"]
+        == "Batch"
+    )
+
+
+async def test_the_metrics_may_be_at_the_root_in_place_of_the_landing_page(case: WebCase) -> None:
+    case.site.telemetry_path = "/"
+    await case.poll()
+    async with TestClient(TestServer(make_application(case.site))) as client:
+        assert "azure_vmss_up" in await (await client.get("/")).text()
+        assert (await client.get("/metrics")).status == 404
 
 
 async def test_a_set_that_is_not_polled_is_404(client: Client) -> None:

@@ -34,6 +34,18 @@ PROMETHEUS_3 = (
         ("application/openmetrics-text;q=0.2,text/plain;q=0.9", TEXT),
         ("application/openmetrics-text;q=oops", TEXT),
         (",;,=", TEXT),
+        ("application/openmetrics-text;q=0.5,text/plain;q=0.5", OPENMETRICS),
+        ("text/plain;q=0.5,application/openmetrics-text;q=0.5", OPENMETRICS),
+        ("application/openmetrics-text;q=0.9,*/*", TEXT),
+        ("application/openmetrics-text;q=0.9,text/*", TEXT),
+        ("application/openmetrics-text;version=0.0.1", OPENMETRICS),
+        ("application/openmetrics-text;q=0.1;q=0.9,text/plain;q=0.5", OPENMETRICS),
+        (
+            "application/openmetrics-text;q=0.9,application/openmetrics-text;q=0.1,text/plain;q=0.5",
+            OPENMETRICS,
+        ),
+        ("text/plain;q=0.9,text/plain;q=0.1,application/openmetrics-text;q=0.5", TEXT),
+        ("application/json", TEXT),
     ],
 )
 def test_the_accept_header_chooses_the_format(accept: str, chosen: Format) -> None:
@@ -52,6 +64,15 @@ def test_the_accept_header_chooses_the_format(accept: str, chosen: Format) -> No
         ("*", True),
         ("*;q=0", False),
         ("gzip;q=0, *", False),
+        ("*;q=0, gzip", True),
+        ("gzip;q=0.001", True),
+        ("gzip; q=0", False),
+        ("gzip;Q=0", False),
+        ("gzip;level=0", True),
+        ("x-gzip", False),
+        ("gzip;q=oops", False),
+        ("identity;q=0", False),
+        ("zstd, br, deflate", False),
     ],
 )
 def test_gzip_is_used_where_it_is_accepted(header: str, allowed: bool) -> None:  # noqa: FBT001 - a parameter
