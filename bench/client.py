@@ -52,7 +52,8 @@ class Client:
             OSError: for a connection that breaks.
         """
         address = urlsplit(url)
-        request = _request(address.netloc, address.path or "/", gzip=gzip)
+        path = (address.path or "/") + (f"?{address.query}" if address.query else "")
+        request = _request(address.netloc, path, gzip=gzip)
         begun = time.perf_counter()
         with socket.create_connection((address.hostname, address.port or 80), SECONDS) as server:
             server.sendall(request)

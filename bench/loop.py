@@ -70,6 +70,8 @@ class Load:
     """What was seen while everything was polled at full speed.
 
     Attributes:
+        sets: how many scale sets there were.
+        size: instances of each.
         scrapes: seconds of each scrape, from connecting to the last byte.
         length: bytes of the last one, compressed.
         seconds: how long it went on.
@@ -79,6 +81,8 @@ class Load:
         lag: the event loop's largest lag of the last minute or two, as the exporter tells it.
     """
 
+    sets: int
+    size: int
     scrapes: list[float]
     length: int
     seconds: float
@@ -90,27 +94,41 @@ class Load:
 
 def measure(scale: Scale) -> Part:
     """Measure scrapes under load, and the pauses."""
-    load = _load(scale)
+    sizes = (
+        (scale.largest // stage.SET_SIZE, stage.SET_SIZE),
+        (scale.small_sets, stage.SMALL_SET_SIZE),
+    )
+    loads = [_load(scale, sets, size) for sets, size in sizes]
     pauses = _pauses(scale)
     worst = max(found.worst for rounds in pauses.values() for found in rounds)
     return Part(
-        tables=[_load_table(load, scale), _pauses_table(pauses)],
+        tables=[_load_table(loads), _pauses_table(pauses)],
         targets=[
-            _target("loop, scrape p99 while polling", WANTED_SCRAPE, quantile(load.scrapes, 0.99)),
+            *(
+                _target(
+                    f"loop, scrape p99 while polling {load.sets:,} sets",
+                    WANTED_SCRAPE,
+                    quantile(load.scrapes, 0.99),
+                )
+                for load in loads
+            ),
+            *(
+                _target(f"loop, lag while polling {load.sets:,} sets", WANTED_PAUSE, load.lag)
+                for load in loads
+            ),
             _target("loop, longest pause", WANTED_PAUSE, worst),
         ],
     )
 
 
-def _load(scale: Scale) -> Load:
-    sets = scale.largest // stage.SET_SIZE
+def _load(scale: Scale, sets: int, size: int) -> Load:
     seconds = SCRAPE_SECONDS_QUICK if scale.quick else SCRAPE_SECONDS
     with (
         tempfile.TemporaryDirectory() as name,
-        stage.simulator(Path(name), sets=sets) as fleet,
+        stage.simulator(Path(name), sets=sets, size=size) as fleet,
         stage.exporter(Path(name), fleet, interval=INTERVAL) as exporter,
     ):
-        say(f"loop: first sweep of {sets:,} scale sets")
+        say(f"loop: first sweep of {sets:,} scale sets of {size}")
         exporter.wait_for_sweep(seconds=SWEEP_SECONDS)
         say(f"loop: scrapes for {seconds:.0f} s")
         return _scrapes(exporter, seconds)
@@ -136,6 +154,8 @@ def _scrapes(exporter: stage.RunningExporter, seconds: float) -> Load:
     ]
     [lag] = exporter.values("azure_vmss_exporter_event_loop_lag_seconds")
     return Load(
+        sets=exporter.fleet.sets,
+        size=exporter.fleet.size,
         scrapes=scrapes,
         length=length,
         seconds=lasted,
@@ -223,35 +243,36 @@ def _answer_of(process: MeasuredProcess) -> Pauses:
     return Pauses(**found)
 
 
-def _load_table(load: Load, scale: Scale) -> Table:
-    sets = scale.largest // stage.SET_SIZE
+def _load_table(loads: list[Load]) -> Table:
     return Table(
         title="Loop: scrapes while everything is polled at full speed",
         note=(
-            f"{sets:,} scale sets of {stage.SET_SIZE} instances, `detail: full`, polled every "
-            f"{INTERVAL}, so that all are always due; a scrape with gzip every "
-            f"{SCRAPE_SPACING:g} s for {load.seconds:.0f} s, {load.length / 1e6:.1f} MB each. "
+            f"`detail: full`, polled every {INTERVAL}, so that all are always due; a scrape with "
+            f"gzip every {SCRAPE_SPACING:g} s for {loads[0].seconds:.0f} s. "
             "The simulated Azure, the exporter and the scraper are three processes: on two cores "
             "they compete, and what the kernel makes the exporter wait is in these figures. "
             "*Lag* is the exporter's own `event_loop_lag_seconds`, the largest of the last minute "
             "or two, in which the first sweep may be."
         ),
         columns=(
-            "scrapes", "p50", "p99", "max", "polls/s", "instances/s", "exporter's core",
-            "simulator's core", "lag",
+            "polled", "MB", "scrapes", "p50", "p99", "max", "polls/s", "instances/s",
+            "exporter's core", "simulator's core", "lag",
         ),
         rows=[
             (
+                f"{load.sets:,} sets of {load.size}",
+                f"{load.length / 1e6:.1f}",
                 str(len(load.scrapes)),
                 figures.seconds(quantile(load.scrapes, 0.5)),
                 figures.seconds(quantile(load.scrapes, 0.99)),
                 figures.seconds(max(load.scrapes)),
                 f"{load.polls / load.seconds:,.0f}",
-                f"{load.polls * stage.SET_SIZE / load.seconds:,.0f}",
+                f"{load.polls * load.size / load.seconds:,.0f}",
                 f"{load.exporter:.0%}",
                 f"{load.simulator:.0%}",
                 figures.seconds(load.lag),
             )
+            for load in loads
         ],
     )  # fmt: skip
 

@@ -11,6 +11,7 @@ class Scale:
         quick: Whether this is the short run, of under three minutes.
         sizes: Numbers of instances, the smallest first; targets hold for the last.
         alone: One more number of instances, for the exporter alone; `None` without one.
+        small_sets: Number of scale sets where there are many small ones.
         rounds: How often each measurement is taken; the median counts.
         slow_rounds: The same for the slow peers, from `slow_size` instances on.
         slow_size: See there: a scrape of prometheus_client takes some 8 s with 10,000 instances,
@@ -20,6 +21,7 @@ class Scale:
     quick: bool
     sizes: tuple[int, ...]
     alone: int | None
+    small_sets: int
     rounds: int = 5
     slow_rounds: int = 3
     slow_size: int = 100_000
@@ -49,5 +51,5 @@ class Scale:
         return 0 if self.quick and size >= self.slow_size else self.rounds_of_slow_peers(size)
 
 
-QUICK = Scale(quick=True, sizes=(1_000, 10_000), alone=None, slow_size=10_000)
-FULL = Scale(quick=False, sizes=(1_000, 10_000, 100_000), alone=1_000_000)
+QUICK = Scale(quick=True, sizes=(1_000, 10_000), alone=None, small_sets=500, slow_size=10_000)
+FULL = Scale(quick=False, sizes=(1_000, 10_000, 100_000), alone=1_000_000, small_sets=2_500)

@@ -20,6 +20,9 @@ TOKEN = "the-token-of-the-benches"  # noqa: S105 - the simulator's own
 SET_SIZE = 100
 """Instances of a scale set, where a part does not say otherwise."""
 
+SMALL_SET_SIZE = 20
+"""Instances of a scale set where there are many small ones."""
+
 CONCURRENCY = 16
 """Polls in flight: the exporter's default."""
 

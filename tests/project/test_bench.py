@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from bench import __main__ as command
-from bench import figures, growth, report
-from bench.client import Client, opened
+from bench import figures, growth, report, small_sets
+from bench.client import Client, Scrape, opened
 from bench.fleet import build, set_names
 from bench.process import running
 from bench.rounds import alternate, median
@@ -37,19 +37,32 @@ PAGE = [
 @contextmanager
 def answering(*parts: bytes) -> Iterator[str]:
     """A server on the loopback that gives these bytes to one client."""
+    with answering_with_request(*parts) as (url, _):
+        yield url
+
+
+@contextmanager
+def answering_with_request(
+    *parts: bytes,
+) -> Iterator[tuple[str, list[bytes]]]:
+    """The same; the second value is what the client asked, once it has."""
+    asked: list[bytes] = []
+    parts = parts or (head("Content-Length: 1"), b"x")
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def answer() -> None:
             connection, _ = server.accept()
             with connection:
-                while b"\r\n\r\n" not in connection.recv(65536):
-                    pass
+                request = b""
+                while b"\r\n\r\n" not in request:
+                    request += connection.recv(65536)
+                asked.append(request)
                 for part in parts:
                     connection.sendall(part)
 
         thread = threading.Thread(target=answer)
         thread.start()
-        yield f"http://127.0.0.1:{server.getsockname()[1]}/metrics"
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/metrics", asked
         thread.join(timeout=10)
 
 
@@ -86,6 +99,26 @@ def test_the_client_reads_a_body_in_chunks_to_the_last_one() -> None:
         kept = bytearray()
         assert Client().scrape(url, gzip=True, keep=kept).length == len(body)
     assert kept == b"abc"
+
+
+def test_the_client_asks_for_the_whole_address() -> None:
+    with answering_with_request() as (url, asked):
+        Client().scrape(f"{url}?name[]=azure_vmss_up", gzip=False)
+    assert asked[0].startswith(b"GET /metrics?name[]=azure_vmss_up HTTP/1.1\r\n")
+
+
+def test_many_small_sets_are_told_by_the_way_of_asking() -> None:
+    answers = small_sets.Answers([Scrape(0.001, 0.004, 1000, encoded=False)] * 2, 0.006)
+    found = dict.fromkeys(small_sets.WAYS, answers)
+    table = small_sets._table(2_500, found)
+    assert [row[:2] for row in table.rows[:4]] == [
+        ("`/metrics`", "gzip"),
+        ("`/metrics`", "identity"),
+        ("`/metrics?name[]=azure_vmss_up`", "gzip"),
+        ("`/metrics?name[]=azure_vmss_up`", "identity"),
+    ]
+    assert table.rows[0][2:] == ("1.00 ms", "4.00 ms", "3.00 ms", "0.00")
+    assert [target.reached for target in small_sets._targets(2_500, found)] == [True, True]
 
 
 def test_the_client_reads_to_the_end_of_the_connection() -> None:
