@@ -5,12 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import structlog
-
 INTERVAL = 60.0
 """Seconds between two lines about the same event."""
-
-_log = structlog.get_logger(__name__)
 
 
 class RateLimitedLog:
@@ -20,12 +16,16 @@ class RateLimitedLog:
     before. Needs a running event loop.
 
     Args:
+        log: the logger that writes the line.
         event: the constant text of the line.
         level: the level's name, as structlog's methods are named.
         interval: seconds between two lines.
     """
 
-    def __init__(self, event: str, *, level: str = "info", interval: float = INTERVAL) -> None:
+    def __init__(
+        self, log: Any, event: str, *, level: str = "info", interval: float = INTERVAL
+    ) -> None:
+        self._log = log
         self._event = event
         self._level = level
         self._interval = interval
@@ -47,4 +47,4 @@ class RateLimitedLog:
             self._count, self._fields = 0, {}
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(self._interval, self._write)
-            getattr(_log, self._level)(self._event, count=count, **fields)
+            getattr(self._log, self._level)(self._event, count=count, **fields)

@@ -12,6 +12,7 @@ from aiohttp.typedefs import Handler, Middleware
 from exporter.clock import Clock
 from exporter.model.scale_set import ScaleSetId
 from exporter.polling.record import Record
+from exporter.rate_limited_log import RateLimitedLog
 from exporter.turns import Turns
 from exporter.web import headers, landing, scale_set_json
 from exporter.web.bodies import PAGE_PIECE
@@ -152,6 +153,7 @@ async def _secure(_: web.Request, response: web.StreamResponse) -> None:
 
 def _answering_errors(responses: Responses) -> Middleware:
     """Answer what no endpoint answers, and failures, with a short text of our own."""
+    failed = RateLimitedLog(_log, "request failed", level="exception")
 
     @web.middleware
     async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -162,7 +164,7 @@ def _answering_errors(responses: Responses) -> Middleware:
             about = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
             return await responses.text(request, text, headers=about, status=error.status)
         except Exception:  # noqa: BLE001 - whatever it is, the reader gets an answer
-            _log.exception("request failed", path=endpoint_of(request))
+            failed(path=endpoint_of(request))
             if request.writer.output_size:
                 # Half of an answer must not look like the whole.
                 abort(request)

@@ -13,7 +13,11 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 from typing import Protocol
 
+import structlog
+
 from exporter.rate_limited_log import RateLimitedLog
+
+_log = structlog.get_logger(__name__)
 
 MOST = 1000
 """Connections, however many descriptors there are."""
@@ -73,8 +77,8 @@ class Connections:
         self.limits = limits
         self._networks: dict[OpenConnection, str] = {}
         self._of_network: dict[str, dict[OpenConnection, None]] = {}
-        self._gave_way = RateLimitedLog("connections closed for newer ones", level="warning")
-        self._refused = RateLimitedLog("connections refused", level="warning")
+        self._gave_way = RateLimitedLog(_log, "connections closed for newer ones", level="warning")
+        self._refused = RateLimitedLog(_log, "connections refused", level="warning")
 
     def __len__(self) -> int:
         return len(self._networks)

@@ -50,7 +50,7 @@ class ProtocolFactory:
     def __init__(self, server: web.Server, connections: Connections) -> None:
         self.server = server
         self.connections = connections
-        self.malformed = RateLimitedLog("malformed requests")
+        self.malformed = RateLimitedLog(_log, "malformed requests")
         self._handle = server.request_handler
         self._make_request = server.request_factory
         server.request_handler = self._answer

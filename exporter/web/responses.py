@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import aclosing
 
+import structlog
 from aiohttp import web
 
 from exporter.rate_limited_log import RateLimitedLog
@@ -12,6 +13,8 @@ from exporter.turns import Turns
 from exporter.web.bodies import Body, compress, gather, in_turn
 from exporter.web.formats import accepts_gzip
 from exporter.web.memory import MemoryReturn
+
+_log = structlog.get_logger(__name__)
 
 READER_LIMIT = 120.0
 """Seconds that a reader may take for one answer: no scrape timeout is longer, and all that time
@@ -32,8 +35,8 @@ class Responses:
         self._turns = turns
         self._reader_limit = reader_limit
         self._memory = MemoryReturn()
-        self._left = RateLimitedLog("readers left before the end of their answer")
-        self._cut_off = RateLimitedLog("slow reader cut off", level="warning")
+        self._left = RateLimitedLog(_log, "readers left before the end of their answer")
+        self._cut_off = RateLimitedLog(_log, "slow reader cut off", level="warning")
 
     async def text(
         self,
@@ -98,15 +101,16 @@ class Responses:
             async with limit:
                 with self._turns.answer():
                     await self._write(request, response, body)
-        except TimeoutError as error:
+        except TimeoutError:
             if not limit.expired():
                 raise
-            _forget_frames(error)
             self._memory.reader_left()
             self._cut_off(path=endpoint_of(request), seconds=self._reader_limit)
             abort(request)
         except ConnectionError as error:
-            _forget_frames(error)
+            # The frames of its traceback hold the body, and some hold the error: together they
+            # would stay until a garbage collection.
+            error.with_traceback(None)
             self._memory.reader_left()
             self._left(path=endpoint_of(request))
         return response
@@ -134,14 +138,3 @@ def abort(request: web.Request) -> None:
     """End the connection of a request at once, whatever of the answer is still to be sent."""
     if request.transport is not None:
         request.transport.abort()
-
-
-def _forget_frames(error: BaseException | None) -> None:
-    """Drop the tracebacks of an error that is dealt with.
-
-    Their frames hold the body, and some hold the error: together they would stay until a garbage
-    collection.
-    """
-    while error is not None:
-        error.with_traceback(None)
-        error = error.__cause__ or error.__context__

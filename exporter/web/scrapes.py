@@ -6,10 +6,13 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import structlog
 from aiohttp import web
 
 from exporter.rate_limited_log import RateLimitedLog
 from exporter.web.responses import abort
+
+_log = structlog.get_logger(__name__)
 
 MAX_REQUESTS = 40
 
@@ -28,8 +31,8 @@ class Scrapes:
     def __init__(self, most: int) -> None:
         self.most = most
         self._running: dict[object, tuple[web.Request, float]] = {}
-        self._gave_way = RateLimitedLog("scrapes cut off for newer ones", level="warning")
-        self._refused = RateLimitedLog("scrapes refused", level="warning")
+        self._gave_way = RateLimitedLog(_log, "scrapes cut off for newer ones", level="warning")
+        self._refused = RateLimitedLog(_log, "scrapes refused", level="warning")
 
     @contextmanager
     def answering(self, request: web.Request) -> Iterator[bool]:

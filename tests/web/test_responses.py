@@ -23,7 +23,7 @@ from exporter.turns import Turns
 from exporter.web import memory, scale_set_json
 from exporter.web.application import make_application
 from exporter.web.bodies import PIECE, Body
-from exporter.web.responses import Responses
+from exporter.web.responses import READER_LIMIT, Responses
 from support.answers import SUBSCRIPTION, WEB, instance
 from support.loop_clock import LoopClock
 from support.site import WebCase
@@ -181,8 +181,9 @@ async def test_the_system_takes_no_megabytes_for_a_reader_that_does_not_read() -
 
 
 @pytest.mark.usefixtures("no_collections")
+@pytest.mark.parametrize("cut_off", [False, True])
 async def test_many_slow_readers_of_a_large_set_cost_little_and_give_it_back(
-    case: WebCase,
+    case: WebCase, monkeypatch: pytest.MonkeyPatch, *, cut_off: bool
 ) -> None:
     status = {"code": "PowerState/running", "level": "Info", "message": "x" * 900}
     large = [
@@ -201,6 +202,9 @@ async def test_many_slow_readers_of_a_large_set_cost_little_and_give_it_back(
     readers = 40
     get = f"GET {PATH} HTTP/1.1\r\nHost: here\r\n".encode()
     async with serving(make_application(case.site)) as server:
+        clock = LoopClock()
+        if cut_off:
+            clock.drive(monkeypatch)
         tracemalloc.start()
         async with AsyncExitStack() as stack:
             stack.callback(tracemalloc.stop)
@@ -213,8 +217,11 @@ async def test_many_slow_readers_of_a_large_set_cost_little_and_give_it_back(
                 assert await receive(reader, 1024)
                 connections.append(reader)
             peak = tracemalloc.get_traced_memory()[1] - begin
-            for reader in connections:
-                reset(reader)
+            if cut_off:
+                await clock.advance(READER_LIMIT)
+            else:
+                for reader in connections:
+                    reset(reader)
             await server.all_closed()
             left = tracemalloc.get_traced_memory()[0] - begin
     assert peak < readers * 330_000
