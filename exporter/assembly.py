@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
+from copy import copy
 from dataclasses import dataclass, field
 
 import structlog
@@ -20,7 +21,7 @@ from exporter.azure.tokens import TokenSource
 from exporter.clock import Clock, SystemClock
 from exporter.configuration import Configuration
 from exporter.loop_watch import LoopWatch
-from exporter.model.scale_set import Target
+from exporter.model.scale_set import ScaleSetId, Target
 from exporter.polling.lanes import Lanes
 from exporter.polling.poller import Poller
 from exporter.polling.record import Record
@@ -28,7 +29,7 @@ from exporter.polling.retention import Retention
 from exporter.polling.scheduler import Scheduler
 from exporter.polling.state.keeper import StateKeeper
 from exporter.polling.state.warm_start import keeper_for
-from exporter.preparation import prepare, unknown_patterns
+from exporter.preparation import Prepared, prepare, unknown_patterns
 from exporter.telemetry import Telemetry
 from exporter.turns import Turns
 from exporter.web.exposition import Exposition
@@ -78,50 +79,30 @@ class Process:
         logs.count_lost(self.telemetry.counter("log_lines_lost_total").inc)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exporter:
-    """All parts, wired: polling, what shows it, and what keeps it over a restart if asked for."""
+class Connection:
+    """The way to Azure: session, token and client. It is closed once nobody uses it any more.
 
-    configuration: Configuration
-    azure: Endpoints
-    poller: Poller
-    keeper: StateKeeper | None
-    scheduler: Scheduler
-    exposition: Exposition
-    records: tuple[Record, ...] = field(repr=False)
-
-
-@asynccontextmanager
-async def build(
-    configuration: Configuration, process: Process, *, carried: Exporter | None = None
-) -> AsyncIterator[Exporter]:
-    """Wire the rooms from a configuration, and close what they hold open at the end.
-
-    Args:
-        configuration: what to poll, and how.
-        process: what stays whatever the configuration says.
-        carried: the exporter of the configuration before, which has ended: the records of sets
-            that are the same go on with what they know.
+    Attributes:
+        prepared: what it was made for.
+        client: asks Azure.
     """
-    azure, polling = configuration.azure, configuration.polling
-    prepared = await asyncio.to_thread(prepare, configuration)
-    mapper = prepared.mapper
-    process.budget.share = polling.budget_share
-    async with AsyncExitStack() as stack:
-        where = prepared.endpoints
-        session = await stack.enter_async_context(new_session(prepared.tls))
-        tokens = process.tokens or token_sources.build(
+
+    def __init__(self, prepared: Prepared, process: Process) -> None:
+        azure, polling = prepared.configuration.azure, prepared.configuration.polling
+        self.prepared = prepared
+        self._users = 0
+        self._tokens = process.tokens or token_sources.build(
             azure.credential,
-            where,
+            prepared.endpoints,
             clock=process.clock,
             tls=prepared.tls,
             telemetry=process.telemetry,
         )
-        stack.push_async_callback(tokens.close)
-        client = AzureClient(
-            session=session,
-            endpoints=where,
-            tokens=tokens,
+        self._session = new_session(prepared.tls)
+        self.client = AzureClient(
+            session=self._session,
+            endpoints=prepared.endpoints,
+            tokens=self._tokens,
             telemetry=process.telemetry,
             clock=process.clock,
             api_version=azure.api_version,
@@ -132,6 +113,81 @@ async def build(
             holds=process.holds,
             budget=process.budget,
         )
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anybody uses it."""
+        return self._users > 0
+
+    @asynccontextmanager
+    async def used(self) -> AsyncIterator[None]:
+        """Use it; the last one to end closes it."""
+        self._users += 1
+        try:
+            yield
+        finally:
+            self._users -= 1
+            if not self._users:
+                await self._tokens.close()
+                await self._session.close()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exporter:
+    """All parts, wired: polling, what shows it, and what keeps it over a restart if asked for."""
+
+    prepared: Prepared
+    connection: Connection
+    poller: Poller
+    keeper: StateKeeper | None
+    scheduler: Scheduler
+    exposition: Exposition
+    records: tuple[Record, ...] = field(repr=False)
+
+    @property
+    def configuration(self) -> Configuration:
+        """What it was built from."""
+        return self.prepared.configuration
+
+    @property
+    def azure(self) -> Endpoints:
+        """The addresses of the cloud."""
+        return self.prepared.endpoints
+
+
+@asynccontextmanager
+async def build(
+    configuration: Configuration,
+    process: Process,
+    *,
+    prepared: Prepared | None = None,
+    carried: Exporter | None = None,
+) -> AsyncIterator[Exporter]:
+    """Wire the rooms from a configuration, and close what they hold open at the end.
+
+    Where this raises, `carried` is as it was before.
+
+    Args:
+        configuration: what to poll, and how.
+        process: what stays whatever the configuration says.
+        prepared: what the configuration comes to; it is prepared here if None.
+        carried: the exporter of the configuration before, which polls no more: the records of sets
+            that are the same go on with what they know, and so does the connection, if it is open
+            and asks in the same way.
+
+    Raises:
+        ConfigurationError: something of the configuration cannot be had.
+    """
+    polling = configuration.polling
+    if prepared is None:
+        prepared = await asyncio.to_thread(prepare, configuration)
+    mapper, where = prepared.mapper, prepared.endpoints
+    if carried and carried.connection.is_open and prepared.asks_like(carried.connection.prepared):
+        connection = carried.connection
+    else:
+        connection = Connection(prepared, process)
+    async with connection.used():
+        client = connection.client
         keeper = keeper_for(
             configuration,
             mapper,
@@ -159,11 +215,9 @@ async def build(
             clock=process.clock,
             budget=process.budget,
         )
-        process.telemetry.gauge("targets").set(len(records))
-        process.telemetry.gauge("poll_lag_seconds").set_function(scheduler.lag)
-        yield Exporter(
-            configuration=configuration,
-            azure=where,
+        built = Exporter(
+            prepared=prepared,
+            connection=connection,
             poller=poller,
             keeper=keeper,
             scheduler=scheduler,
@@ -174,6 +228,18 @@ async def build(
             ),
             records=records,
         )
+        # Last, for none of this is undone where something breaks.
+        process.budget.share = polling.budget_share
+        process.telemetry.gauge("targets").set(len(records))
+        process.telemetry.gauge("poll_lag_seconds").set_function(scheduler.lag)
+        yield built
+
+
+def staying(exporter: Exporter, prepared: Prepared) -> frozenset[ScaleSetId]:
+    """The sets that go on with what is known of them if another configuration takes its place."""
+    known = _known(exporter, prepared.endpoints)
+    targets = prepared.configuration.targets()
+    return frozenset(target.scale_set for target in targets if _same(target) in known)
 
 
 def _known(carried: Exporter | None, azure: Endpoints) -> dict[_Same, Record]:
@@ -199,6 +265,8 @@ async def _records(
         if record is None:
             record = poller.new_record(target)
         else:
+            # Its parts are replaced whole, so that the one before is as it was if this goes wrong.
+            record = copy(record)
             # With web.messages off nothing may show those that were kept until now.
             poller.adopt(record, target, details=configuration.web.messages)
         records.append(record)

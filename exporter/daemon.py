@@ -7,20 +7,19 @@ import gc
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Collection, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Collection, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from functools import partial
 
 import structlog
 
 from exporter.assembly import Exporter, Process, build, tell_of_configuration
 from exporter.azure.tokens import TokenSource
-from exporter.configuration import Configuration, ConfigurationError
+from exporter.configuration import Configuration
 from exporter.loop_errors import LoopErrors
 from exporter.model.scale_set import ScaleSetId
-from exporter.polling.state.warm_start import kept
 from exporter.printing import print_page, say
+from exporter.reloading import InForce, Read, SignalEvents, not_reloaded, poll_until
 from exporter.signals import Signals
 from exporter.web.addresses import ListenAddress, url_of
 from exporter.web.application import Site, make_application
@@ -35,9 +34,6 @@ SHUTDOWN_TIMEOUT = 2.0
 """Seconds for scrapes under way at the end."""
 
 _log = structlog.get_logger(__name__)
-
-Read = Callable[[], tuple[Configuration, str]]
-"""Reads the configuration file: the configuration and the text. Raises ConfigurationError."""
 
 
 class StartError(Exception):
@@ -62,29 +58,6 @@ class Options:
             tokens=tokens,
             own_process=lasting,
         )
-
-
-class SignalEvents:
-    """What the process was told from outside.
-
-    Args:
-        signals: who catches the signals.
-
-    Attributes:
-        stop: set by SIGTERM and SIGINT.
-        reload: set by SIGHUP, also by one that came before.
-    """
-
-    def __init__(self, signals: Signals) -> None:
-        self.stop = asyncio.Event()
-        self.reload = asyncio.Event()
-        loop = asyncio.get_running_loop()
-
-        def soon(event: asyncio.Event) -> None:
-            with suppress(RuntimeError):  # the loop has ended already
-                loop.call_soon_threadsafe(event.set)
-
-        signals.hand_to(stop=partial(soon, self.stop), reload=partial(soon, self.reload))
 
 
 async def run(
@@ -115,30 +88,37 @@ async def run(
     told = SignalEvents(signals)
     process = options.process(tokens)
     asyncio.get_running_loop().set_exception_handler(LoopErrors(process.clock).handle)
-    site: Site | None = None
-    exporter: Exporter | None = None
+    in_force = InForce(process, told.stop)
+    watching = asyncio.create_task(process.watch.run(), name="loop watch")
     async with AsyncExitStack() as stack:
-        while True:
-            async with (
-                build(configuration, process, carried=exporter) as exporter,
-                kept(exporter.keeper, exporter.poller, exporter.records, told.stop),
-            ):
-                tell_of_configuration(configuration, text, process)
-                if site is None:
-                    site = _site(exporter, process, options)
-                    addresses = await stack.enter_async_context(serving(site, options.listen))
-                    # What is there now stays to the end. Walking over it again and again cost a
-                    # full garbage collection 35 ms of the loop's time.
-                    gc.freeze()
-                    gc.enable()
-                    _tell_of_start(exporter, options, addresses)
+        try:
+            exporter = await in_force.begin(configuration)
+            tell_of_configuration(configuration, text, process)
+            site = _site(exporter, process, options)
+            addresses = await stack.enter_async_context(serving(site, options.listen))
+            # What is there now stays to the end. Walking over it again and again cost a full
+            # garbage collection 35 ms of the loop's time.
+            gc.freeze()
+            gc.enable()
+            _tell_of_start(exporter, options, addresses)
+            while True:
+                ended = await poll_until(in_force.exporter, process, told, read)
+                if isinstance(ended, int):
+                    return ended
+                prepared, text = ended
+                try:
+                    exporter = await in_force.change_to(prepared)
+                except Exception as error:  # noqa: BLE001 - it must not end what is in force
+                    _log.exception("building broke")
+                    not_reloaded(process, (f"cannot be built ({type(error).__name__})",))
                 else:
+                    tell_of_configuration(prepared.configuration, text, process)
                     _show(site, exporter)
                     _log.info("configuration reloaded", scale_sets=len(exporter.records))
-                ended = await _poll_until(exporter, process, told, read)
-            if isinstance(ended, int):
-                return ended
-            configuration, text = ended
+        finally:
+            await in_force.end()
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
 
 
 async def run_once(
@@ -220,54 +200,6 @@ def _why(error: OSError | UnicodeError) -> str:
         return error.strerror or "not a host name"
     # Python's own text repeats the address.
     return os.strerror(error.errno or 0) if isinstance(error, OSError) else "not a host name"
-
-
-async def _poll_until(
-    exporter: Exporter, process: Process, told: SignalEvents, read: Read | None
-) -> int | tuple[Configuration, str]:
-    """Keep the beats going until the stop, or until there is another good configuration.
-
-    Returns:
-        The exit code: 1 if the beats end by themselves, which they never should. Else the
-        configuration and its text.
-    """
-    polling = asyncio.create_task(exporter.scheduler.run(), name="scheduler")
-    watching = asyncio.create_task(process.watch.run(), name="loop watch")
-    stopping = asyncio.create_task(told.stop.wait(), name="stop")
-    reloading = asyncio.create_task(_reloaded(process, told, read), name="reload")
-    tasks = (polling, watching, stopping, reloading)
-    try:
-        await asyncio.wait({polling, stopping, reloading}, return_when=asyncio.FIRST_COMPLETED)
-        if told.stop.is_set():
-            _log.info("stopping")
-            return 0
-        if polling.done():
-            _log.error("polling ended by itself", error=repr(polling.exception()))
-            return 1
-        return reloading.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _reloaded(
-    process: Process, told: SignalEvents, read: Read | None
-) -> tuple[Configuration, str]:
-    """Wait for a reload that succeeds. One that fails changes nothing, and is said."""
-    while True:
-        await told.reload.wait()
-        told.reload.clear()
-        if read is None:
-            _log.warning("nothing to reload: the configuration is in no file")
-            continue
-        try:
-            # Thousands of sets take a second to read and to check.
-            return await asyncio.to_thread(read)
-        except ConfigurationError as error:
-            process.telemetry.gauge("config_last_reload_successful").set(0)
-            for problem in error.problems:
-                _log.error("configuration not reloaded", problem=problem)
 
 
 def _site(exporter: Exporter, process: Process, options: Options) -> Site:

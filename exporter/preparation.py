@@ -29,16 +29,34 @@ class Prepared:
     """What a configuration comes to on this machine.
 
     Attributes:
+        configuration: the configuration.
         endpoints: the addresses of the cloud.
         tls: the rules for TLS.
+        trusted: the files of certificate authorities, as they were when they were read.
         families: which families are served.
         mapper: what writes their lines.
     """
 
+    configuration: Configuration
     endpoints: Endpoints
     tls: ssl.SSLContext
+    trusted: tuple[str, ...]
     families: FamilyFilter
     mapper: Mapper
+
+    def is_like(self, other: Prepared) -> bool:
+        """Whether nothing would differ if one took the other's place."""
+        return self.configuration == other.configuration and self.trusted == other.trusted
+
+    def asks_like(self, other: Prepared) -> bool:
+        """Whether both ask the same Azure in the same way, so that connections may go on."""
+        mine, others = self.configuration, other.configuration
+        return (
+            self.trusted == other.trusted
+            and mine.azure == others.azure
+            and mine.polling.timeout == others.polling.timeout
+            and mine.polling.deadline == others.polling.deadline
+        )
 
 
 def prepare(configuration: Configuration) -> Prepared:
@@ -75,9 +93,13 @@ def _prepare(configuration: Configuration) -> Prepared:
     families = FamilyFilter(
         deny=tuple(configuration.metrics.deny), opt_in=tuple(configuration.metrics.opt_in)
     )
+    # Before they are read: a file that changes meanwhile is another one the next time.
+    trusted = certificates.files_of(azure)
     return Prepared(
+        configuration=configuration,
         endpoints=where,
         tls=certificates.new_context(azure),
+        trusted=trusted,
         families=families,
         mapper=Mapper(
             families=families,

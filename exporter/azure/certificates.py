@@ -11,6 +11,7 @@ from exporter.configuration.azure import Azure
 from exporter.configuration.errors import ConfigurationError
 from exporter.files import read_file
 
+_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 _LONGEST = 16 * 1024 * 1024
 _PEM = re.compile(
     rb"-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----.+?"
@@ -33,6 +34,20 @@ def new_context(settings: Azure) -> ssl.SSLContext:
         # Python 3.13 and later set it. Chain, host name and dates are checked as before.
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     return context
+
+
+def files_of(settings: Azure) -> tuple[str, ...]:
+    """The files that may name the authorities, each with what shows that it has changed."""
+    paths = (settings.ca_file, *(os.environ.get(name) for name in _VARIABLES))
+    return tuple(f"{path} {_state_of(path)}" for path in paths if path)
+
+
+def _state_of(path: str) -> tuple[int, ...]:
+    try:
+        found = Path(path).stat()
+    except (OSError, ValueError):
+        return ()
+    return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def _trusting(settings: Azure) -> ssl.SSLContext:

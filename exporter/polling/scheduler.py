@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from contextlib import suppress
 from typing import Protocol
 
 import structlog
@@ -12,7 +13,7 @@ from exporter.azure.budget import Budget
 from exporter.azure.errors import AzureError, Throttled
 from exporter.azure.spending import GET_SCALE_SET, LIST_INSTANCES
 from exporter.clock import Clock
-from exporter.model.scale_set import Target
+from exporter.model.scale_set import ScaleSetId, Target
 from exporter.polling.backoff import Backoff
 from exporter.polling.beat import first_due, next_due, phase_of
 from exporter.polling.intervals import Intervals
@@ -32,6 +33,10 @@ which the budget goes by."""
 LOOK_AGAIN = (5.0, 60.0)
 """At least and at most so many seconds pass until a set that waits looks at its interval again; a
 quarter of it where that lies between them."""
+
+CLOSE_LIMIT = 10.0
+"""Seconds for polls under way at a reload that changes something; Azure takes one or two. Longer
+ones begin anew."""
 
 _SAME_INTERVAL = 0.01
 
@@ -79,15 +84,37 @@ class Scheduler:
         # is set forward or back must neither hold polls back nor make them bunch up.
         self._epoch = clock.now() - clock.monotonic()
         self._due: dict[Target, float] = {}
+        self._polling: set[Record] = set()
+        self._poll_ended = asyncio.Event()
+        self._closed = False
 
     async def run(self) -> None:
-        """Poll until cancelled. A beat that ends by itself is a fault and ends the others."""
+        """Poll until cancelled. A beat that ends by itself is a fault and ends the others.
+
+        After a cancellation it may run again, and goes on where it was.
+        """
+        self._closed = False
         async with asyncio.TaskGroup() as group:
             group.create_task(self._poller.keep_expiring(), name="expiry")
             for record in self.records:
                 name = str(record.target.scale_set)
                 group.create_task(self._watched(self._beat, record), name=f"poll {name}")
                 group.create_task(self._watched(self._facts_beat, record), name=f"facts {name}")
+
+    async def close(self, staying: Collection[ScaleSetId]) -> None:
+        """Begin no poll any more, and wait for those of some sets that are under way.
+
+        To be called before the cancellation, so that what they have fetched so far counts.
+
+        Args:
+            staying: the sets to wait for, but not longer than `CLOSE_LIMIT`.
+        """
+        self._closed = True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_LIMIT):
+                while any(record.target.scale_set in staying for record in self._polling):
+                    self._poll_ended.clear()
+                    await self._poll_ended.wait()
 
     async def poll_once(self) -> None:
         """Poll every target once, facts included, and return when all have ended."""
@@ -139,8 +166,13 @@ class Scheduler:
 
         async def poll() -> None:
             nonlocal error, begun
+            if self._closed:
+                # It would be cancelled in its midst.
+                self._ended(record)
+                await asyncio.Event().wait()
             self._due.pop(target, None)
             begun = self._time()
+            self._polling.add(record)
             error = await self._poller.poll(record)
 
         while True:
@@ -149,6 +181,7 @@ class Scheduler:
             await self._turn(record, LIST_INSTANCES, slow=slow)
             slow = await self._lanes.run(poll, slow=slow)
             if isinstance(error, Throttled) and not error.sent:
+                self._ended(record)
                 # Put off by a hold that came while it waited: it is due when that ends.
                 await self._clock.sleep((error.retry_after or 0.0) + _spread(record, phase))
                 self._due[target] = due = self._time()
@@ -188,6 +221,7 @@ class Scheduler:
         while True:
             self._due[record.target] = due
             record.due = due - self._epoch
+            self._ended(record)
             left = due - self._time()
             if left <= 0:
                 # Even a beat that is late lets everybody else have their turn.
@@ -199,6 +233,11 @@ class Scheduler:
             if interval != before:
                 now = self._time()
                 due = max(earliest, now + (due - now) * interval / before)
+
+    def _ended(self, record: Record) -> None:
+        """Let go of a poll: it has ended, and the record knows when the next one is due."""
+        self._polling.discard(record)
+        self._poll_ended.set()
 
     def _interval(self, record: Record) -> float:
         """The interval in force, which is shown from now on."""

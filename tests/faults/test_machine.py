@@ -18,7 +18,9 @@ import pytest
 from aiohttp.test_utils import TestServer
 
 from exporter.configuration import Configuration, ConfigurationError
-from exporter.daemon import SignalEvents, _poll_until
+from exporter.polling import scheduler
+from exporter.preparation import Prepared
+from exporter.reloading import SignalEvents, poll_until
 from exporter.web.application import Site, make_application
 from faults.story import ScriptedAzure, Story, WireClock, machine
 from support.answers import samples
@@ -174,12 +176,12 @@ class Reloads:
         self.story = story
         self.found: Configuration | ConfigurationError = ConfigurationError(("nothing yet",))
         self.signals = SimpleNamespace(stop=asyncio.Event(), reload=asyncio.Event())
-        self.life: asyncio.Task[int | tuple[Configuration, str]]
+        self.life: asyncio.Task[int | tuple[Prepared, str]]
 
     def begin(self) -> None:
         story = self.story
         signals = cast("SignalEvents", self.signals)
-        life = _poll_until(story.exporter, story.process, signals, self.read)
+        life = poll_until(story.exporter, story.process, signals, self.read)
         self.life = asyncio.create_task(life)
 
     def read(self) -> tuple[Configuration, str]:
@@ -250,7 +252,7 @@ async def test_a_reload_in_mid_poll_keeps_what_stays_and_publishes_nothing_of_wh
         await reloads.end()
 
 
-async def test_a_reload_in_mid_poll_begins_that_poll_anew_and_counts_it_once(
+async def test_a_reload_in_mid_poll_lets_it_end_and_counts_it_once(
     azure: ScriptedAzure,
 ) -> None:
     story = Story(azure, WireClock())
@@ -260,19 +262,85 @@ async def test_a_reload_in_mid_poll_begins_that_poll_anew_and_counts_it_once(
         await story.clock.advance(5)
         before = await story.counted("polls_total", "result")
         await mid_poll(story, "web")
+        calls = azure.calls["web"]
         azure.pages["web"] = [[machine(0), machine(1), machine(2)]]
-        await reloads.reload(story.configuration("web", "batch"))
-        assert await story.value("azure_vmss_instances") == 2
-    async with story.assembled(story.configuration("web", "batch")):
-        assert await story.value("azure_vmss_instances", scale_set="web") == 2
+        reloads.found = story.configuration("web", "batch")
+        reloads.signals.reload.set()
+        await story.clock.advance(1)
+        assert not reloads.life.done(), "it waits for the poll"
         let_go(story, "web")
+        await story.until(reloads.life.done)
+        assert await story.value("azure_vmss_instances") == 3
+    async with story.assembled(story.configuration("web", "batch")):
+        assert await story.value("azure_vmss_instances", scale_set="web") == 3
         reloads = Reloads(story)
         reloads.begin()
         await story.clock.advance(5)
-        assert await story.value("azure_vmss_instances", scale_set="web") == 3
+        assert azure.calls["web"] == calls, "the beat goes on: no poll because of the reload"
         assert await story.value("azure_vmss_instance_creations_total", scale_set="web") == 1
         after = await story.counted("polls_total", "result")
         assert after == {"success": before["success"] + 2, "failure": 0}
+        await reloads.end()
+
+
+async def test_a_reload_waits_no_longer_than_a_moment_for_polls_that_hang(
+    azure: ScriptedAzure,
+) -> None:
+    story = Story(azure, WireClock())
+    reloads = Reloads(story)
+    async with story.assembled(story.configuration("web")):
+        reloads.begin()
+        await story.clock.advance(5)
+        await mid_poll(story, "web")
+        reloads.found = story.configuration("web", "batch")
+        reloads.signals.reload.set()
+        with pytest.MonkeyPatch.context() as patch:
+            # The loop's own timers run in real time here.
+            patch.setattr(scheduler, "CLOSE_LIMIT", 0.01)
+            await story.until(reloads.life.done)
+        prepared, _ = cast("tuple[Prepared, str]", reloads.life.result())
+        assert len(prepared.configuration.scale_sets) == 2
+    let_go(story, "web")
+
+
+async def test_a_stop_while_a_reload_waits_for_a_poll_is_obeyed(azure: ScriptedAzure) -> None:
+    story = Story(azure, WireClock())
+    reloads = Reloads(story)
+    async with story.assembled(story.configuration("web")):
+        reloads.begin()
+        await story.clock.advance(5)
+        await mid_poll(story, "web")
+        reloads.found = story.configuration("web", "batch")
+        reloads.signals.reload.set()
+        await story.clock.advance(1)
+        reloads.signals.stop.set()
+        await story.until(reloads.life.done)
+        assert reloads.life.result() == 0
+    let_go(story, "web")
+
+
+async def test_reloads_that_change_nothing_disturb_no_poll_however_many(
+    azure: ScriptedAzure,
+) -> None:
+    story = Story(azure, WireClock())
+    reloads = Reloads(story)
+    told = story.process.telemetry.gauge("config_last_reload_successful")
+    async with story.assembled(story.configuration("web")):
+        reloads.begin()
+        await story.clock.advance(5)
+        await mid_poll(story, "web")
+        calls = azure.calls["web"]
+        azure.pages["web"] = [[machine(0), machine(1), machine(2)]]
+        for _ in range(20):
+            told.set(0)
+            reloads.found = story.configuration("web")
+            reloads.signals.reload.set()
+            await story.until_own("config_last_reload_successful", 1)
+        assert not reloads.life.done()
+        let_go(story, "web")
+        await story.clock.advance(1)
+        assert azure.calls["web"] == calls, "the same poll went on all the time"
+        assert await story.value("azure_vmss_instances") == 3
         await reloads.end()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 
@@ -121,3 +122,28 @@ def test_the_demo_says_that_there_is_nothing_to_reload() -> None:
         exporter.process.send_signal(signal.SIGHUP)
         exporter.wait_for_log("nothing to reload")
         assert exporter.stop() == 0
+
+
+def test_a_file_that_no_exporter_can_be_built_from_changes_nothing(tmp_path: Path) -> None:
+    with simulated_azure(tmp_path, FLEET) as url:
+        flag = configured(tmp_path, url, "web")
+        file = tmp_path / "config.yaml"
+        with running(flag) as exporter:
+            wait_until_up(exporter, "web")
+            good = file.read_text()
+            file.write_text(good.replace(f"endpoint: {url}", 'endpoint: "https://xn--"'))
+            exporter.process.send_signal(signal.SIGHUP)
+            exporter.wait_for_log("configuration not reloaded.*azure.endpoint")
+            file.write_text(good.replace("  cloud:", "  ca_file: none.pem\n  cloud:"))
+            exporter.process.send_signal(signal.SIGHUP)
+            exporter.wait_for_log("configuration not reloaded.*azure.ca_file: none.pem")
+            file.unlink()
+            os.mkfifo(file)
+            exporter.process.send_signal(signal.SIGHUP)
+            exporter.wait_for_log("configuration not reloaded.*it is a pipe")
+            file.unlink()
+            file.write_text(good)
+            reload(exporter)
+            assert own(exporter, "config_last_reload_successful") == 1
+            assert by_set(exporter, "azure_vmss_up") == {"web": 1}
+            assert exporter.stop() == 0

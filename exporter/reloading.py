@@ -1,0 +1,173 @@
+"""One configuration takes another's place while the process goes on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from contextlib import AsyncExitStack, suppress
+from functools import partial
+
+import structlog
+
+from exporter.assembly import Exporter, Process, build, staying, tell_of_configuration
+from exporter.configuration import Configuration, ConfigurationError
+from exporter.files import OffLoop
+from exporter.polling.state.warm_start import kept
+from exporter.preparation import Prepared, prepare
+from exporter.signals import Signals
+
+RELOAD_LIMIT = 60.0
+"""Seconds for reading the configuration again."""
+
+_log = structlog.get_logger(__name__)
+
+Read = Callable[[], tuple[Configuration, str]]
+"""Reads the configuration file: the configuration and the text. Raises ConfigurationError."""
+
+
+class SignalEvents:
+    """What the process was told from outside.
+
+    Args:
+        signals: who catches the signals.
+
+    Attributes:
+        stop: set by SIGTERM and SIGINT.
+        reload: set by SIGHUP, also by one that came before.
+    """
+
+    def __init__(self, signals: Signals) -> None:
+        self.stop = asyncio.Event()
+        self.reload = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def soon(event: asyncio.Event) -> None:
+            with suppress(RuntimeError):  # the loop has ended already
+                loop.call_soon_threadsafe(event.set)
+
+        signals.hand_to(stop=partial(soon, self.stop), reload=partial(soon, self.reload))
+
+
+class InForce:
+    """The exporter of the configuration in force, and what is to be closed when it ends."""
+
+    exporter: Exporter
+
+    def __init__(self, process: Process, stop: asyncio.Event) -> None:
+        self._process = process
+        self._stop = stop
+        self._stack = AsyncExitStack()
+
+    async def begin(self, configuration: Configuration) -> Exporter:
+        """Build the first one."""
+        self.exporter = await self._stack.enter_async_context(build(configuration, self._process))
+        await self._keep_state()
+        return self.exporter
+
+    async def change_to(self, prepared: Prepared) -> Exporter:
+        """Build another one beside it and let it take its place.
+
+        Raises:
+            Exception: it cannot be built, for whatever reason; then nothing has changed.
+        """
+        stack = AsyncExitStack()
+        building = build(
+            prepared.configuration, self._process, prepared=prepared, carried=self.exporter
+        )
+        exporter = await stack.enter_async_context(building)
+        await self.end()
+        self._stack, self.exporter = stack, exporter
+        await self._keep_state()
+        return exporter
+
+    async def end(self) -> None:
+        """Close what is in force."""
+        try:
+            await self._stack.aclose()
+        except Exception:  # noqa: BLE001 - what is closed is of no use any more
+            _log.exception("closing broke")
+
+    async def _keep_state(self) -> None:
+        exporter = self.exporter
+        keeping = kept(exporter.keeper, exporter.poller, exporter.records, self._stop)
+        await self._stack.enter_async_context(keeping)
+
+
+async def poll_until(
+    exporter: Exporter, process: Process, told: SignalEvents, read: Read | None
+) -> int | tuple[Prepared, str]:
+    """Keep the beats going until the stop, or until there is another good configuration.
+
+    Polls under way of sets that are in it too may end first.
+
+    Returns:
+        The exit code: 1 if the beats end by themselves, which they never should. Else what the
+        configuration comes to, and its text.
+    """
+    polling = asyncio.create_task(exporter.scheduler.run(), name="scheduler")
+    stopping = asyncio.create_task(told.stop.wait(), name="stop")
+    reloading = asyncio.create_task(_reloaded(exporter, process, told, read), name="reload")
+    tasks = [polling, stopping, reloading]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if reloading.done() and not polling.done():
+            prepared, _ = reloading.result()
+            closing = exporter.scheduler.close(staying(exporter, prepared))
+            tasks.append(asyncio.create_task(closing, name="closing"))
+            others = [task for task in tasks if task is not reloading]
+            await asyncio.wait(others, return_when=asyncio.FIRST_COMPLETED)
+        if told.stop.is_set():
+            _log.info("stopping")
+            return 0
+        if polling.done():
+            _log.error("polling ended by itself", error=repr(polling.exception()))
+            return 1
+        return reloading.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _reloaded(
+    exporter: Exporter, process: Process, told: SignalEvents, read: Read | None
+) -> tuple[Prepared, str]:
+    """Wait for a reload that changes something. One that fails is said, and changes nothing."""
+
+    def read_anew() -> tuple[Prepared, str, bool]:
+        if read is None:
+            raise ConfigurationError(("it is in no file",))
+        configuration, text = read()
+        prepared = prepare(configuration)
+        return prepared, text, prepared.is_like(exporter.prepared)
+
+    # Thousands of sets take a second to read and to check, and a file system may hang.
+    file = OffLoop(read_anew, patience=RELOAD_LIMIT)
+    while True:
+        await told.reload.wait()
+        told.reload.clear()
+        if read is None:
+            _log.warning("nothing to reload: the configuration is in no file")
+            continue
+        try:
+            prepared, text, same = await file.read()
+        except ConfigurationError as error:
+            not_reloaded(process, error.problems)
+        except OSError as error:
+            not_reloaded(process, (f"cannot be read: {error.strerror}",))
+        except Exception as error:  # noqa: BLE001 - whatever it is, polls go on
+            _log.exception("reading the configuration broke")
+            not_reloaded(process, (f"cannot be read ({type(error).__name__})",))
+        else:
+            if not same:
+                return prepared, text
+            # Polls go on, and so does whatever else there is: a comment may have changed.
+            tell_of_configuration(prepared.configuration, text, process)
+            _log.info("configuration reloaded", scale_sets=len(exporter.records), changed=False)
+
+
+def not_reloaded(process: Process, problems: Iterable[str]) -> None:
+    """Say why the configuration in force stays."""
+    process.telemetry.gauge("config_last_reload_successful").set(0)
+    for problem in problems:
+        _log.error("configuration not reloaded", problem=problem)
