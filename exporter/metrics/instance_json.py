@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -44,11 +44,6 @@ _Part = tuple[str, str | None, Sequence[Status | None] | None]
 _encoder = msgspec.json.Encoder()
 
 
-class _Items(msgspec.Struct):
-    value: list[Raw] = []
-
-
-_ITEMS = msgspec.json.Decoder(_Items)
 _RAWS = msgspec.json.Decoder(list[Raw])
 
 
@@ -97,14 +92,16 @@ class ItemStore:
         """Append the items of a page."""
         if not page.instances:
             return
-        source = page.source
+        source: Iterable[Raw | bytes] | None = page.source
         if source is None:
             # Too long to be kept as it came; what was read of it is shorter.
-            items = [_shown(msgspec.to_builtins(item), messages=True) for item in page.instances]
-            source = _encoder.encode({"value": items})
-        waiting: list[Raw] = []
+            source = (
+                _encoder.encode(_shown(msgspec.to_builtins(instance), messages=True))
+                for instance in page.instances
+            )
+        waiting: list[Raw | bytes] = []
         size = 0
-        for raw in _ITEMS.decode(source).value:
+        for raw in source:
             waiting.append(raw)
             size += len(memoryview(raw))
             if size >= CHUNK:
@@ -113,7 +110,7 @@ class ItemStore:
         if waiting:
             self._append(waiting)
 
-    def _append(self, items: Sequence[Raw]) -> None:
+    def _append(self, items: Sequence[Raw | bytes]) -> None:
         text = b"[%b]" % b",".join(items)
         if not self._messages:
             text = _MESSAGE.sub(b'essage":null', text)
@@ -142,7 +139,7 @@ def describe(
     decompressor = zlib.decompressobj()
     for chunk in chunks:
         for raw in _RAWS.decode(decompressor.decompress(chunk)):
-            instance = decode_instance(raw, [])
+            instance = decode_instance(raw, [], respell=True)
             if instance is None or not identify(instance):
                 continue
             azure_id = instance.instance_id or ""

@@ -7,7 +7,7 @@ unknown fields are ignored. Times stay text here: the mapper reads those that it
 
 from __future__ import annotations
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 
 class Status(Struct, rename="camel", gc=False):
@@ -159,15 +159,15 @@ class InstancePage(Struct, eq=False):
             and `lost` above 0 in all pieces of a list: nothing of it could be read, which is not
             the same as a list that is empty.
         next_link: the address of the next page; None on the last one.
-        source: the items' own JSON text, in the list `value` of an object, or empty; None where
-            it is too long to be kept.
+        source: the items' own JSON texts, those that could not be read among them; None where
+            they are too long to be kept.
     """
 
     instances: list[Instance]
     problems: list[Problem]
     lost: int = 0
     next_link: str | None = None
-    source: bytes | None = None
+    source: list[Raw] | None = None
 
     def __eq__(self, other: object) -> bool:
         """Whether both say the same, in whatever words."""

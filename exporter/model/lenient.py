@@ -20,6 +20,10 @@ from exporter.model.instance_view import Instance, Problem
 MOST_ODD_ELEMENTS = 1000
 """Elements of a list with an odd one that are read one by one; Azure's lists have some ten."""
 
+# An item of Azure's has some 4 KB; this takes 10 ms.
+_LONGEST_RESPELLED = 1024 * 1024
+
+_T = TypeVar("_T")
 _StructT = TypeVar("_StructT", bound=Struct)
 
 _INSTANCE = msgspec.json.Decoder(Instance)
@@ -36,20 +40,61 @@ _LIST = msgspec.json.Decoder(list[Raw])
 _DROPPED = object()
 
 
-def decode_instance(item: Raw | bytes, problems: list[Problem]) -> Instance | None:
+def decode_instance(
+    item: Raw | bytes, problems: list[Problem], *, respell: bool = False
+) -> Instance | None:
     """Read one item of the list: by the typed decoder where it can, for the odd ones are few.
 
     Args:
         item: its JSON text.
         problems: where a report of each field left out is put.
+        respell: whether to look at the letter case of all field names, which takes longer than
+            all else; without it that is done where something is missing.
 
     Returns:
         The instance; None where the item is no object, which the caller reports.
     """
+    if respell:
+        item = respelled(item, Instance) or item
     try:
-        return _INSTANCE.decode(item)
+        instance = _INSTANCE.decode(item)
     except (msgspec.DecodeError, UnicodeError):
-        return salvage(item, Instance, problems)
+        return salvage(respelled(item, Instance) or item, Instance, problems)
+    if not respell and lacks_something(instance):
+        again = respelled(item, Instance)
+        if again is not None:
+            return decode_instance(again, problems, respell=True)
+    return instance
+
+
+def lacks_something(instance: Instance) -> bool:
+    """Whether something is missing that Azure always sends: its name may be spelled otherwise."""
+    view = instance.properties.instance_view if instance.properties else None
+    if view is None or not view.statuses or instance.instance_id is None:
+        return True
+    return any(status is not None and status.code is None for status in view.statuses)
+
+
+def respelled(text: Raw | bytes, kind: type[Struct]) -> bytes | None:
+    """The JSON text of a structure with the names of its fields in the letter case that is known.
+
+    None where they have it already, and where the text cannot be read or is far too long.
+    """
+    if len(memoryview(text)) > _LONGEST_RESPELLED:
+        return None
+    try:
+        value = msgspec.json.decode(text)
+        return msgspec.json.encode(value) if _respell(value, kind) else None
+    except (msgspec.MsgspecError, UnicodeError, OverflowError, RecursionError):
+        return None
+
+
+def folded(found: Mapping[str, _T]) -> dict[str, _T]:
+    """An object by its names without letter case; of two that differ in it the first counts."""
+    by_name: dict[str, _T] = {}
+    for name, value in found.items():
+        by_name.setdefault(name.casefold(), value)
+    return by_name
 
 
 def identify(instance: Instance) -> bool:
@@ -89,6 +134,25 @@ def salvage(
     except (msgspec.DecodeError, UnicodeError):
         return None
     return _filled(kind, found, problems, path)
+
+
+def _respell(value: Any, kind: type[Struct]) -> bool:
+    if isinstance(value, list):
+        return sum([_respell(entry, kind) for entry in value]) > 0
+    if not isinstance(value, dict):
+        return False
+    changed = False
+    known = _known_names(kind)
+    for name in list(value):
+        spelling, inner = known.get(name.casefold(), (name, None))
+        if spelling != name:
+            if spelling in value:
+                continue
+            value[spelling] = value.pop(name)
+            changed = True
+        if inner is not None:
+            changed |= _respell(value[spelling], inner)
+    return changed
 
 
 def _filled(
@@ -154,6 +218,21 @@ def _reason(error: Exception) -> str:
 @lru_cache(maxsize=256)
 def _fields_of(kind: type[Struct]) -> tuple[FieldInfo, ...]:
     return msgspec.structs.fields(kind)
+
+
+@lru_cache(maxsize=256)
+def _known_names(kind: type[Struct]) -> dict[str, tuple[str, type[Struct] | None]]:
+    """The fields by their names without letter case: the spelling, and the structure in them."""
+    return {
+        field.encode_name.casefold(): (field.encode_name, _structure_in(field.type))
+        for field in _fields_of(kind)
+    }
+
+
+def _structure_in(hint: Any) -> type[Struct] | None:
+    if isinstance(hint, type) and issubclass(hint, Struct):
+        return hint
+    return next(filter(None, map(_structure_in, get_args(hint))), None)
 
 
 @lru_cache(maxsize=256)
