@@ -83,8 +83,7 @@ def configure(
         if form == "json"
         else structlog.processors.LogfmtRenderer(),
     ]
-    stream = stream or sys.stderr
-    handler = QueueHandler(stream.fileno()) if queued else logging.StreamHandler(stream)
+    handler = _handler(stream or sys.stderr, queued=queued)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=renderer)
     )
@@ -104,6 +103,13 @@ def configure(
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
+
+
+def _handler(stream: TextIO | None, *, queued: bool) -> logging.Handler:
+    if stream is None:
+        # As it is where the process was started with stderr closed.
+        return logging.NullHandler()
+    return QueueHandler(stream.fileno()) if queued else logging.StreamHandler(stream)
 
 
 def count_lost(counted: Callable[[int], object]) -> None:

@@ -6,6 +6,8 @@ import io
 import json
 import logging
 import os
+import re
+import sys
 from collections.abc import Iterator
 from typing import Literal
 
@@ -88,3 +90,47 @@ def test_without_a_queue_there_is_nothing_to_flush_or_to_lose() -> None:
     structlog.get_logger("exporter.test").info("at once")
     assert "at once" in stream.getvalue()
     exporter_logs.flush(0.0)
+
+
+def test_a_line_begins_with_time_level_logger_and_message() -> None:
+    line, foreign = written("logfmt")
+    keys = [re.match(r"(\w+)=", part) for part in line.split(" ")[:4]]
+    assert [key[1] for key in keys if key] == ["ts", "level", "logger", "msg"]
+    assert re.match(r"ts=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z level=warn logger=", foreign)
+    record = json.loads(written("json")[0])
+    assert list(record)[:4] == ["ts", "level", "logger", "msg"]
+
+
+@pytest.mark.parametrize(
+    ("level", "said"),
+    [("debug", ["warn", "error"]), ("info", ["error"]), ("warn", ["error"]), ("error", ["error"])],
+)
+def test_azure_s_libraries_warn_only_where_details_are_asked_for(
+    level: str, said: list[str]
+) -> None:
+    stream = io.StringIO()
+    exporter_logs.configure(level=level, stream=stream)
+    logger = logging.getLogger("azure.identity")
+    logger.info("details")
+    logger.warning("a try that failed")
+    logger.error("no token")
+    assert re.findall(r"level=(\w+)", stream.getvalue()) == said
+
+
+def test_levels_have_their_short_names() -> None:
+    stream = io.StringIO()
+    exporter_logs.configure(level="debug", stream=stream)
+    log = structlog.get_logger("exporter.test")
+    for level in ("debug", "info", "warning", "error"):
+        getattr(log, level)("x")
+    assert re.findall(r"level=(\w+)", stream.getvalue()) == ["debug", "info", "warn", "error"]
+
+
+@pytest.mark.parametrize("queued", [False, True])
+def test_without_a_stderr_there_is_no_log_and_no_error(
+    monkeypatch: pytest.MonkeyPatch, *, queued: bool
+) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    exporter_logs.configure(queued=queued)
+    structlog.get_logger("exporter.test").error("for nobody")
+    exporter_logs.flush()

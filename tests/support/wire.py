@@ -46,18 +46,22 @@ async def serving(
 
 
 @asynccontextmanager
-async def connected(server: Server, *, buffer: int = 0) -> AsyncIterator[socket.socket]:
+async def connected(
+    server: Server, *, buffer: int = 0, source: str = "127.0.0.1"
+) -> AsyncIterator[socket.socket]:
     """A connection that does not block.
 
     Args:
         server: where to connect.
         buffer: bytes of the receive buffer; 0 for the system's, which grows to megabytes.
+        source: the address to connect from.
     """
     loop = asyncio.get_running_loop()
     with socket.socket() as connection:
         if buffer:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
         connection.setblocking(False)
+        connection.bind((source, 0))
         await loop.sock_connect(connection, (server.host, server.port))
         yield connection
 

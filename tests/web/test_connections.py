@@ -259,6 +259,17 @@ async def test_idle_and_half_open_connections_keep_no_scrape_out(
     ]
 
 
+async def test_the_connections_of_one_address_do_not_end_those_of_another(case: WebCase) -> None:
+    limits = replace(FEW, per_address=2)
+    async with served(case, limits) as server, AsyncExitStack() as stack:
+        other = await stack.enter_async_context(connected(server, source="127.0.0.2"))
+        for _ in range(10):
+            await stack.enter_async_context(connected(server))
+        await send(other, GET)
+        assert (await receive(other)).startswith(b"HTTP/1.1 200 OK")
+        assert len(server.connections) == 3
+
+
 async def test_slow_readers_keep_no_scrape_out_for_longer_than_ten_seconds(
     case: WebCase,
     driven: LoopClock,

@@ -258,3 +258,25 @@ def test_a_c_library_that_gives_nothing_back_is_no_error(monkeypatch: pytest.Mon
     memory.give_back()
     monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
     memory.give_back()
+
+
+async def test_a_request_of_no_endpoint_is_logged_as_unknown(
+    case: WebCase, logs: list[structlog.typing.EventDict]
+) -> None:
+    async with serving(make_application(case.site)) as server, connected(server) as reader:
+        with patch.object(web.StreamResponse, "prepare", side_effect=ConnectionResetError):
+            await send(reader, b"GET /secret HTTP/1.1\r\nHost: here\r\n\r\n")
+            assert await receive(reader) == b""
+    assert [entry["path"] for entry in logs if entry["log_level"] == "info"] == ["unknown"]
+
+
+async def test_a_gzip_page_says_so(case: WebCase) -> None:
+    await case.poll()
+    get = b"GET /metrics HTTP/1.0\r\nAccept-Encoding: %s\r\n\r\n"
+    async with serving(make_application(case.site)) as server:
+        packed = await ask(server, get % b"gzip")
+        plain = await ask(server, get % b"identity")
+    assert b"\r\nContent-Encoding: gzip\r\n" in packed
+    assert b"Content-Encoding" not in plain
+    for answer in (packed, plain):
+        assert b"\r\nVary: Accept, Accept-Encoding\r\n" in answer
