@@ -48,11 +48,11 @@ def pipe() -> Iterator[Pipe]:
 
 
 class Writer(LogWriter):
-    """A writer with room for a hundred lines of a hundred bytes, that counts what is lost."""
+    """A writer with room for some lines of a hundred bytes, that counts what is lost."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, room: int = 100) -> None:
         super().__init__(
-            descriptor, describe_lost=lambda count: f"lost {count}", most_bytes=100 * 100
+            descriptor, describe_lost=lambda count: f"lost {count}", most_bytes=room * 100
         )
         self.lost = 0
         self.on_lost = self._count
@@ -114,6 +114,33 @@ def test_a_reader_that_is_gone_costs_lines_and_no_work(pipe: Pipe) -> None:
     pipe.read_end = read_end
     writer.put("back")
     assert pipe.read_until("back\n") == "lost 5\nback\n"
+
+
+def test_a_reader_that_goes_with_many_lines_waiting_costs_all_of_them(pipe: Pipe) -> None:
+    pipe.fill()
+    writer = Writer(pipe.write_end, room=2000)
+    for number in range(1999):
+        writer.put(line(number))
+    read_end, pipe.read_end = pipe.read_end, os.open(os.devnull, os.O_RDONLY)
+    os.close(read_end)
+    assert writer.flush(SECONDS)
+    assert 0 < writer.lost < 1999, "nobody tries again before there is something new"
+    for number in range(1999, 2010):
+        writer.put(line(number))
+        assert writer.flush(SECONDS)
+    assert writer.lost == 2010
+
+
+def test_what_is_written_makes_room_before_all_is_written(pipe: Pipe) -> None:
+    pipe.fill()
+    writer = Writer(pipe.write_end, room=2000)
+    for number in range(2000):
+        writer.put(line(number))
+    assert writer.lost == 0
+    pipe.read_until(line(1000))
+    writer.put("and on")
+    assert writer.lost == 0
+    pipe.read_until("and on\n")
 
 
 def test_a_descriptor_that_does_not_block_is_waited_for(pipe: Pipe) -> None:

@@ -263,6 +263,8 @@ async def test_the_connections_of_one_address_do_not_end_those_of_another(case: 
     limits = replace(FEW, per_address=2)
     async with served(case, limits) as server, AsyncExitStack() as stack:
         other = await stack.enter_async_context(connected(server, source="127.0.0.2"))
+        await send(other, GET)
+        assert (await receive(other)).startswith(b"HTTP/1.1 200 OK")
         for _ in range(10):
             await stack.enter_async_context(connected(server))
         await send(other, GET)
