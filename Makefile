@@ -39,7 +39,7 @@ run: $(BIN)/.installed ## Start the demo: the exporter on a simulated Azure. LIS
 install: $(BIN)/.installed ## Install the exporter into .venv: .venv/bin/azure-vmss-exporter.
 
 .PHONY: test
-test: lint unit ## Lint and the tests, without those of test-alerts and test-slow; .ci/run runs them all.
+test: lint unit ## Lint and the tests, without test-alerts, -reports and -slow; .ci/run runs them all.
 
 .PHONY: lint
 lint: $(BIN)/.installed-test ## Format, lint, types, import directions. Shows all before it fails.
@@ -53,11 +53,15 @@ lint: $(BIN)/.installed-test ## Format, lint, types, import directions. Shows al
 
 .PHONY: unit
 unit: $(BIN)/.installed-test prometheus-tools ## The tests, with branch coverage. PYTEST_ARGS="-k beat -x"
-	$(BIN)/python -m pytest --cov -n $(WORKERS) --dist loadgroup -m "not image and not alerts" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --cov -n $(WORKERS) --dist loadgroup -m "not image and not alerts and not reports" $(PYTEST_ARGS)
 
 .PHONY: test-alerts
 test-alerts: $(BIN)/.installed-test prometheus-tools ## Faults in a simulated Azure, to the page of a real Alertmanager. Takes five minutes.
 	$(BIN)/python -m pytest -m alerts $(PYTEST_ARGS)
+
+.PHONY: test-reports
+test-reports: $(BIN)/.installed-test ## What others have reported, if AZURE_VMSS_REPORTS names its folder. Takes three minutes.
+	$(BIN)/python -m pytest -m reports $(PYTEST_ARGS)
 
 .PHONY: test-slow
 test-slow: $(BIN)/.installed-test image-tools ## Build and run the container image. The first time takes minutes.

@@ -47,9 +47,9 @@ def _bearer(challenges: Iterable[str]) -> Iterator[dict[str, str]]:
 
 
 def _decoded(text: str) -> str | None:
-    bare = text.strip().rstrip("=").replace("+", "-").replace("/", "_")
+    bare = text.strip().rstrip("=").replace("-", "+").replace("_", "/")
     try:
-        claims = base64.b64decode(bare + "=" * (-len(bare) % 4), altchars=b"-_", validate=True)
+        claims = base64.b64decode(bare + "=" * (-len(bare) % 4), validate=True)
         return claims.decode() or None
     except (binascii.Error, ValueError):
         return None

@@ -33,7 +33,6 @@ class IdentityTransport(AioHttpTransport):  # type: ignore[misc] # its package l
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         super().__init__(
-            use_env_settings=False,
             connection_timeout=CONNECT_TIMEOUT,
             read_timeout=READ_TIMEOUT,
         )

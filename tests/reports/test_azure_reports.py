@@ -1,0 +1,82 @@
+"""Reports of others, kept beside the repository: each is run by its own program and must hold.
+
+`AZURE_VMSS_REPORTS` names their folder. An input takes up to two minutes, of which nearly all is
+waiting, and its ports are fixed. So each gets a network of its own where the system allows that,
+and several run at once; else one runs after the other.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from support.answers import ROOT
+
+FOLDER = Path(os.environ.get("AZURE_VMSS_REPORTS", ROOT.parent / "shared" / "reports" / "azure"))
+INPUTS = sorted(path.parent for path in FOLDER.glob("*/input.json"))
+AT_ONCE = 6
+LONGEST = 400.0
+"""Seconds for one input; the longest takes 130."""
+
+# A new network has a loopback interface that is down. 0x8914 is SIOCSIFFLAGS, 0x41 up and running.
+_WITH_LOOPBACK = """\
+import fcntl, os, socket, struct, sys
+with socket.socket() as any_socket:
+    fcntl.ioctl(any_socket, 0x8914, struct.pack("16sh22x", b"lo", 0x41))
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
+
+pytestmark = [pytest.mark.reports, pytest.mark.xdist_group("reports")]
+
+
+@pytest.fixture(scope="module")
+def ended() -> Iterator[dict[str, Future[subprocess.CompletedProcess[str]]]]:
+    """The inputs by their names, all begun; the longest waits are not the last to begin."""
+    alone = _networks_of_their_own()
+    with ThreadPoolExecutor(AT_ONCE if alone else 1) as pool:
+        yield {path.name: pool.submit(_run, path, alone=alone) for path in _longest_first()}
+        pool.shutdown(cancel_futures=True)
+
+
+@pytest.mark.skipif(not INPUTS, reason="the reports are not here")
+@pytest.mark.parametrize("name", [path.name for path in INPUTS])
+def test_what_others_have_reported_does_not_happen_here(
+    ended: dict[str, Future[subprocess.CompletedProcess[str]]], name: str
+) -> None:
+    run = ended[name].result()
+    assert run.returncode == 0, run.stdout[-6000:] + run.stderr[-2000:]
+
+
+def _longest_first() -> list[Path]:
+    # The more there is to wait for, the more the file tells.
+    return sorted(INPUTS, key=lambda path: '"run_seconds"' not in (path / "input.json").read_text())
+
+
+def _networks_of_their_own() -> bool:
+    if shutil.which("unshare") is None:
+        return False
+    tried = subprocess.run(_in_new_network("-c", ""), capture_output=True, check=False)
+    return tried.returncode == 0
+
+
+def _in_new_network(*arguments: str) -> list[str]:
+    return ["unshare", "-rn", sys.executable, "-c", _WITH_LOOPBACK, *arguments]
+
+
+def _run(path: Path, *, alone: bool) -> subprocess.CompletedProcess[str]:
+    arguments = (str(FOLDER / "run.py"), str(path))
+    return subprocess.run(
+        _in_new_network(*arguments) if alone else [sys.executable, *arguments],
+        env={**os.environ, "EXPORTER_DIR": str(ROOT), "PYTHON": sys.executable},
+        capture_output=True,
+        text=True,
+        timeout=LONGEST,
+        check=False,
+    )
