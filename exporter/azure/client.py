@@ -291,6 +291,8 @@ class AzureClient:
             answer = await self._send(url, token, call)
             if answer.status in PASSING:
                 raise self._failure(answer, call)
+            if answer.status == HTTPStatus.OK and answer.may_be_json and answer.is_cut:
+                raise BrokenAnswer("the answer is cut: its JSON has no end", cut=True)
             return answer
 
         return await self._retries.run(attempt, until=until, operation=call.operation)

@@ -228,10 +228,18 @@ class TimedOut(AzureError):
 
 
 class BrokenAnswer(AzureError):
-    """An answer that cannot be read: cut, too long, no JSON, not a list, a link elsewhere."""
+    """An answer that cannot be read: cut, too long, no JSON, not a list, a link elsewhere.
+
+    Attributes:
+        cut: whether only its end is missing, so that the next one may be whole.
+    """
 
     reason = "broken_answer"
     advice = "check that no proxy or portal answers in Azure's place, and azure.api_version"
+
+    def __init__(self, message: str, *, advice: str = "", cut: bool = False) -> None:
+        super().__init__(message, advice=advice)
+        self.cut = cut
 
 
 LEAVES: tuple[type[AzureError], ...] = (

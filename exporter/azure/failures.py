@@ -87,6 +87,7 @@ _REJECTED_ADVICE = {
     "subscriptionnotregistered": _REGISTER,
 }
 _LONGEST_NAME = 80
+_TAIL = 1024
 _STALE_LINK = ("invalidcontinuationtoken", "missingapiversionparameter")
 
 
@@ -106,6 +107,12 @@ class Answer(NamedTuple):
     def may_be_json(self) -> bool:
         """Whether the header says JSON, or nothing."""
         return self.media_type == "" or self.media_type.endswith(("/json", "+json"))
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the end of a JSON object is missing, as the last byte tells it."""
+        end = self.body[-_TAIL:].rstrip() or self.body.rstrip()
+        return self.body[:_TAIL].lstrip()[:1] == b"{" and end[-1:] != b"}"
 
 
 def failure_of(  # noqa: PLR0911 - a table of statuses

@@ -1,8 +1,9 @@
 """Requests that are repeated: at most two more times, inside the walk's deadline, after a pause.
 
 Which failures may pass by themselves is azure.md's and cloud-provider-azure's list: 408, 500, 502,
-503 and 504, a time-out, a broken connection. A 429 is none of them: that waits for `Retry-After`
-(see `holds`). While the endpoint as a whole fails, nothing is repeated (see `breaker`).
+503 and 504, a time-out, a broken connection; and an answer whose end is missing. A 429 is none of
+them: that waits for `Retry-After` (see `holds`). While the endpoint as a whole fails, nothing is
+repeated (see `breaker`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,13 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from exporter.azure.breaker import Breaker
-from exporter.azure.errors import AzureError, ServerFailed, TimedOut, Unreachable
+from exporter.azure.errors import (
+    AzureError,
+    BrokenAnswer,
+    ServerFailed,
+    TimedOut,
+    Unreachable,
+)
 from exporter.clock import Clock
 from exporter.telemetry import Telemetry
 
@@ -89,4 +96,6 @@ def may_pass(error: AzureError) -> bool:
     """Whether the same request may succeed if it is made again soon."""
     if isinstance(error, ServerFailed):
         return error.status in PASSING
+    if isinstance(error, BrokenAnswer):
+        return error.cut
     return isinstance(error, TimedOut | Unreachable)

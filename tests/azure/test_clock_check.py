@@ -5,10 +5,12 @@ from __future__ import annotations
 from email.utils import formatdate
 
 import pytest
+from aioresponses import aioresponses as mocked_answers
 from multidict import CIMultiDict
 from structlog.testing import capture_logs
 
 from exporter.azure.clock_check import ClockCheck
+from support.azure_room import FIRST, NewClient, page, walk
 from support.clock import FakeClock
 
 
@@ -60,3 +62,12 @@ def test_only_a_time_of_azure_s_own_counts(clock: FakeClock, found: dict[str, st
     with capture_logs() as logs:
         ClockCheck(clock).note(CIMultiDict(found))
     assert logs == []
+
+
+async def test_every_answer_of_azure_is_compared(
+    clock: FakeClock, new_client: NewClient, answers: mocked_answers
+) -> None:
+    answers.get(FIRST, payload=page("0"), headers=headers(clock, 300))
+    with capture_logs() as logs:
+        await walk(new_client())
+    assert [line["seconds_ahead"] for line in logs if line["event"] == "clock is wrong"] == [300]

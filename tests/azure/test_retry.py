@@ -12,7 +12,13 @@ from yarl import URL
 
 from exporter.azure.breaker import Breaker
 from exporter.azure.client import AzureClient
-from exporter.azure.errors import AzureError, ServerFailed, TimedOut, Unreachable
+from exporter.azure.errors import (
+    AzureError,
+    BrokenAnswer,
+    ServerFailed,
+    TimedOut,
+    Unreachable,
+)
 from exporter.azure.retry import Retries
 from exporter.telemetry import Telemetry
 from support.azure_room import FIRST, NewClient, ids, page, sent, walk
@@ -162,3 +168,46 @@ async def test_a_retry_that_would_begin_after_the_deadline_is_not_made(
     found = await run(new_retries(clock, telemetry, draw=0.0), attempts, clock, left=180.0)
     assert found is failure
     assert len(attempts.times) == 1
+
+
+@pytest.mark.parametrize(
+    "cut", [b'{"value": [{"instanceId": "0", "na', b'{"value": [', b' {"value"']
+)
+async def test_an_answer_whose_end_is_missing_is_asked_for_again(
+    new_client: NewClient,
+    answers: mocked_answers,
+    clock: FakeClock,
+    telemetry: Telemetry,
+    cut: bytes,
+) -> None:
+    answers.get(FIRST, body=cut, content_type="application/json")
+    answers.get(FIRST, payload=page("0"))
+    assert ids(await outcome(new_client(retries=2), clock)) == ["0"]
+    assert retries(telemetry) == 1
+
+
+async def test_an_answer_that_stays_cut_is_a_broken_one(
+    new_client: NewClient, answers: mocked_answers, clock: FakeClock
+) -> None:
+    answers.get(FIRST, body=b'{"value": [', content_type="application/json", repeat=True)
+    found = await outcome(new_client(retries=2), clock)
+    assert type(found) is BrokenAnswer
+    assert "the answer is cut" in found.message
+    assert len(sent(answers)) == 3
+
+
+@pytest.mark.parametrize("body", [b"[]", b"null", b"", b'{"value": 1}', b'{"value": []}  \n' * 99])
+async def test_an_answer_that_is_whole_but_wrong_is_not_asked_for_again(
+    new_client: NewClient, answers: mocked_answers, clock: FakeClock, body: bytes
+) -> None:
+    answers.get(FIRST, body=body, content_type="application/json")
+    assert type(await outcome(new_client(retries=2), clock)) is BrokenAnswer
+    assert len(sent(answers)) == 1
+
+
+async def test_white_space_after_an_answer_is_no_missing_end(
+    new_client: NewClient, answers: mocked_answers, clock: FakeClock
+) -> None:
+    body = b'{"value": [{"instanceId": "0"}]}' + b" " * 5000
+    answers.get(FIRST, body=body, content_type="application/json")
+    assert ids(await outcome(new_client(retries=2), clock)) == ["0"]
