@@ -8,19 +8,22 @@ from html import escape
 
 from aiohttp import web
 
-SERVER = "azure-vmss-exporter"
-"""No version: it would tell everybody which holes to try."""
-
 _POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+EVERYWHERE = {
+    # No version: it would tell everybody which holes to try.
+    "Server": "azure-vmss-exporter",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": _POLICY,
+}
+"""The headers that every answer has, but for a policy of its own."""
 
 
 def secure(response: web.StreamResponse) -> None:
-    """Set the security headers of an answer; a `Content-Security-Policy` that is there stays."""
-    headers = response.headers
-    headers["Server"] = SERVER
-    headers["X-Content-Type-Options"] = "nosniff"
-    headers["Referrer-Policy"] = "no-referrer"
-    headers.setdefault("Content-Security-Policy", _POLICY)
+    """Set the headers that every answer has; a policy of its own stays."""
+    own_policy = response.headers.get("Content-Security-Policy", _POLICY)
+    response.headers.update({**EVERYWHERE, "Content-Security-Policy": own_policy})
 
 
 def policy_with_style(style: str) -> str:

@@ -29,11 +29,7 @@ UNSENT = 64 * 1024
 slows nobody down."""
 
 _VERSIONS = (HttpVersion10, HttpVersion11)
-_FULL = (
-    b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 21\r\n"
-    b"Content-Type: text/plain; charset=utf-8\r\n\r\nToo many connections\n"
-)
-
+_TOO_MANY = "Too many connections\n"
 _MALFORMED = web.RequestKey("malformed", bool)
 
 _log = structlog.get_logger(__name__)
@@ -108,6 +104,8 @@ class Connection(web.RequestHandler):
             loop=loop,
             access_log=None,  # type: ignore[arg-type] # none at all
             lingering_time=LINGER,
+            # Nobody reads a body, so nobody inflates one.
+            auto_decompress=False,
         )
         self._factory = factory
         self._channel: asyncio.Transport | None = None
@@ -122,7 +120,7 @@ class Connection(web.RequestHandler):
         address = (channel.get_extra_info("peername") or ("",))[0]
         connections = self._factory.connections
         if not connections.admit(self, address, self.since):
-            channel.write(_FULL)
+            channel.write(_no_room())
             channel.close()
             return
         self._channel = channel
@@ -207,6 +205,18 @@ class Connection(web.RequestHandler):
     @staticmethod
     def _now() -> float:
         return asyncio.get_running_loop().time()
+
+
+def _no_room() -> bytes:
+    """The answer to a connection that there is no room for, whatever it will ask."""
+    fields = {
+        **headers.EVERYWHERE,
+        "Connection": "close",
+        "Content-Type": "text/plain; charset=utf-8",
+        "Content-Length": str(len(_TOO_MANY)),
+    }
+    lines = [f"{name}: {value}" for name, value in fields.items()]
+    return "\r\n".join(["HTTP/1.1 503 Service Unavailable", *lines, "", _TOO_MANY]).encode()
 
 
 def _short_answer(status: int) -> web.Response:

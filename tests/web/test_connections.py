@@ -285,7 +285,13 @@ async def test_slow_readers_keep_no_scrape_out_for_longer_than_ten_seconds(
             await send(reader, SLOW)
             assert await receive(reader, 100)
         async with connected(server) as refused:
-            assert (await receive_all(refused)).startswith(b"HTTP/1.1 503 Service Unavailable")
+            answer = await receive_all(refused)
+            head, _, body = answer.partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
+            assert body == b"Too many connections\n"
+            assert b"\r\nContent-Length: %d" % len(body) in head
+            assert b"\r\nX-Content-Type-Options: nosniff\r\n" in head
+            assert b"\r\nContent-Security-Policy: default-src 'none'; " in head
         await driven.advance(10.0)
         async with connected(server) as admitted:
             await send(admitted, GET)
