@@ -38,6 +38,9 @@ CLOSE_LIMIT = 10.0
 """Seconds for polls under way at a reload that changes something; Azure takes one or two. Longer
 ones begin anew."""
 
+TASKS_AT_A_TIME = 50
+"""Sets that begin, or tasks that end, at a time: some milliseconds of work."""
+
 _SAME_INTERVAL = 0.01
 
 _log = structlog.get_logger(__name__)
@@ -87,6 +90,8 @@ class Scheduler:
         self._polling: set[Record] = set()
         self._poll_ended = asyncio.Event()
         self._closed = False
+        self.begun = asyncio.Event()
+        """Set once every beat has begun."""
 
     async def run(self) -> None:
         """Poll until cancelled. A beat that ends by itself is a fault and ends the others.
@@ -95,11 +100,21 @@ class Scheduler:
         """
         self._closed = False
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._poller.keep_expiring(), name="expiry")
-            for record in self.records:
-                name = str(record.target.scale_set)
-                group.create_task(self._watched(self._beat, record), name=f"poll {name}")
-                group.create_task(self._watched(self._facts_beat, record), name=f"facts {name}")
+            tasks = [group.create_task(self._poller.keep_expiring(), name="expiry")]
+            try:
+                for number, record in enumerate(self.records):
+                    await _pause(number)
+                    name = str(record.target.scale_set)
+                    for kind, beat in (("poll", self._beat), ("facts", self._facts_beat)):
+                        work = self._watched(beat, record)
+                        tasks.append(group.create_task(work, name=f"{kind} {name}"))
+                self.begun.set()
+                # Until the cancellation, or until a beat that broke makes the group cancel it.
+                await asyncio.Event().wait()
+            finally:
+                for number, task in enumerate(tasks):
+                    await _pause(number)
+                    task.cancel()
 
     async def close(self, staying: Collection[ScaleSetId]) -> None:
         """Begin no poll any more, and wait for those of some sets that are under way.
@@ -323,6 +338,16 @@ class Scheduler:
 
     def _wait(self, record: Record) -> float:
         return self._waits.wait_for(record.target.scale_set.subscription_id, record.location)
+
+
+async def _pause(number: int) -> None:
+    """Let everybody else have their turn after each few of thousands of tasks.
+
+    The loop runs all that are ready before it looks at its sockets: 2,500 sets began in one piece
+    of 300 ms of work.
+    """
+    if number % TASKS_AT_A_TIME == 0:
+        await asyncio.sleep(0)
 
 
 def _spread(record: Record, phase: float) -> float:

@@ -23,7 +23,7 @@ from exporter.polling.lanes import Lanes
 from exporter.polling.planner import PLANNED, QUIET_STRETCH
 from exporter.polling.poller import Poller
 from exporter.polling.retention import Retention
-from exporter.polling.scheduler import Scheduler
+from exporter.polling.scheduler import TASKS_AT_A_TIME, Scheduler
 from exporter.simulator.buckets import SUBSCRIPTION_HIGH_COST, VM_VIEWS
 from exporter.telemetry import Telemetry
 from support.answers import SUBSCRIPTION
@@ -323,3 +323,35 @@ async def test_facts_that_are_asked_for_less_often_are_kept_as_long(fleet: Fleet
     fleet.budget.share = 0.5
     await fleet.clock.advance(300)
     assert {record.facts_interval for record in fleet.records} == {300.0}
+
+
+async def test_thousands_of_sets_begin_and_end_a_few_in_each_pass_of_the_loop(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_work = 0
+
+    async def beat(_: Scheduler, __: object) -> None:
+        nonlocal at_work
+        at_work += 1
+        try:
+            await asyncio.Event().wait()
+        finally:
+            at_work -= 1
+
+    monkeypatch.setattr(Scheduler, "_beat", beat)
+    monkeypatch.setattr(Scheduler, "_facts_beat", beat)
+    seen = [0]
+
+    async def until(number: int) -> None:
+        while at_work != number:
+            await asyncio.sleep(0)
+            seen.append(at_work)
+
+    fleet.start(*names(2500))
+    assert not fleet.scheduler.begun.is_set()
+    await until(5000)
+    assert fleet.scheduler.begun.is_set()
+    ending = asyncio.create_task(fleet.stop())
+    await until(0)
+    await ending
+    assert max(abs(after - before) for before, after in pairwise(seen)) <= 2 * TASKS_AT_A_TIME
