@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from azure.core import exceptions as core
@@ -27,7 +27,7 @@ from exporter.azure.proxies import is_metadata
 from exporter.azure.ratelimit import retry_after
 from exporter.azure.token_advice import advice_on
 from exporter.azure.translation import FOREIGN, translate
-from exporter.redaction import clean
+from exporter.redaction import clean, value_mask
 
 _LONGEST_LINK = 300
 """Characters of what one credential of the default chain says."""
@@ -44,6 +44,11 @@ _DESCRIPTION = re.compile(
 )
 _BRACES = re.compile(r"\{[^{}]*\}")
 _MAY_PASS = (410, 429)
+_SECRET_FIELDS = ("client_secret", "client_assertion", "assertion", "refresh_token")
+_SECRET_HEADERS = ("X-IDENTITY-HEADER", "Secret", "secret", "Authorization")
+_OF_PYTHON = re.compile(
+    r"\bNoneType\b|argument \d must be|object is not|Expecting value|time data|indices must be"
+)
 
 
 def token_failure(error: BaseException, *, source: str, now: float) -> AzureError:
@@ -125,6 +130,8 @@ def _words(response: Any) -> str:
         text = str(response.text())
     except (core.AzureError, LookupError, RuntimeError, ValueError):
         return ""
+    for secret in _secrets_of(response.request):
+        text = value_mask(secret).of_text(text)
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
@@ -134,6 +141,16 @@ def _words(response: Any) -> str:
     if media == "text/plain" and response.status_code >= 400:  # noqa: PLR2004 - HTTP's own number
         return clean(text)
     return f"{clean(media, longest=80) or 'no media type'} in place of JSON" if text else ""
+
+
+def _secrets_of(request: Any) -> Iterator[str]:
+    """What was sent to prove who asks: whoever answers may repeat it."""
+    body = getattr(request, "body", None)
+    for holder, names in ((body, _SECRET_FIELDS), (request.headers, _SECRET_HEADERS)):
+        if isinstance(holder, Mapping):
+            for name in names:
+                if isinstance(value := holder.get(name), str) and value:
+                    yield value.rpartition(" ")[2]
 
 
 def _words_of(found: dict[str, Any]) -> str:
@@ -199,6 +216,9 @@ def _quoted(text: str) -> str:
 
 
 def _link(name: str, said: str) -> str:
+    if _OF_PYTHON.search(said):
+        # azure-identity's own stumbling over what a tool printed.
+        return "its answer cannot be read"
     bare = _without_braces(_HELP.sub("", said))
     return bare.removeprefix(f"{name} authentication unavailable. ")
 

@@ -223,6 +223,34 @@ async def test_what_the_login_service_says_is_told_with_the_setting(
     assert "not-told" not in str(failure)
 
 
+async def test_a_secret_that_the_login_service_repeats_is_not_told(
+    login: Wire, source: TokenSource
+) -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return web.json_response({"error": "x", "message": await request.text()}, status=400)
+
+    login.handler = answer
+    failure = await failure_of(source)
+    assert "grant_type=client_credentials" in failure.message
+    assert "not-told" not in failure.message
+
+
+@pytest.mark.parametrize("secret", ["header-that-proves", "other header-that-proves"])
+async def test_a_header_that_the_machine_s_own_endpoint_repeats_is_not_told(
+    wire: Wire, clock: FakeClock, environment: pytest.MonkeyPatch, secret: str
+) -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        found = request.headers["X-IDENTITY-HEADER"]
+        return web.json_response({"message": f"wrong value {found}"}, status=401)
+
+    wire.handler = answer
+    environment.setenv("IDENTITY_ENDPOINT", f"{wire.origin}/msi/token")
+    environment.setenv("IDENTITY_HEADER", secret)
+    failure = await failure_of(built({"type": "managed_identity"}, clock=clock))
+    assert "HTTP 401: wrong value" in failure.message
+    assert "header-that-proves" not in failure.message
+
+
 async def test_a_retry_after_of_the_login_service_is_kept(
     login: Wire, source: TokenSource, clock: FakeClock
 ) -> None:
@@ -334,6 +362,16 @@ async def test_an_answer_of_the_cli_that_cannot_be_read_names_the_cli(
     assert "Azure CLI" in failure.message
     assert "TypeError" not in str(failure)
     assert "tok" not in failure.message.replace("token", "")
+
+
+async def test_a_tool_of_the_chain_that_cannot_be_read_is_named(
+    clock: FakeClock, environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    environment.setenv("AZURE_TOKEN_CREDENTIALS", "dev")
+    tool(tmp_path, "az", """echo '{"accessToken":"tok","expiresOn":null}'""")
+    failure = await failure_of(built({"type": "default"}, clock=clock))
+    assert "AzureCliCredential: its answer cannot be read" in failure.message
+    assert "NoneType" not in failure.message
 
 
 async def test_a_setting_that_azure_identity_refuses_is_told_in_its_words(

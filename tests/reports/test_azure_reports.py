@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -25,9 +26,14 @@ from support.answers import ROOT
 
 FOLDER = Path(os.environ.get("AZURE_VMSS_REPORTS", ROOT.parent / "shared" / "reports" / "azure"))
 INPUTS = sorted(path.parent for path in FOLDER.glob("*/input.json"))
-AT_ONCE = 6
+AT_ONCE = 4
 LONGEST = 400.0
 """Seconds for one input; the longest takes 130."""
+
+SLOW_START = 4.0
+"""Seconds beyond which a start has eaten up the time that an input gives the exporter."""
+
+TRIES = 3
 
 # A new network has a loopback interface that is down. 0x8914 is SIOCSIFFLAGS, 0x41 up and running.
 _WITH_LOOPBACK = """\
@@ -37,6 +43,8 @@ with socket.socket() as any_socket:
 os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
 """
 
+_FIRST_ANSWER = re.compile(r"up over time \[\((\d+\.\d+),")
+_ONE_AT_A_TIME = threading.Lock()
 _OF_A_SET = re.compile(r"(/virtualMachineScaleSets/)[^/\"]+/(?=virtualMachines/)")
 
 pytestmark = [pytest.mark.reports, pytest.mark.xdist_group("reports")]
@@ -47,7 +55,7 @@ def ended() -> Iterator[dict[str, Future[subprocess.CompletedProcess[str]]]]:
     """The inputs by their names, all begun; the longest waits are not the last to begin."""
     alone = _networks_of_their_own()
     with ThreadPoolExecutor(AT_ONCE if alone else 1) as pool:
-        yield {path.name: pool.submit(_run, path, alone=alone) for path in _longest_first()}
+        yield {path.name: pool.submit(_tried, path, alone=alone) for path in _longest_first()}
         pool.shutdown(cancel_futures=True)
 
 
@@ -87,6 +95,18 @@ def _with_ids_of_their_own(spec: dict[str, Any]) -> dict[str, Any]:
         name: json.loads(_OF_A_SET.sub(rf"\g<1>{name}/", answers)) for name, answers in text.items()
     }
     return spec | {"sets": own}
+
+
+def _tried(path: Path, *, alone: bool) -> subprocess.CompletedProcess[str]:
+    """Run an input, and again by itself if the machine was too busy for its times to mean much."""
+    run = _run(path, alone=alone)
+    for _ in range(TRIES - 1):
+        begun = _FIRST_ANSWER.search(run.stdout)
+        if run.returncode == 0 or (begun and float(begun[1]) <= SLOW_START):
+            break
+        with _ONE_AT_A_TIME:
+            run = _run(path, alone=alone)
+    return run
 
 
 def _run(path: Path, *, alone: bool) -> subprocess.CompletedProcess[str]:
