@@ -79,7 +79,7 @@ bench-quick: $(BIN)/.installed-bench bench-tools ## The same with 10,000 instanc
 	$(BIN)/python -m bench --quick --output $(VENV)/benchmarks-quick.md $(BENCH_ARGS)
 
 .PHONY: bench-budget
-bench-budget: $(BIN)/.installed-test ## What Azure's quota is spent on; writes docs/budget-benchmarks.md. Takes most of an hour.
+bench-budget: $(BIN)/.installed-test ## What Azure's quota is spent on; writes docs/budget-benchmarks*.md. Takes an hour and a half.
 	$(BIN)/python -m bench.budget $(BENCH_ARGS)
 
 .PHONY: soak

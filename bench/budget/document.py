@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench import report
+from bench import machine, report
 from bench.budget.targets import targets
 from bench.budget.trial import Result
 
@@ -51,20 +51,21 @@ def trials(results: Sequence[Result]) -> report.Table:
     )  # fmt: skip
 
 
-def document(
-    results: Sequence[Result], *, command: str, minutes: float, facts: Sequence[tuple[str, str]]
-) -> str:
+def facts_of_machine() -> list[tuple[str, ...]]:
+    """The machine; software that is not used here is left out."""
+    return [fact for fact in machine.facts() if fact[0] in _MACHINE]
+
+
+def document(results: Sequence[Result], *, command: str, minutes: float) -> str:
     """The whole report as markdown.
 
     Args:
         results: of all trials.
         command: what made it.
         minutes: simulated minutes that each trial measured.
-        facts: of the machine; those about software that is not used here are left out.
     """
     took = sum(result.took for result in results)
-    machine: list[tuple[str, ...]] = [fact for fact in facts if fact[0] in _MACHINE]
-    machine.append(("time that all trials took", f"{took / 60:.0f} min"))
+    facts = [*facts_of_machine(), ("time that all trials took", f"{took / 60:.0f} min")]
     return "\n".join(
         [
             "# Budget benchmarks",
@@ -75,7 +76,7 @@ def document(
             "",
             report.markdown(to_reach(results)),
             report.markdown(trials(results)),
-            report.markdown(report.Table("Machine", "", ("", ""), machine)),
+            report.markdown(report.Table("Machine", "", ("", ""), facts)),
         ]
     )
 

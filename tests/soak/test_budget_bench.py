@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from bench.budget import trial
+from bench.budget import real_time, trial
 from bench.budget.fleets import even, skewed
 from bench.budget.meter import Ages, Charges
 from bench.budget.targets import targets
@@ -78,3 +78,21 @@ def test_targets_compare_with_the_baselines() -> None:
     # Nothing is throttled in a small fleet, so F sets no target.
     assert "mean age against F" not in found
     assert not math.isnan(results[0].mean_age)
+
+
+def test_the_real_time_part_polls_over_sockets_and_judges_what_came_back() -> None:
+    result = real_time.run(even(6), minutes=0.05, seed=1)
+    assert result.throttled == 0
+    assert (result.polled, result.described) == (6, 6)
+    assert result.lists == result.gets == 6
+    assert 250 - 2 * 6 <= result.least_reads <= 250
+    assert 1 <= result.most_at_once <= result.most_in_a_second <= 12
+    assert all(target.reached for target in real_time.targets(result))
+    judged = real_time.targets(replace(result, throttled=1, polled=0))
+    assert [target.reached for target in judged] == [False, False]
+    assert "| 429 | 0 |" in real_time.document(result, command="this", facts=[])
+
+
+def test_the_most_requests_of_any_span_are_counted() -> None:
+    assert real_time.most_within([], 1.0) == 0
+    assert real_time.most_within([0.0, 0.4, 0.9, 1.0, 1.3, 5.0], 1.0) == 4
