@@ -6,15 +6,26 @@ process and Python collectors of prometheus_client are registered beside them.
 
 from __future__ import annotations
 
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from math import inf
 from typing import Literal, TypeVar
 
 import prometheus_client
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
 
+from exporter.policy_names import PolicyNames
+
+_LabelSet = tuple[str, tuple[tuple[str, str], ...]]
 _Metric = TypeVar("_Metric", Counter, Gauge, Histogram)
 
 PREFIX = "azure_vmss_exporter_"
+
+NEW_LABELS_WAIT = 120.0
+"""Seconds for which a counter with labels that nobody knew before is served as 0: one that begins
+at 1 has never risen for Prometheus, and `increase()` misses what is counted first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +95,8 @@ OWN_METRICS: tuple[OwnMetric, ...] = (
     OwnMetric(
         name="azure_requests_total",
         kind="counter",
-        help="Requests to Azure by HTTP status, or error where no answer came.",
+        help="Requests to Azure by HTTP status, or error where no answer came. An unusual status "
+        "that is new is served as 0 for two minutes before it counts.",
         labels=("operation", "code"),
     ),
     OwnMetric(
@@ -98,7 +110,8 @@ OWN_METRICS: tuple[OwnMetric, ...] = (
         name="azure_throttled_total",
         kind="counter",
         help="Answers by which Azure throttled the exporter (HTTP 429); the Resource Manager's "
-        "limits have no location, and its error code as policy.",
+        "limits have no location, and its error code as policy. A policy that is new is served as "
+        "0 for two minutes before it counts.",
         labels=_BUCKET,
     ),
     OwnMetric(
@@ -116,7 +129,8 @@ OWN_METRICS: tuple[OwnMetric, ...] = (
     OwnMetric(
         name="azure_ratelimit_remaining",
         kind="gauge",
-        help="What Azure last said remains of a read limit.",
+        help="What Azure last said remains of a read limit. Of a subscription and region at most "
+        "32 policies are told apart, the rest is other; one not named for an hour goes.",
         labels=_BUCKET,
     ),
     OwnMetric(
@@ -203,12 +217,24 @@ class Telemetry:
         version: the version shown by `build_info`.
         python_version: the interpreter's version, shown beside it.
         process: whether the `process_*` and `python_*` families are served too.
+        monotonic: the time, for what is shown later or no longer.
     """
 
-    def __init__(self, *, version: str, python_version: str, process: bool = True) -> None:
+    def __init__(
+        self,
+        *,
+        version: str,
+        python_version: str,
+        process: bool = True,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         # The `_created` twins of counters would be families of their own in text 0.0.4.
         prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call] # theirs
-        self.registry = CollectorRegistry(auto_describe=True)
+        self.registry = _Registry(self._bring_up_to_date)
+        self._monotonic = monotonic
+        self._known_since: dict[_LabelSet, float] = {}
+        self._waiting: dict[_LabelSet, float] = defaultdict(float)
+        self._policies = PolicyNames(monotonic, forget=self._forget_policy)
         self._metrics: dict[str, Counter | Gauge | Histogram] = {}
         for metric in OWN_METRICS:
             if not metric.absent:
@@ -223,6 +249,28 @@ class Telemetry:
         """The counter of that name, with its labels filled in."""
         return self._child(name, Counter, labels)
 
+    def expect(self, name: str, **labels: str) -> None:
+        """Serve a counter as 0 from now on, under labels that `count_open` may count."""
+        self._expect(name, labels, since=self._monotonic())
+
+    def start_at_zero(self, name: str, **labels: str) -> None:
+        """The same at the start of the process: what nobody has seen before may count at once."""
+        self._expect(name, labels, since=-inf)
+
+    def count_open(self, name: str, **labels: str) -> None:
+        """Count under labels whose values nobody knows beforehand.
+
+        Those that are new, by this or by `expect`, are served as 0 for `NEW_LABELS_WAIT` first,
+        whoever reads meanwhile.
+        """
+        self.expect(name, **labels)
+        self._waiting[_key(name, labels)] += 1
+        self._release()
+
+    def policy_labels(self, subscription_id: str, location: str, policy: str) -> dict[str, str]:
+        """The labels of a rate-limit policy that Azure has named now; see `policy_names`."""
+        return self._policies.labels(subscription_id, location, policy)
+
     def gauge(self, name: str, **labels: str) -> Gauge:
         """The gauge of that name, with its labels filled in."""
         return self._child(name, Gauge, labels)
@@ -236,6 +284,30 @@ class Telemetry:
         if (metric := self._metrics.pop(name, None)) is not None:
             self.registry.unregister(metric)
 
+    def _expect(self, name: str, labels: dict[str, str], *, since: float) -> None:
+        if (key := _key(name, labels)) not in self._known_since:
+            self._known_since[key] = since
+            self.counter(name, **labels)
+
+    def _bring_up_to_date(self) -> None:
+        self._policies.expire()
+        self._release()
+
+    def _release(self) -> None:
+        now = self._monotonic()
+        for key, amount in list(self._waiting.items()):
+            if now >= self._known_since[key] + NEW_LABELS_WAIT:
+                del self._waiting[key]
+                name, labels = key
+                self.counter(name, **dict(labels)).inc(amount)
+
+    def _forget_policy(self, labels: dict[str, str]) -> None:
+        for metric in OWN_METRICS:
+            if metric.labels == _BUCKET and (found := self._metrics.get(metric.name)) is not None:
+                found.remove(*(labels[name] for name in _BUCKET))
+                self._known_since.pop(_key(metric.name, labels), None)
+                self._waiting.pop(_key(metric.name, labels), None)
+
     def _child(self, name: str, kind: type[_Metric], labels: dict[str, str]) -> _Metric:
         metric = self._metrics.get(name)
         if metric is None:
@@ -244,6 +316,23 @@ class Telemetry:
         if not isinstance(metric, kind):
             raise TypeError(f"{name} is a {type(metric).__name__}, not a {kind.__name__}")
         return metric.labels(**labels) if labels else metric
+
+
+class _Registry(CollectorRegistry):
+    """A registry whose metrics are brought up to date before they are read."""
+
+    def __init__(self, bring_up_to_date: Callable[[], None]) -> None:
+        super().__init__(auto_describe=True)
+        self._bring_up_to_date = bring_up_to_date
+
+    def collect(self) -> Iterable[Metric]:
+        """All metrics."""
+        self._bring_up_to_date()
+        return super().collect()
+
+
+def _key(name: str, labels: dict[str, str]) -> _LabelSet:
+    return name, tuple(sorted(labels.items()))
 
 
 def _register(metric: OwnMetric, registry: CollectorRegistry) -> Counter | Gauge | Histogram:

@@ -77,6 +77,9 @@ class InProcessSession:
     async def __aexit__(self, *_: object) -> None:
         pass
 
+    async def close(self) -> None:
+        """Nothing is kept open."""
+
     def get(
         self, url: URL, *, headers: dict[str, str], timeout: aiohttp.ClientTimeout, **_: Any
     ) -> _Exchange:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
+from collections.abc import Collection
 from math import inf
 
 WINDOW = 60.0
@@ -42,6 +43,12 @@ NEAR = 0.95
 MOST_POLICIES = 32
 """Names of policies that are remembered for one limit: Azure has used two or three."""
 
+FORGET_AFTER = 3600.0
+"""Seconds after which a policy that no answer named is forgotten."""
+
+MEMORY = 0.9
+"""What an answer weighs against the next one, where it is counted how many name a policy."""
+
 _ROUNDING = 1e-9
 _MINUTES = re.compile(r"(\d{1,3})Min$", re.IGNORECASE)
 
@@ -57,6 +64,9 @@ class Policy:
         minutes: in which an empty bucket refills, where the name does not tell.
         rise: the part of the share that may come back in a minute.
         largest: what may be spent never goes by a larger bucket than this.
+
+    Attributes:
+        named_by: how many of the last answers named it; older ones weigh less.
     """
 
     def __init__(
@@ -80,6 +90,7 @@ class Policy:
         self._period_end = now + PERIOD
         self._part = self._wanted_part = 1.0
         self._risen_at = self._seen_at = now
+        self.named_by = 0.0
 
     def seen(self, remaining: float, now: float) -> None:
         """Take notice of what Azure says remains."""
@@ -96,6 +107,10 @@ class Policy:
         part = (level - EMPTY_LEVEL) / (FULL_SHARE_LEVEL - EMPTY_LEVEL)
         self._wanted_part = min(1.0, max(LEAST, part))
         self._part = min(self._part, self._wanted_part)
+
+    def forgotten(self, now: float) -> bool:
+        """Whether no answer has named it for long."""
+        return now >= self._seen_at + FORGET_AFTER
 
     def refused(self, now: float) -> None:
         """Take notice of a call that Azure throttled: what was believed was too much."""
@@ -180,16 +195,24 @@ class Limit:
         self.candidates: list[Limit] = []
         self.held: dict[object, float] = {}
         self._charges = Charges()
+        self._answers = 0.0
 
     def seen(self, name: str, remaining: float, now: float) -> Policy | None:
-        """Take notice of what remains by a policy; the result is that policy if it is new."""
+        """Take notice of what remains by a policy; None where there are too many already."""
         policy = self.policies.get(name)
-        new = policy is None and len(self.policies) < MOST_POLICIES
-        if new:
+        if policy is None and len(self.policies) < MOST_POLICIES:
             policy = self.policies[name] = Policy(name, now=now, capacity=self.capacity)
         if policy is not None:
             policy.seen(remaining, now)
-        return policy if new else None
+        return policy
+
+    def answered(self, names: Collection[str], now: float) -> None:
+        """Record which policies an answer has named."""
+        self._answers = MEMORY * self._answers + 1.0
+        for name, policy in list(self.policies.items()):
+            policy.named_by = MEMORY * policy.named_by + (name in names)
+            if policy is not self._documented and policy.forgotten(now):
+                del self.policies[name]
 
     def refused(self, name: str, now: float) -> None:
         """Take notice of a call that was throttled by a policy; all where none has that name."""
@@ -206,12 +229,19 @@ class Limit:
         return self._charges.total(now)
 
     def per_minute(self, now: float, share: float) -> float:
-        """What may be spent in any minute."""
+        """What may be spent in any minute.
+
+        Limits that are not documented count while most answers name them: a limit of the region is
+        in every answer, and what one set's answers alone tell must not hold up the others.
+        """
         return min(
             policy.per_minute(now, share)
             for policy in self.policies.values()
-            if policy is self._documented or policy.is_current(now)
+            if policy is self._documented or (policy.is_current(now) and self._is_usual(policy))
         )
+
+    def _is_usual(self, policy: Policy) -> bool:
+        return 2 * policy.named_by > self._answers or not self._answers
 
     def wait(self, cost: float, now: float, share: float) -> float:
         """Seconds until the cost fits, 0 where it does; infinite where only held costs may go.
@@ -237,3 +267,8 @@ def limit_of(policy: str, calls: Limit, views: Limit | None) -> Limit | None:
         return views
     # One set's own bucket: its interval keeps within that.
     return None if policy.casefold().endswith("resource") else calls
+
+
+def is_plausible(policy: str) -> bool:
+    """Whether a header's policy may limit the calls that are made here, by its name."""
+    return any(word in policy.casefold() for word in ("vmscaleset", "vmviews"))

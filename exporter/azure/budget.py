@@ -18,12 +18,13 @@ from http import HTTPStatus
 
 from multidict import MultiMapping
 
-from exporter.azure.allowance import WINDOW, Limit, Policy, limit_of
+from exporter.azure.allowance import WINDOW, Limit, Policy, is_plausible, limit_of
 from exporter.azure.pacing import BURST, Pace
 from exporter.azure.ratelimit import CHARGE, charge_of, remaining_of_arm, remaining_of_compute
 from exporter.azure.spending import LIST_INSTANCES, PAGE_INSTANCES, Cost, Region, Spending, Walk
 from exporter.clock import Clock
 from exporter.model.scale_set import ScaleSetId
+from exporter.policy_names import OTHER
 from exporter.telemetry import Telemetry
 
 DEFAULT_SHARE = 0.5
@@ -263,9 +264,13 @@ class Budget:
         walk.spend(views, now)
         for name, remaining in remains.items():
             limit = limit_of(name, walk.calls, walk.views_limit)
-            new = limit.seen(name, remaining, now) if limit is not None else None
-            if limit is not None and new is not None:
-                self._show(limit, new, call.scale_set.subscription_id, call.location)
+            if limit is None or not is_plausible(name):
+                continue
+            if policy := limit.seen(name, remaining, now):
+                self._show(limit, policy, call.scale_set.subscription_id, call.location)
+        for limit in (walk.calls, walk.views_limit):
+            if limit is not None and remains:
+                limit.answered(remains.keys(), now)
         pace = self._pace(call.scale_set.subscription_id)
         pace.charge()
         for policy in pace.seen(remaining_of_arm(headers)):
@@ -318,9 +323,6 @@ class Budget:
     def _show_ratio(
         self, ratio: Callable[[], float], policy: Policy, subscription_id: str, location: str
     ) -> None:
-        self._telemetry.gauge(
-            "budget_used_ratio",
-            subscription_id=subscription_id,
-            location=location,
-            policy=policy.name,
-        ).set_function(ratio)
+        labels = self._telemetry.policy_labels(subscription_id, location, policy.name)
+        if labels["policy"] != OTHER:  # The ratio of which of them would it be?
+            self._telemetry.gauge("budget_used_ratio", **labels).set_function(ratio)

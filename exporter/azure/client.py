@@ -55,6 +55,12 @@ BODY_LIMIT = 64 * 1024 * 1024
 PAGE_LIMIT = 1000
 """Pages of one walk: a set has 1000 instances at most, so even one on each page fits."""
 
+USUAL_CODES = (
+    *("200", "400", "401", "403", "404", "408", "409", "429"),
+    *("500", "502", "503", "504", "error"),
+)
+"""How requests usually end: counted from 0, so that `increase()` sees the first one of each."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -152,6 +158,8 @@ class AzureClient:
         for operation in ACTIONS:
             telemetry.histogram("azure_request_duration_seconds", operation=operation)
             telemetry.counter("azure_retries_total", operation=operation)
+            for code in USUAL_CODES:
+                telemetry.start_at_zero("azure_requests_total", operation=operation, code=code)
 
     def wait_for(self, subscription_id: str, location: str) -> float:
         """Seconds for which Azure asked to be left alone; 0 where a request may go out."""
@@ -342,9 +350,7 @@ class AzureClient:
             raise translate(error, what=WORDS[call.operation], asked=self._asked) from None
         finally:
             duration = self._clock.monotonic() - begun
-            self._telemetry.counter(
-                "azure_requests_total", operation=call.operation, code=code
-            ).inc()
+            self._telemetry.count_open("azure_requests_total", operation=call.operation, code=code)
             self._telemetry.histogram(
                 "azure_request_duration_seconds", operation=call.operation
             ).observe(duration)
@@ -374,14 +380,12 @@ class AzureClient:
             ("", remaining_of_arm(headers)),
         ):
             for policy, remaining in found.items():
-                labels = {
-                    "subscription_id": call.scale_set.subscription_id,
-                    "location": location,
-                    "policy": policy,
-                }
+                labels = self._telemetry.policy_labels(
+                    call.scale_set.subscription_id, location, policy
+                )
                 self._telemetry.gauge("azure_ratelimit_remaining", **labels).set(remaining)
                 # Begins at 0: `increase()` would miss the first 429 of a series that begins at 1.
-                self._telemetry.counter("azure_throttled_total", **labels)
+                self._telemetry.expect("azure_throttled_total", **labels)
 
     def _note_throttling(self, error: Throttled, call: _Call) -> None:
         subscription_id = call.scale_set.subscription_id

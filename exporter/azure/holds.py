@@ -38,12 +38,10 @@ class Holds:
         until = self._clock.monotonic() + wait
         if until > self._until.get(key, 0.0):
             self._until[key] = until
-            self._telemetry.gauge(
-                "azure_throttled_until_timestamp_seconds",
-                subscription_id=subscription_id,
-                location=location,
-                policy=policy,
-            ).set(self._clock.now() + wait)
+            labels = self._telemetry.policy_labels(subscription_id, location, policy)
+            self._telemetry.gauge("azure_throttled_until_timestamp_seconds", **labels).set(
+                self._clock.now() + wait
+            )
 
     def remaining(self, subscription_id: str, location: str) -> float:
         """Seconds until a call may go out; 0 where none is held."""

@@ -161,17 +161,17 @@ class Pace:
         """Record what an answer says remains.
 
         Returns:
-            The limits that were not known before.
+            The limits that it names and that count here.
         """
         now = self._clock.monotonic()
-        new = []
+        named = []
         for name in remaining.keys() & CAPACITIES.keys():
-            if name not in self.policies:
-                new.append(self.policies.setdefault(name, _policy(name, now)))
-            self.policies[name].seen(remaining[name], now)
+            policy = self.policies.setdefault(name, _policy(name, now))
+            policy.seen(remaining[name], now)
+            named.append(policy)
         if remaining.get(READS, FEW_READS) < FEW_READS:
             self._paused_until = now + READS_PAUSE
-        return new
+        return named
 
     def refused(self) -> None:
         """Record a 429 of the Resource Manager's: spend half as much, and come back slowly."""

@@ -32,15 +32,7 @@ _AFTER_INTERVAL = re.compile(r"\d{1,2}:\d\d:\d\d\D+?(\d{1,6})(?![\d:])")
 _ARM_LIMIT = re.compile(r"limit of\s+['\"]?(\d{1,12})(?!\d)", re.IGNORECASE)
 _ARM_CODES = ("SubscriptionRequestsThrottled", "ResourceRequestsThrottled")
 _LARGEST_COUNT = 10**12
-
-
-class _Group(msgspec.Struct, rename="camel"):
-    operation_group: str | None = None
-    allowed_request_count: int | None = None
-    measured_request_count: int | None = None
-
-
-_GROUP = msgspec.json.Decoder(_Group)
+_DIGITS = re.compile(r"[0-9]{1,13}")
 
 
 def throttled(headers: MultiMapping[str], error: ErrorBody, *, now: float) -> Throttled:
@@ -79,29 +71,37 @@ def count_throttling(
         subscription_id: whose limit it is.
         location: its region; empty for a limit of the whole subscription.
     """
-    labels = {"subscription_id": subscription_id, "location": location}
-    telemetry.counter("azure_throttled_total", **labels, policy=error.policy).inc()
+    labels = telemetry.policy_labels(subscription_id, location, error.policy)
+    telemetry.count_open("azure_throttled_total", **labels)
     for use in error.uses:
         for name, count in (("allowed", use.allowed), ("measured", use.measured)):
             if count is not None:
-                telemetry.gauge(f"azure_throttle_{name}_requests", **labels, policy=use.policy).set(
-                    count
-                )
+                labels = telemetry.policy_labels(subscription_id, location, use.policy)
+                telemetry.gauge(f"azure_throttle_{name}_requests", **labels).set(count)
 
 
 def policies_of(error: ErrorBody) -> tuple[PolicyUse, ...]:
     """The limits named in the details, whose message is a JSON text with the counts."""
     uses: list[PolicyUse] = []
     for detail in error.details:
-        try:
-            group = _GROUP.decode(detail.message)
-        except (msgspec.DecodeError, UnicodeError, RecursionError):
-            group = _Group()
-        policy = policy_name(group.operation_group or detail.target)
+        group = _group(detail.message)
+        named = group.get("operationgroup")
+        policy = policy_name(named if isinstance(named, str) and named else detail.target)
         if policy and len(uses) < MOST_POLICIES:
-            allowed, measured = group.allowed_request_count, group.measured_request_count
+            allowed, measured = group.get("allowedrequestcount"), group.get("measuredrequestcount")
             uses.append(PolicyUse(policy, _count(allowed), _count(measured)))
     return tuple(uses)
+
+
+def _group(message: str) -> dict[str, object]:
+    """The fields of a JSON text, by their names in lower case: Azure's spelling varies."""
+    try:
+        found = msgspec.json.decode(message)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return {}
+    return (
+        {name.casefold(): value for name, value in found.items()} if isinstance(found, dict) else {}
+    )
 
 
 def wait_told(error: ErrorBody) -> float | None:
@@ -137,8 +137,12 @@ def _uses_of_arm(error: ErrorBody) -> tuple[PolicyUse, ...]:
     return (PolicyUse(code, int(found[1]) if found else None),) if code else ()
 
 
-def _count(number: int | None) -> int | None:
-    return number if number is not None and 0 <= number <= _LARGEST_COUNT else None
+def _count(number: object) -> int | None:
+    if isinstance(number, str) and _DIGITS.fullmatch(number.strip()):
+        number = int(number)
+    if not isinstance(number, int) or isinstance(number, bool):
+        return None
+    return number if 0 <= number <= _LARGEST_COUNT else None
 
 
 def _shown(use: PolicyUse) -> str:

@@ -30,8 +30,8 @@ if "stream_writer" in inspect.signature(ClientResponse.__init__).parameters:
 
 
 @pytest.fixture
-def telemetry() -> Telemetry:
-    return Telemetry(version="1", python_version="3", process=False)
+def telemetry(clock: FakeClock) -> Telemetry:
+    return Telemetry(version="1", python_version="3", process=False, monotonic=clock.monotonic)
 
 
 @pytest.fixture

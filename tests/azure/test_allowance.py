@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from exporter.azure.allowance import (
     EMPTY_LEVEL,
+    FORGET_AFTER,
     FULL_SHARE_LEVEL,
     LEAST,
     MOST_POLICIES,
@@ -247,3 +248,13 @@ def test_a_cost_above_the_allowance_waits_until_nothing_else_was_spent_for_a_min
     assert limit.wait(1e6, 0.0, 0.5) == 0.0
     limit.charge(1, 10.0)
     assert limit.wait(1e6, 20.0, 0.5) == 10.0 + WINDOW - 20.0
+
+
+def test_a_policy_that_no_answer_named_for_an_hour_makes_room_for_another() -> None:
+    limit = Limit(NAME, FULL, 0.0)
+    for number in range(MOST_POLICIES):
+        limit.seen(f"Policy{number}", FULL, 0.0)
+    assert limit.seen("Late", FULL, 1.0) is None
+    limit.answered([NAME], FORGET_AFTER)
+    assert limit.policies.keys() == {NAME}
+    assert limit.seen("Late", FULL, FORGET_AFTER) is limit.policies["Late"]

@@ -38,7 +38,7 @@ async def test_the_share_may_be_changed_at_any_time(caller: Caller) -> None:
     assert caller.budget.rates(SUBSCRIPTION, WEST).requests * 60 == pytest.approx(36)
 
 
-@pytest.mark.parametrize("policy", [REQUESTS, "HighCostGetVMScaleSetNamedAnew", "x"])
+@pytest.mark.parametrize("policy", [REQUESTS, "HighCostGetVMScaleSetNamedAnew", "aVMScaleSetLimit"])
 async def test_requests_are_corrected_down_at_once_and_up_slowly_under_any_name(
     caller: Caller, clock: FakeClock, policy: str
 ) -> None:
@@ -196,3 +196,48 @@ async def test_the_ratio_is_told_for_the_names_that_azure_uses(caller: Caller) -
     await caller.walk(answer=headers(20, HighCostGetVMScaleSet30Min=1000))
     allowed = 0.5 * 1080 / 30
     assert caller.used("HighCostGetVMScaleSet30Min") == pytest.approx(1 / allowed)
+
+
+# Names that nobody knows
+
+
+@pytest.mark.parametrize("odd", ["HighCostGetVMScaleSetOfNobody", "OddVMViews"])
+async def test_what_one_set_s_answers_alone_tell_does_not_starve_the_others(
+    caller: Caller, clock: FakeClock, odd: str
+) -> None:
+    """An endpoint that names a bogus policy with 5 left in the answers of one set of ninety."""
+    for _ in range(3):
+        for number in range(90):
+            remaining = {odd: 5} if number == 7 else {REQUESTS: 1080, VIEWS: 30_000}
+            await caller.walk(a_set(number), 1, turn=False, answer=headers(1, **remaining))
+            await clock.advance(0.5)
+        assert caller.budget.rates(SUBSCRIPTION, WEST).requests * 60 == pytest.approx(180)
+        assert caller.budget.rates(SUBSCRIPTION, WEST).views * 60 == pytest.approx(5000)
+
+
+@pytest.mark.parametrize("odd", ["x", "Bogus", "Requests", "HighCostGetSubscriptionMaximum"])
+async def test_a_name_that_is_none_of_scale_sets_limits_nothing(caller: Caller, odd: str) -> None:
+    before = caller.budget.rates(SUBSCRIPTION, WEST)
+    for _ in range(5):
+        await caller.walk(answer=headers(20, **{odd: 5, REQUESTS: 1080, VIEWS: 30_000}))
+    assert caller.budget.rates(SUBSCRIPTION, WEST) == before
+
+
+async def test_a_limit_of_a_new_name_that_most_answers_tell_counts(
+    caller: Caller, clock: FakeClock
+) -> None:
+    for number in range(30):
+        remaining = {REQUESTS: 1080} if number % 3 == 2 else {"VMScaleSetReads2030": 50}
+        await caller.walk(a_set(number), 1, turn=False, answer=headers(1, **remaining))
+        await clock.advance(10)
+    low = caller.budget.rates(SUBSCRIPTION, WEST).requests * 60
+    assert low == pytest.approx(180 * LEAST, rel=0.1)
+    for number in range(10):
+        await clock.advance(10)
+        await caller.walk(a_set(number), 1, turn=False, answer=headers(1, **{REQUESTS: 1080}))
+    assert caller.budget.rates(SUBSCRIPTION, WEST).requests * 60 == pytest.approx(180)
+
+
+async def test_a_429_under_any_name_is_heeded(caller: Caller) -> None:
+    caller.budget.throttled(LIST_INSTANCES, WEB, WEST, "x")
+    assert caller.budget.rates(SUBSCRIPTION, WEST).requests * 60 == pytest.approx(90)

@@ -29,10 +29,10 @@ SPREAD = 61.0
 
 async def until_throttled(world: World) -> float:
     """Wait for the first 429; the result is when it came."""
-    before = await world.total("azure_throttled_total")
+    before = await world.total("azure_requests_total", code="429")
     for _ in range(240):
         await world.clock.advance(0.5)
-        if await world.total("azure_throttled_total") > before:
+        if await world.total("azure_requests_total", code="429") > before:
             return world.clock.now()
     raise AssertionError("no call met the 429")
 
@@ -67,7 +67,7 @@ async def waits(world: World, seconds: float, *, quiet: tuple[str, ...] = WEST) 
     assert differing(before, await world.served()) == {}
     await world.recovers(2 + SPREAD + 60)
     assert world.calls_since(moment + seconds - 1, "web") > 0
-    assert await world.total("azure_throttled_total") == 1
+    assert await world.total("azure_requests_total", code="429") == 1
     assert differing(before, await world.served()) == {}
 
 
@@ -174,7 +174,9 @@ async def test_half_an_hour_of_429s(world: World, shape: str) -> None:
             await world.clock.advance(1800)
             # Three buckets: two regions and another subscription. One call each 30 s, if that.
             assert world.calls_since(moment) <= 3 * 1800 / 30
-            assert await world.total("azure_throttled_total") == world.calls_since(moment)
+            assert await world.total("azure_requests_total", code="429") == world.calls_since(
+                moment
+            )
             assert differing(before, await world.served()) == {}
         await world.recovers(900)
         assert differing(before, await world.served()) == {}
@@ -186,13 +188,13 @@ async def test_facts_that_are_throttled_hold_the_lists_back_too(world: World) ->
         world.strike(kind="throttled", retry_after="90", operation="scale_set", scale_set="web")
         for _ in range(10):
             await world.clock.advance(30)
-            if await world.total("azure_throttled_total"):
+            if await world.total("azure_requests_total", code="429"):
                 break
         world.heal()
         assert await world.values(UP) == [1] * 4
         assert await world.total("poll_failures_total") == 0
         await world.recovers(60 + 90 + SPREAD)
-        assert await world.total("azure_throttled_total") == 1
+        assert await world.total("azure_requests_total", code="429") == 1
         assert differing(before, await world.served()) == {}
 
 
@@ -226,9 +228,11 @@ async def test_a_neighbour_that_takes_four_fifths_of_the_quota(world: World) -> 
         before = await world.served()
         assert set(await intervals()) == {60}
         await neighbour.works(15)
-        throttled = await world.total("azure_throttled_total")
+        throttled = await world.total("azure_requests_total", code="429")
         await neighbour.works(25)
-        assert await world.total("azure_throttled_total") == throttled, "a 429 in steady state"
+        assert await world.total("azure_requests_total", code="429") == throttled, (
+            "a 429 in steady state"
+        )
         assert max(await intervals()) > 60
         assert await world.values(UP) == [1] * 12
         assert max(await world.values(OWN + "budget_used_ratio")) <= 1.01

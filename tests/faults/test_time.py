@@ -106,7 +106,7 @@ async def test_a_wait_that_azure_asked_for_lasts_as_long_as_it_said(
     before = sum(fleet.azure.calls.values())
     while sum(fleet.azure.calls.values()) == before:
         await fleet.clock.advance(1)
-    assert await fleet.total("azure_throttled_total") >= 1
+    assert await fleet.total("azure_requests_total", code="429") >= 1
     fleet.azure.status.clear()
     fleet.clock.wall += jump
     assert await calls_in(fleet, 115) == Counter(), "not one call"

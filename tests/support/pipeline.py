@@ -75,13 +75,17 @@ class Pipeline:
         """The sum of a family's samples on the page."""
         return sum(v for (n, _), v in samples(await self.page(name)).items() if n == name)
 
-    async def value(self, name: str, **labels: str) -> float | None:
-        """A sample of the page, by its name and some of its labels; None where there is none."""
+    async def samples_of(self, name: str, **labels: str) -> list[float]:
+        """The samples of the page by a name and some of their labels."""
         wanted = set(labels.items())
-        found = [
+        return [
             v
             for (n, have), v in samples(await self.page(name)).items()
             if n == name and wanted <= have
         ]
+
+    async def value(self, name: str, **labels: str) -> float | None:
+        """A sample of the page, by its name and some of its labels; None where there is none."""
+        found = await self.samples_of(name, **labels)
         assert len(found) <= 1, f"{name} {labels}: {found}"
         return found[0] if found else None
