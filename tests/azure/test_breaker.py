@@ -148,3 +148,27 @@ async def test_the_metrics_tell_whether_it_is_open(
     await clock.advance(5.0)
     ask(breaker, "set0", 200)
     assert shown() == 0
+
+
+@pytest.mark.parametrize(
+    ("failure", "kind"),
+    [(TimedOut("slow"), TimedOut), (Unreachable("refused"), Unreachable), (503, ServerFailed)],
+)
+async def test_a_call_that_is_not_sent_tells_why_since_when_and_until_when(
+    breaker: Breaker, clock: FakeClock, failure: int | AzureError, kind: type[AzureError]
+) -> None:
+    await opened(breaker, clock, failure)
+    await clock.advance(2.0)
+    with pytest.raises(kind) as caught, breaker.call(named("set0")):
+        pass
+    message = str(caught.value)
+    assert "no answer of Azure's for 22 s" in message
+    assert "the next one in 3 s" in message
+    assert "the last one: " in message
+    if isinstance(failure, AzureError):
+        assert failure.message in message
+    await clock.advance(3.0)
+    with breaker.call(named("set0")) as outcome:
+        with pytest.raises(kind, match="the next one now"), breaker.call(named("set1")):
+            pass
+        outcome.answered(200)

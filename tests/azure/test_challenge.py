@@ -57,3 +57,9 @@ def test_other_challenges_want_no_claims(value: str) -> None:
 )
 def test_the_wanted_tenant_is_read(value: str, wanted: str | None) -> None:
     assert tenant_of(["Negotiate", value]) == wanted
+
+
+def test_a_challenge_without_claims_hides_none_that_comes_after_it() -> None:
+    encoded = base64.b64encode(CLAIMS.encode()).decode()
+    assert claims_of([challenge(""), challenge("%%%"), challenge(encoded)]) == CLAIMS
+    assert claims_of([f"{challenge('')}, {challenge(encoded)}"]) == CLAIMS

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import pytest
 from aiohttp import web
 
+import exporter
 from exporter.azure.client import AzureClient
 from exporter.azure.endpoints import Endpoints
 from exporter.azure.errors import (
@@ -19,6 +20,7 @@ from exporter.azure.errors import (
     TimedOut,
     Unreachable,
 )
+from exporter.azure.failures import ACTIONS
 from exporter.telemetry import Telemetry
 from support.azure_room import PATH, QUERY, Handler, NewClient, Wire, ids, sample, walk
 
@@ -281,3 +283,23 @@ async def test_a_netrc_file_changes_nothing(
     wire.handler = answer()
     await walk(new_client(wire.endpoints))
     assert wire.seen[0].headers["Authorization"] == "Bearer token-1"
+
+
+async def test_a_request_says_who_asks_and_which_encoding_can_be_read(
+    wire: Wire, new_client: NewClient
+) -> None:
+    wire.handler = answer()
+    await walk(new_client(wire.endpoints))
+    (headers,) = (request.headers for request in wire.seen)
+    assert headers.getall("Accept-Encoding") == ["gzip"]
+    assert headers.getall("Accept") == ["application/json"]
+    assert headers.getall("User-Agent") == [f"azure-vmss-exporter/{exporter.__version__}"]
+
+
+async def test_every_call_that_there_is_has_its_retries_from_the_start_on(
+    wire: Wire, new_client: NewClient, telemetry: Telemetry
+) -> None:
+    new_client(wire.endpoints)
+    for operation in ACTIONS:
+        name, labels = "azure_vmss_exporter_azure_retries_total", {"operation": operation}
+        assert telemetry.registry.get_sample_value(name, labels) == 0.0

@@ -44,3 +44,21 @@ def test_beats_do_not_drift() -> None:
     for _ in range(1000):
         due = next_due(due, phase=0.3, interval=30.0)
     assert abs((due - 0.3 * 30.0) % 30.0 - 0) < 1e-6
+
+
+@given(phase=st.floats(0, 1, exclude_max=True), targets=st.integers(1, 599))
+def test_first_polls_are_a_tenth_of_a_second_apart_on_average_not_all_at_once(
+    phase: float, targets: int
+) -> None:
+    first = first_due(NOW, phase=phase, interval=60.0, targets=targets) - NOW
+    assert abs(first - phase * targets / 10) < 1e-5
+
+
+def test_a_beat_is_where_the_time_is_the_phase_modulo_the_interval() -> None:
+    assert next_due(1000.0, phase=0.25, interval=60.0) == 1035.0
+    assert next_due(1034.9, phase=0.25, interval=60.0) == 1035.0
+    assert next_due(1035.0, phase=0.25, interval=60.0) == 1095.0
+
+
+def test_the_phase_does_not_change_from_release_to_release() -> None:
+    assert round(phase_of(ScaleSetId("s", "rg", "web")), 6) == 0.229792

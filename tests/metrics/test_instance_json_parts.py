@@ -1,0 +1,77 @@
+"""The JSON of an instance: the statuses of every part, and what is read besides."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from support.answers import described, instance, map_instances
+
+
+def status(code: str) -> dict[str, Any]:
+    return {"code": code, "level": "Info", "displayStatus": f"{code}!", "message": f"of {code}"}
+
+
+VIEW = {
+    "statuses": [status("a/1"), None, status("a/2")],
+    "vmHealth": {"status": status("b/1")},
+    "vmAgent": {
+        "vmAgentVersion": "2.9",
+        "statuses": [status("c/1")],
+        "extensionHandlers": [
+            {"type": "Custom", "status": status("d/1")},
+            None,
+            {"type": "Other"},
+        ],
+    },
+    "extensions": [
+        {"name": "first", "statuses": [status("e/1")], "substatuses": [status("f/1")]},
+        None,
+        {"name": "second", "statuses": [status("e/2")]},
+    ],
+    "disks": [{"name": "os", "statuses": [status("g/1")]}, None],
+}
+PARTS = [
+    ("instance", None, "a/1"),
+    ("instance", None, "a/2"),
+    ("vm_health", None, "b/1"),
+    ("vm_agent", None, "c/1"),
+    ("extension_handler", "Custom", "d/1"),
+    ("extension", "first", "e/1"),
+    ("extension_substatus", "first", "f/1"),
+    ("extension", "second", "e/2"),
+    ("disk", "os", "g/1"),
+]
+
+
+@pytest.mark.parametrize("messages", [True, False])
+def test_the_statuses_of_every_part_are_told_with_what_they_are_of(*, messages: bool) -> None:
+    (one,) = described(map_instances(instance(VIEW)), messages=messages)
+    assert [(each["part"], each.get("name"), each["code"]) for each in one["statuses"]] == PARTS
+    for each in one["statuses"]:
+        assert each["level"] == "Info"
+        assert each["display_status"] == f"{each['code']}!"
+        assert each.get("message") == (f"of {each['code']}" if messages else None)
+    assert one["vm_agent_version"] == "2.9"
+
+
+def test_an_instance_of_which_azure_says_nothing_has_the_states_only() -> None:
+    (one,) = described(map_instances(instance(None, instance_id="7")))
+    del one["azure"]
+    assert one == {
+        "instance_id": "7",
+        "instance_name": "web_7",
+        "power_state": "unknown",
+        "provisioning_state": "unknown",
+        "statuses": [],
+    }
+
+
+def test_what_is_nested_without_end_is_cut_and_the_rest_is_there() -> None:
+    deep: Any = "the bottom"
+    for _ in range(60):
+        deep = [deep]
+    (one,) = described(map_instances(instance({**VIEW, "odd": 2**70, "deep": deep})))
+    assert "the bottom" not in str(one)
+    assert len(one["statuses"]) == len(PARTS)
