@@ -142,6 +142,7 @@ async def test_every_usual_encoding_is_read(
         (packed(BODY)[:5], "gzip", "broke off"),
         (BODY, "gzip", "wrongly encoded"),
     ],
+    ids=["br", "twice", "gzip and more", "deflate and more", "cut", "one byte", "head", "plain"],
 )
 async def test_a_body_in_another_encoding_is_told(
     wire: Wire, new_client: NewClient, body: bytes, encoding: str, wanted: str
