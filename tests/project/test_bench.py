@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from bench import __main__ as command
-from bench import figures, growth, report, small_sets
+from bench import figures, growth, report, small_sets, start
 from bench.client import Client, Scrape, opened
 from bench.fleet import build, set_names
 from bench.process import running
@@ -22,6 +22,7 @@ from bench.rounds import alternate, median
 from bench.samples import fingerprint, fingerprint_of_packed
 from bench.saving import save
 from bench.scale import FULL, QUICK
+from exporter.configuration import load
 
 PAGE = [
     b"# HELP azure_vmss_up Whether the last poll succeeded.\n",
@@ -119,6 +120,21 @@ def test_many_small_sets_are_told_by_the_way_of_asking() -> None:
     ]
     assert table.rows[0][2:] == ("1.00 ms", "4.00 ms", "3.00 ms", "0.00")
     assert [target.reached for target in small_sets._targets(2_500, found)] == [True, True]
+
+
+def test_a_start_is_measured_with_configurations_that_are_good(tmp_path: Path) -> None:
+    text = start._configuration(tmp_path, 3).read_text()
+    assert [target.scale_set.name for target in load(text, environment={}).targets()] == [
+        "set-0",
+        "set-1",
+        "set-2",
+    ]
+
+
+def test_a_start_that_fails_is_no_measurement() -> None:
+    assert start._to_the_end("--version") > 0
+    with pytest.raises(RuntimeError, match="ended with 2"):
+        start._to_the_end("--novelty")
 
 
 def test_the_client_reads_to_the_end_of_the_connection() -> None:
