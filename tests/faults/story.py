@@ -63,6 +63,7 @@ class ScriptedAzure:
 
     Attributes:
         pages: the pages of each scale set's list, by its name.
+        facts: more fields of each scale set itself.
         status: the HTTP status for a set in place of its list.
         headers: headers of every answer with such a status.
         held: sets whose calls get no answer until the event is set.
@@ -72,6 +73,7 @@ class ScriptedAzure:
 
     def __init__(self) -> None:
         self.pages: dict[str, list[list[Any]]] = {}
+        self.facts: dict[str, dict[str, Any]] = {}
         self.status: dict[str, int] = {}
         self.headers: dict[str, str] = {}
         self.held: dict[str, asyncio.Event] = {}
@@ -106,7 +108,8 @@ class ScriptedAzure:
             return web.json_response(error, status=status, headers=self.headers)
         if not listed:
             properties = {"orchestrationMode": "Uniform"}
-            return web.json_response({"location": "westeurope", "properties": properties})
+            facts = {"location": "westeurope", "properties": properties}
+            return web.json_response(facts | self.facts.get(name, {}))
         pages = self.pages.get(name, [[]])
         document: dict[str, Any] = {"value": pages[number]}
         if number + 1 < len(pages):
