@@ -16,7 +16,7 @@ from aiohttp import web
 from exporter.simulator.buckets import SUBSCRIPTION_HIGH_COST, Charge
 from exporter.simulator.description import BucketDescription
 from exporter.simulator.faults import Shape
-from faults.world import OWN, UP, World, differing
+from faults.world import INSTANCES, OWN, UP, World, differing
 from support.answers import SUBSCRIPTION
 
 UNTIL = OWN + "azure_throttled_until_timestamp_seconds"
@@ -155,6 +155,34 @@ async def test_a_wait_of_nothing_lets_the_next_beat_come(world: World, given: st
         assert differing(before, await world.served()) == {}
         world.heal()
         await world.recovers()
+
+
+async def test_a_healthy_set_of_a_region_that_is_held_longer_than_data_are_kept(
+    world: World,
+) -> None:
+    async def answer(_: web.Request) -> web.StreamResponse:
+        return web.json_response(
+            {"error": {"code": "OperationNotAllowed"}}, status=429, headers={"Retry-After": "1800"}
+        )
+
+    async with world.polling():
+        world.instead(answer, scale_set="web")
+        await world.clock.advance(480)
+        assert await world.reasons("web") == {"throttled"}
+        assert await world.value(UP, scale_set="small") == 1, "it is only put off"
+        assert await world.value(INSTANCES, scale_set="small") == 3
+        assert await world.reasons("small") == set()
+        is_up = True
+        for _ in range(30):
+            await world.clock.advance(10)
+            is_up = await world.value(UP, scale_set="small") == 1
+            assert is_up == (await world.value(INSTANCES, scale_set="small") is not None)
+            assert is_up == (await world.reasons("small") == set())
+        assert not is_up
+        assert await world.reasons("small") == {"throttled"}
+        assert await world.value(UP, scale_set="north") == 1, "another region"
+        world.heal()
+        await world.recovers(1800)
 
 
 @contextmanager
