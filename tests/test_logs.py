@@ -134,3 +134,9 @@ def test_without_a_stderr_there_is_no_log_and_no_error(
     exporter_logs.configure(queued=queued)
     structlog.get_logger("exporter.test").error("for nobody")
     exporter_logs.flush()
+
+
+def test_the_log_is_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    exporter_logs.configure()
+    structlog.get_logger("exporter.test").info("here")
+    assert "msg=here" in capsys.readouterr().err

@@ -47,6 +47,7 @@ class ProtocolFactory:
         self.server = server
         self.connections = connections
         self.malformed = RateLimitedLog(_log, "malformed requests")
+        self.failed = RateLimitedLog(_log, "request failed", level="error")
         self._handle = server.request_handler
         self._make_request = server.request_factory
         server.request_handler = self._answer
@@ -182,16 +183,17 @@ class Connection(web.RequestHandler):
         if isinstance(exc, HttpProcessingError):
             self._factory.malformed(client=request.remote)
         else:
-            _log.error("request failed", exc_info=exc)
+            self._factory.failed(exc_info=exc)
         return _short_answer(status)
 
     def log_exception(self, *args: Any, **kw: Any) -> None:
         """Tell of an error in a connection, unless it is the reader's."""
+        del args
         error = kw.get("exc_info")
         if isinstance(error, HttpProcessingError | web.RequestPayloadError):
             self._factory.malformed(client=(self.peername or ("",))[0])
         else:
-            super().log_exception(*args, **kw)
+            self._factory.failed(exc_info=error)
 
     def _wait(self, seconds: float) -> None:
         self._stop_timer()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
 import pytest
 from hypothesis import given
@@ -54,3 +54,16 @@ async def test_a_body_that_nobody_wants_any_more_is_closed_at_once(
     assert await anext(body)
     await body.aclose()
     assert closed
+
+
+async def test_any_asynchronous_iterable_is_a_body() -> None:
+    class Three:
+        def __aiter__(self) -> AsyncIterator[bytes]:
+            return self._pieces()
+
+        async def _pieces(self) -> AsyncGenerator[bytes, None]:
+            for piece in (b"a", b"b", b"c"):
+                yield piece
+
+    assert await taken(Three()) == [b"a", b"b", b"c"]
+    assert await taken(gather(Three(), 2)) == [b"ab", b"c"]

@@ -102,6 +102,7 @@ async def test_who_has_left_takes_no_share() -> None:
         assert connections.admit(reader, "10.0.0.1", now=0.0)
         connections.remove(reader)
     assert len(connections) == 0
+    assert not connections._of_network, "addresses that have gone are forgotten"
 
 
 @pytest.mark.parametrize(

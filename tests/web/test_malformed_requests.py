@@ -9,11 +9,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 import structlog
+from aiohttp import web
 
 from exporter.web.application import make_application
+from exporter.web.protocol import Connection
 from support.loop_clock import LoopClock
 from support.site import WebCase
-from support.wire import Server, ask, connected, receive_all, reset, send, serving
+from support.wire import Server, ask, connected, receive, receive_all, reset, send, serving
 
 SECRET = b"dXNlcjpTRUNSRVQ"
 HEAD = b"GET /metrics HTTP/1.1\r\nHost: here\r\nAuthorization: Basic " + SECRET + b"\r\n"
@@ -169,3 +171,52 @@ async def test_a_good_request_before_a_malformed_one_is_answered(server: Server)
         answer = await receive_all(reader)
     assert re.findall(rb"HTTP/1\.1 200 OK|HTTP/1\.[01] 400", answer)
     assert SECRET not in answer
+
+
+async def test_a_body_that_breaks_after_its_answer_is_no_error(
+    server: Server, logs: list[structlog.typing.EventDict], caplog: pytest.LogCaptureFixture
+) -> None:
+    logs.clear()
+    async with connected(server) as reader:
+        head = b"POST /metrics HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n\r\n"
+        await send(reader, head + b"5\r\nhello\r\n")
+        assert (await receive(reader)).startswith(b"HTTP/1.1 405 ")
+        await send(reader, SECRET + b"\r\n")
+        assert SECRET not in await receive_all(reader)
+    assert set(nothing_told(logs, caplog)) <= {"malformed requests"}
+
+
+async def test_an_error_in_a_connection_is_the_reader_s_or_has_a_traceback(
+    server: Server, logs: list[structlog.typing.EventDict], caplog: pytest.LogCaptureFixture
+) -> None:
+    logs.clear()
+    async with connected(server) as reader:
+        await send(reader, b"GET /-/healthy HTTP/1.1\r\nHost: here\r\n\r\n")
+        assert await receive(reader)
+        (connection,) = server.connections._networks
+        assert isinstance(connection, Connection)
+        connection.log_exception("Unhandled exception", exc_info=web.RequestPayloadError(SECRET))
+        assert nothing_told(logs, caplog) == ["malformed requests"]
+        connection.log_exception("Unhandled exception", exc_info=KeyError("ours"))
+    assert [entry["event"] for entry in logs] == ["malformed requests", "request failed"]
+    assert "exc_info" in logs[1]
+
+
+async def test_a_fault_outside_the_endpoints_is_a_short_500_and_one_traceback_a_minute(
+    case: WebCase, logs: list[structlog.typing.EventDict], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    application = make_application(case.site)
+
+    async def broken(_: web.Request) -> None:
+        raise KeyError(SECRET)
+
+    monkeypatch.setattr(application.router, "resolve", broken)
+    async with serving(application) as server:
+        for _ in range(5):
+            answer = await ask(server, b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
+            assert answer.startswith(b"HTTP/1.1 500 Internal Server Error\r\n")
+            assert answer.endswith(b"\r\n\r\n500 Internal Server Error\n")
+            assert b"nosniff" in answer
+    (entry,) = logs
+    assert entry["event"] == "request failed"
+    assert isinstance(entry["exc_info"], KeyError)

@@ -24,11 +24,22 @@ from exporter.web import memory, scale_set_json
 from exporter.web.application import make_application
 from exporter.web.bodies import PIECE, Body
 from exporter.web.responses import READER_LIMIT, Responses
+from exporter.web.server import WebServer
 from support.answers import SUBSCRIPTION, WEB, instance
 from support.loop_clock import LoopClock
 from support.site import WebCase
 from support.source import page
-from support.wire import Server, ask, connected, receive, reset, send, serving
+from support.wire import (
+    LIMITS,
+    Server,
+    ask,
+    connected,
+    receive,
+    receive_all,
+    reset,
+    send,
+    serving,
+)
 
 PATH = f"/api/v1/scale_sets/{SUBSCRIPTION}/rg-web/web"
 GET = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
@@ -280,3 +291,27 @@ async def test_a_gzip_page_says_so(case: WebCase) -> None:
     assert b"Content-Encoding" not in plain
     for answer in (packed, plain):
         assert b"\r\nVary: Accept, Accept-Encoding\r\n" in answer
+
+
+async def test_a_body_that_runs_out_of_time_itself_is_no_slow_reader(
+    case: WebCase, logs: list[structlog.typing.EventDict]
+) -> None:
+    with patch.object(scale_set_json, "pieces", side_effect=TimeoutError):
+        async with serving(make_application(case.site)) as server:
+            answer = await ask(server, f"GET {PATH} HTTP/1.0\r\n\r\n".encode())
+    assert answer.startswith(b"HTTP/1.0 500 ")
+
+    def late() -> Iterator[bytes]:
+        yield bytes(PIECE)
+        raise TimeoutError
+
+    with patch.object(scale_set_json, "pieces", lambda *_, **__: late()):
+        async with serving(make_application(case.site)) as server, connected(server) as reader:
+            await send(reader, f"GET {PATH} HTTP/1.1\r\nHost: here\r\n\r\n".encode())
+            assert not (await receive_all(reader)).endswith(b"0\r\n\r\n")
+    assert [entry["event"] for entry in logs] == ["request failed"] * 2
+
+
+def test_a_server_needs_a_runner_that_is_set_up() -> None:
+    with pytest.raises(ValueError, match="not set up"):
+        WebServer(web.AppRunner(web.Application()), LIMITS)
