@@ -138,12 +138,14 @@ class _Finder:
         if isinstance(node, (*_FUNCTIONS, ast.ClassDef)):
             yield from self._definition(node)
             return
-        if isinstance(node, ast.stmt):
+        outer = self._statement
+        if isinstance(node, ast.stmt | ast.ExceptHandler | ast.match_case):
             self._statement = _head(node)
         place = Place(self._function, ".".join(self._names) or "<module>", self._statement)
         yield from ((old, text, place) for old, text in _edits(node))
         for child in _children(node):
             yield from self.changes(child)
+        self._statement = outer
 
     def _definition(
         self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
@@ -168,10 +170,11 @@ class _Finder:
         self._function = outer
 
 
-def _head(node: ast.stmt) -> tuple[int, int]:
+def _head(node: ast.stmt | ast.ExceptHandler | ast.match_case) -> tuple[int, int]:
+    first = node.pattern if isinstance(node, ast.match_case) else node
     body = getattr(node, "body", None)
-    last = body[0].lineno - 1 if body else node.end_lineno or node.lineno
-    return node.lineno, max(node.lineno, last)
+    last = body[0].lineno - 1 if body else first.end_lineno or first.lineno
+    return first.lineno, max(first.lineno, last)
 
 
 def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:

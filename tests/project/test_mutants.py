@@ -76,6 +76,23 @@ def test_every_change_is_a_program_and_no_docstring_or_annotation_changes() -> N
     assert len({found.source for found in every}) == len(every)
 
 
+def test_a_change_knows_the_lines_of_the_statement_whose_tests_it_needs() -> None:
+    source = (
+        "def read(text):\n    try:\n        found = int(\n            text)\n"
+        "    except (TypeError, ValueError):\n        return 0\n    match found:\n"
+        "        case 1:\n            return 2\n    return found\n"
+    )
+    lines = {(found.line, found.place.lines) for found in mutants_of("program.py", source)}
+    assert lines == {
+        (4, (3, 4)),
+        (5, (5, 5)),
+        (6, (6, 6)),
+        (8, (8, 8)),
+        (9, (9, 9)),
+        (10, (10, 10)),
+    }
+
+
 def test_a_change_knows_its_line_and_its_outermost_function() -> None:
     (found,) = (each for each in mutants_of("program.py", PROGRAM) if each.after == "break")
     assert found.line == PROGRAM.splitlines().index("            continue") + 1
