@@ -383,3 +383,17 @@ def test_the_json_of_an_instance_holds_every_status_and_cuts_messages_at_one_kil
     assert output["message"] == "boom"
     (hidden,) = described(map_instances(instance(view), mapper=Mapper(messages=False)))
     assert not any("message" in entry for entry in hidden["statuses"])
+
+
+def test_a_null_or_a_status_without_level_hides_no_substatus_that_comes_after_it() -> None:
+    substatuses = [
+        None,
+        {"code": "ComponentStatus/odd/succeeded"},
+        status("ComponentStatus/StdErr/failed", "Error"),
+    ]
+    extensions = [None, {"name": "e", "substatuses": substatuses}]
+    mapped = map_instances(instance({"extensions": extensions}))
+    assert text_of(mapped, "azure_vmss_extension_substatus_level") == (
+        'azure_vmss_extension_substatus_level{instance_id="0",extension="e",substatus="StdErr",'
+        'state="failed"} 2\n'
+    )

@@ -46,6 +46,7 @@ PROMETHEUS_3 = (
         ),
         ("text/plain;q=0.9,text/plain;q=0.1,application/openmetrics-text;q=0.5", TEXT),
         ("application/json", TEXT),
+        ("text/plain ; q=0.5, application/openmetrics-text ; version=1.0.0", OPENMETRICS),
     ],
 )
 def test_the_accept_header_chooses_the_format(accept: str, chosen: Format) -> None:
@@ -57,6 +58,8 @@ def test_the_accept_header_chooses_the_format(accept: str, chosen: Format) -> No
     [
         ("", False),
         ("gzip", True),
+        ("identity ; q=0.5, gzip ; q=0.1", True),
+        ("deflate, gzip ; q=0, *;q=1", False),
         ("gzip, deflate, br", True),
         ("GZIP;q=0.5", True),
         ("gzip;q=0", False),

@@ -1,0 +1,90 @@
+"""Whatever the status, what Azure says comes through: code, message and the request's id."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from exporter.azure.errors import AzureError, Rejected
+from exporter.azure.failures import Answer, failure_of
+from support.answers import WEB
+
+REQUEST = "1b2c3d4e-0000-4000-8000-00000000000f"
+TENANT = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"
+SAYS = "The thing that nobody else says."
+
+
+def failure(status: int, code: str = "", message: str = SAYS, **headers: str) -> AzureError:
+    body = json.dumps({"error": {"code": code, "message": message}}).encode()
+    return of(status, body, **{"Content-Type": "application/json", **headers})
+
+
+def of(status: int, body: bytes, **headers: str) -> AzureError:
+    given = CIMultiDict(
+        {"x-ms-request-id": REQUEST, **{name.replace("_", "-"): headers[name] for name in headers}}
+    )
+    answer = Answer(status, CIMultiDictProxy(given), body)
+    return failure_of(answer, scale_set=WEB, action="an/action/read", now=0.0)
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (400, "InvalidParameter"),
+        (400, "SubscriptionNotFound"),
+        (401, "AuthenticationFailed"),
+        (401, "InvalidAuthenticationTokenTenant"),
+        (401, "InvalidAuthenticationTokenAudience"),
+        (401, "ExpiredAuthenticationToken"),
+        (403, "AuthorizationFailed"),
+        (403, "RequestDisallowedByPolicy"),
+        (404, "ResourceNotFound"),
+        (404, "ResourceGroupNotFound"),
+        (404, "SubscriptionNotFound"),
+        (404, "InvalidResourceType"),
+        (409, "OperationNotAllowed"),
+        (500, "InternalServerError"),
+        (503, "ServerBusy"),
+        (302, "Moved"),
+        (999, "Whatever"),
+    ],
+)
+def test_code_message_and_request_id_are_in_the_error(status: int, code: str) -> None:
+    message = str(failure(status, code))
+    assert f"(HTTP {status} {code}: {SAYS}, request {REQUEST}" in message
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 409])
+def test_a_page_in_azures_place_is_told_with_its_status_and_the_request(status: int) -> None:
+    said = str(of(status, b"<html>Log in</html>", Content_Type="text/html"))
+    assert f"HTTP {status}, an HTML page in place of the Resource Manager's answer" in said
+    assert f"(HTTP {status} without an error code of Azure's, request {REQUEST})" in said
+
+
+@pytest.mark.parametrize("status", [300, 301, 399])
+def test_every_redirect_is_told_as_one(status: int) -> None:
+    assert "redirect" in str(failure(status, "Moved"))
+
+
+@pytest.mark.parametrize("status", [400, 409, 499])
+def test_a_declined_request_keeps_azures_code(status: int) -> None:
+    error = failure(status, "NoRegisteredProviderFound")
+    assert isinstance(error, Rejected)
+    assert error.code == "NoRegisteredProviderFound"
+
+
+def test_an_empty_answer_is_not_said_to_lack_a_code() -> None:
+    assert "without an error code" not in str(of(500, b""))
+    assert "without an error code" in str(of(500, b"oops"))
+    assert "without an error code" not in str(failure(500, "Coded", ""))
+
+
+@pytest.mark.parametrize(
+    ("message", "times"), [("Wrong tenant.", 1), (f"It wants {TENANT.upper()}.", 1)]
+)
+def test_the_wanted_tenant_is_named_once(message: str, times: int) -> None:
+    challenge = f'Bearer authorization_uri="https://login.example/{TENANT}"'
+    error = failure(401, "InvalidAuthenticationTokenTenant", message, WWW_Authenticate=challenge)
+    assert str(error).lower().count(TENANT) == times
