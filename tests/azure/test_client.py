@@ -6,6 +6,7 @@ import asyncio
 import json
 from contextlib import aclosing
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from aioresponses import CallbackResult
@@ -19,7 +20,9 @@ from exporter.azure.errors import (
     Throttled,
     TimedOut,
     Unauthenticated,
+    Unreachable,
 )
+from exporter.azure.spending import Spending
 from exporter.model.instance_view import InstancePage
 from exporter.telemetry import NEW_LABELS_WAIT, Telemetry
 from support.answers import SUBSCRIPTION, WEB
@@ -104,6 +107,8 @@ async def test_a_walk_has_a_last_page(new_client: NewClient, answers: mocked_ans
     "error",
     [
         {"code": "InvalidParameter", "target": "$skiptoken", "message": "not valid."},
+        {"code": "InvalidParameter", "target": " $skipToken"},
+        {"code": "invalidcontinuationTOKEN"},
         {"code": "InvalidContinuationToken"},
         {"code": "MissingApiVersionParameter"},
     ],
@@ -119,6 +124,28 @@ async def test_a_declined_next_link_restarts_the_walk_once(
     assert found[1] is RESTART
     assert ids(found[:1]) == ["0"]
     assert ids(found[2:]) == ["1", "2"]
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 409])
+async def test_a_later_page_that_is_declined_for_another_reason_is_asked_for_once(
+    new_client: NewClient, answers: mocked_answers, status: int
+) -> None:
+    answers.get(FIRST, payload=page("0", following=later(2)))
+    answers.get(later(2), status=status, payload={"error": {"code": "X", "target": "name"}})
+    assert not isinstance(await failure_of(new_client()), BrokenAnswer)
+    assert len(sent(answers)) == 2
+
+
+async def test_a_call_that_is_held_back_is_given_back_to_the_budget(
+    new_client: NewClient, answers: mocked_answers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given_back = Mock()
+    monkeypatch.setattr(Spending, "not_sent", given_back)
+    client = new_client()
+    monkeypatch.setattr(client._breaker, "call", Mock(side_effect=Unreachable("no answer")))
+    assert isinstance(await failure_of(client), Unreachable)
+    given_back.assert_called_once_with()
+    assert sent(answers) == []
 
 
 async def test_a_second_declined_next_link_fails_the_walk(
