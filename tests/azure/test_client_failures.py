@@ -125,6 +125,32 @@ async def test_a_page_of_html_is_never_quoted(
     assert "html>" not in str(error)
 
 
+@pytest.mark.parametrize(
+    ("status", "code", "removes"),
+    [
+        (404, "ResourceNotFound", True),
+        (404, "resourcegroupnotfound", True),
+        (404, "NotFound", False),
+        (404, "ParentResourceNotFound", False),
+        (404, "SubscriptionNotFound", False),
+        (404, "TenantNotFound", False),
+        (400, "ResourceGroupNotFound", False),
+        (400, "SubscriptionNotFound", False),
+    ],
+)
+async def test_only_the_set_or_its_group_that_do_not_exist_let_data_be_removed(
+    new_client: NewClient,
+    answers: mocked_answers,
+    status: int,
+    code: str,
+    removes: bool,  # noqa: FBT001 - a value of the table
+) -> None:
+    answers.get(FIRST, status=status, payload={"error": {"code": code, "message": "no"}})
+    error = await failure_of(new_client())
+    assert isinstance(error, NotFound)
+    assert error.removes == removes
+
+
 @pytest.mark.parametrize("content_type", ["application/json", "text/json", "application/x+json"])
 async def test_json_goes_by_several_names(
     new_client: NewClient, answers: mocked_answers, content_type: str
