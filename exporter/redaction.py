@@ -96,6 +96,18 @@ _HINT = re.compile(
 )
 
 
+# A field that holds a secret by its name, whatever its value looks like.
+_SECRET_NAME = re.compile(
+    r"(?i)(?:password|passphrase|secret|token|signature|connection_?string"
+    r"|(?:account|access|private|api)_?key)\Z|(?:protected_?settings|custom_?data|user_?data)\Z"
+)
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether the value of a field with that name is a secret."""
+    return _SECRET_NAME.search(name) is not None
+
+
 def clean(text: str, *, longest: int = LONGEST_QUOTE) -> str:
     """One short line of a foreign message: no markup, nothing that looks like a secret."""
     text = _masked(_MARKUP.sub("", text[:_LONGEST_READ]))

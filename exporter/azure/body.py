@@ -42,7 +42,7 @@ async def read_body(response: aiohttp.ClientResponse, *, limit: int) -> bytes:
 
     Raises:
         BrokenAnswer: it is longer than the limit, or in an encoding that cannot be read.
-        aiohttp.ClientError: the connection broke.
+        aiohttp.ClientError: the connection failed otherwise.
     """
     failed = response.status != HTTPStatus.OK
     limit = min(ERROR_LIMIT, limit) if failed else limit
@@ -51,12 +51,14 @@ async def read_body(response: aiohttp.ClientResponse, *, limit: int) -> bytes:
         inflating = _inflating(response.headers.get("Content-Encoding", ""))
         await _read(response, body, limit, inflating)
         inflating.finish()
-    except (BrokenAnswer, aiohttp.ClientPayloadError):
+    except (BrokenAnswer, aiohttp.ClientPayloadError) as error:
         # Whatever is still to come must not be taken for the answer to another request.
         response.close()
         # The status says more than a body that broke off.
         if not failed:
-            raise
+            if isinstance(error, BrokenAnswer):
+                raise
+            raise BrokenAnswer("the answer broke off", cut=True) from None
     return bytes(body)
 
 
@@ -117,7 +119,7 @@ class _Zlib(_Inflating):
 
     def finish(self) -> None:
         if self._stream is not None and not self._stream.eof:
-            raise BrokenAnswer("the answer broke off")
+            raise BrokenAnswer("the answer broke off", cut=True)
 
     def _window(self, first: int) -> int:
         if self._gzip:

@@ -23,7 +23,7 @@ from exporter.metrics.trimming import batches
 from exporter.model.instance_view import InstancePage, InstanceView, Status
 from exporter.model.lenient import decode_instance, identify, mended
 from exporter.model.scale_set import ScaleSetId
-from exporter.redaction import plain, redact
+from exporter.redaction import MASK, is_secret_name, plain, redact
 
 MESSAGE_BYTES = 1024
 """Azure's messages are cut at this size, as are other texts: extensions put whole logs there."""
@@ -182,7 +182,9 @@ def _shown(value: Any, *, messages: bool, depth: int = 0) -> Any:
         return None
     if isinstance(value, dict):
         return {
-            _cut(plain(key)): _shown(inner, messages=messages, depth=depth + 1)
+            _cut(plain(key)): MASK
+            if inner and is_secret_name(key)
+            else _shown(inner, messages=messages, depth=depth + 1)
             for key, inner in islice(value.items(), _MOST_ELEMENTS)
             if messages or not _is_message(key)
         }

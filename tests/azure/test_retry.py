@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
+import json
 from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 from aioresponses import aioresponses as mocked_answers
 from yarl import URL
 
@@ -21,7 +24,7 @@ from exporter.azure.errors import (
 )
 from exporter.azure.retry import Retries
 from exporter.telemetry import Telemetry
-from support.azure_room import FIRST, NewClient, ids, page, sent, walk
+from support.azure_room import FIRST, NewClient, Wire, ids, page, sent, walk
 from support.clock import FakeClock
 
 PREFIX = "azure_vmss_exporter_"
@@ -184,6 +187,35 @@ async def test_an_answer_whose_end_is_missing_is_asked_for_again(
     answers.get(FIRST, payload=page("0"))
     assert ids(await outcome(new_client(retries=2), clock)) == ["0"]
     assert retries(telemetry) == 1
+
+
+@pytest.mark.parametrize("encoding", ["identity", "gzip"])
+async def test_a_body_that_breaks_off_is_asked_for_again(
+    wire: Wire, new_client: NewClient, clock: FakeClock, encoding: str
+) -> None:
+    whole = json.dumps(page("0")).encode()
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        body = gzip.compress(whole) if encoding == "gzip" else whole
+        headers = {"Content-Type": "application/json", "Content-Encoding": encoding}
+        if len(wire.seen) > 1:
+            return web.Response(body=body, headers=headers)
+        # The length is the whole body's without gzip; a stream in gzip knows its own end.
+        headers["Content-Length"] = str(len(body) if encoding == "identity" else len(body) - 5)
+        response = web.StreamResponse(headers=headers)
+        await response.prepare(request)
+        await response.write(body[:-5])
+        assert request.transport is not None
+        request.transport.close()
+        return response
+
+    wire.handler = handle
+    walking = asyncio.ensure_future(walk(new_client(wire.endpoints, retries=2)))
+    while not walking.done():
+        await clock.advance(0.25)
+        await asyncio.sleep(0)
+    assert ids(await walking) == ["0"]
+    assert len(wire.seen) == 2
 
 
 async def test_an_answer_that_stays_cut_is_a_broken_one(

@@ -159,6 +159,29 @@ def test_what_an_extension_prints_shows_no_secret_and_controls_no_terminal() -> 
     assert found["statuses"][0]["message"].splitlines()[0] == f"export DB_PASSWORD={MASK}"
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("adminPassword", "hunter2"),
+        ("clientSecret", "hunter2"),
+        ("sasToken", "hunter2"),
+        ("storageAccountKey", "hunter2"),
+        ("connectionString", "hunter2"),
+        ("protectedSettings", {"commandToExecute": "hunter2"}),
+        ("customData", "aHVudGVyMg== hunter2"),
+    ],
+)
+def test_a_field_that_is_a_secret_by_its_name_is_masked(name: str, value: Any) -> None:
+    (found,) = described(map_items({"instanceId": "0", "properties": {"osProfile": {name: value}}}))
+    assert found["azure"]["properties"]["osProfile"] == {name: MASK}
+
+
+def test_a_field_that_only_speaks_of_secrets_is_shown() -> None:
+    profile = {"secrets": [], "disablePasswordAuthentication": True, "adminPassword": None}
+    (found,) = described(map_items({"instanceId": "0", "properties": {"osProfile": profile}}))
+    assert found["azure"]["properties"]["osProfile"] == profile
+
+
 @pytest.mark.parametrize("kept", [True, False], ids=["kept", "left out before"])
 def test_messages_that_are_switched_off_are_nowhere(kept: bool) -> None:  # noqa: FBT001
     mapped = map_items(EVERYTHING, messages=kept)
