@@ -23,7 +23,8 @@ fall there alone. The neighbour is another client that takes that part of the re
   duration of a walk.
 
 Only the time that the bench takes depends on the machine. That no fault loses or falsifies
-anything is the matter of `tests/faults/` and of `make soak`."""
+anything is the matter of `tests/faults/` and of `make soak`.
+The same over real sockets: [in real time](budget-benchmarks-real-time.md)."""
 
 _NOTE = """\
 Charges are the most in one simulated minute (in brackets: in any 60 seconds), as part of share ×

@@ -54,6 +54,32 @@ async def test_failures_of_rare_calls_never_open_it(breaker: Breaker, clock: Fak
     assert not breaker.is_open
 
 
+async def test_a_rare_call_that_tries_and_fails_puts_the_next_one_off(
+    breaker: Breaker, clock: FakeClock
+) -> None:
+    await opened(breaker, clock)
+    await clock.advance(5.0)
+    with breaker.call(named("facts"), opens=False) as outcome:
+        outcome.answered(503)
+    assert not ask(breaker, "set0", 200)
+    await clock.advance(9.9)
+    assert not ask(breaker, "set0", 200)
+    await clock.advance(0.2)
+    assert ask(breaker, "set0", 200)
+
+
+async def test_sets_that_failed_before_an_answer_do_not_count_with_one_that_fails_after_it(
+    breaker: Breaker, clock: FakeClock
+) -> None:
+    await clock.advance(20.0)
+    for name, status in (("first", 503), ("second", 503), ("third", 200)):
+        assert ask(breaker, name, status)
+    await clock.advance(20.0)
+    for _ in range(10):
+        assert ask(breaker, "broken", 503)
+    assert not breaker.is_open
+
+
 async def test_one_broken_set_never_opens_it(breaker: Breaker, clock: FakeClock) -> None:
     await clock.advance(600.0)
     for _ in range(100):

@@ -206,13 +206,14 @@ async def test_what_one_set_s_answers_alone_tell_does_not_starve_the_others(
     caller: Caller, clock: FakeClock, odd: str
 ) -> None:
     """An endpoint that names a bogus policy with 5 left in the answers of one set of ninety."""
-    for _ in range(3):
+    for sweep in range(1, 4):
         for number in range(90):
             remaining = {odd: 5} if number == 7 else {REQUESTS: 1080, VIEWS: 30_000}
-            await caller.walk(a_set(number), 1, turn=False, answer=headers(1, **remaining))
+            caller.start(caller.walk(a_set(number), 1, answer=headers(1, **remaining)))
             await clock.advance(0.5)
         assert caller.budget.rates(SUBSCRIPTION, WEST).requests * 60 == pytest.approx(180)
         assert caller.budget.rates(SUBSCRIPTION, WEST).views * 60 == pytest.approx(5000)
+        assert len(caller.sent) == 90 * sweep
 
 
 @pytest.mark.parametrize("odd", ["x", "Bogus", "Requests", "HighCostGetSubscriptionMaximum"])

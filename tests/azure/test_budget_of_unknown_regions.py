@@ -9,6 +9,7 @@ from exporter.azure.budget import Budget
 from exporter.azure.spending import LIST_INSTANCES
 from exporter.model.scale_set import ScaleSetId
 from exporter.telemetry import Telemetry
+from support.azure_room import sample
 from support.clock import FakeClock
 
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
@@ -80,3 +81,18 @@ async def test_what_sets_of_unknown_region_spent_is_missing_in_every_region(
     assert not turn.done()
     await clock.advance(61)
     assert turn.done()
+
+
+async def test_a_walk_that_began_before_its_region_was_known_goes_on_in_that_region(
+    clock: FakeClock,
+) -> None:
+    telemetry = Telemetry(version="1", python_version="3", process=False)
+    budget = Budget(clock=clock, telemetry=telemetry)
+    for location in ("", "westeurope", "westeurope"):
+        async with budget.request(LIST_INSTANCES, PLACED, location) as spending:
+            spending.answered(CIMultiDict({"x-ms-request-charge": "1"}), 200)
+    for location, charged in (("", 1), ("westeurope", 2)):
+        labels = {"subscription_id": SUBSCRIPTION, "location": location}
+        policy = "HighCostGetVMScaleSetSubscriptionMaximum"
+        used = sample(telemetry, "budget_used_ratio", **labels, policy=policy)
+        assert used == pytest.approx(charged / 180)

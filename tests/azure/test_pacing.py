@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporter.azure.budget import HOLD
 from exporter.azure.pacing import (
     BURST,
     CAPACITIES,
@@ -190,6 +193,29 @@ async def test_a_poll_that_gives_up_waiting_for_its_turn_holds_nothing(
     paced.start(paced.walk(a_set("next"), 4000, instances=4000))
     await pass_time(clock, 3)
     assert [scale_set.name for _, scale_set, _ in paced.sent] == ["next"]
+    await paced.stop()
+
+
+async def test_what_waits_long_for_its_pace_keeps_its_part_of_compute_s_limits(
+    paced: Caller, clock: FakeClock
+) -> None:
+    large, place = a_set("large"), "east"
+    await paced.walk(large, 4900, location=place, instances=100)
+    await pass_time(clock, 61)
+    await paced.walk(a_set("first"), location="north", answer=headers(20, reads=0))
+    for number in range(20):
+        paced.start(paced.walk(a_set(number), location=f"north{number}", instances=1))
+    await clock.settle()
+    turn = asyncio.create_task(paced.budget.turn(LIST_INSTANCES, large, place))
+    await pass_time(clock, 2 * HOLD)
+    assert not turn.done()
+    # Whoever asks for the region lets go of what nobody has made use of.
+    paced.start(paced.get(a_set("asked"), place))
+    while not turn.done():
+        await clock.advance(1)
+    paced.start(paced.walk(a_set("next"), location=place, instances=100))
+    await pass_time(clock, HOLD - 2)
+    assert "next" not in [scale_set.name for _, scale_set, _ in paced.sent]
     await paced.stop()
 
 

@@ -7,10 +7,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from itertools import pairwise
 
+import pytest
+
 from exporter.azure.budget import Budget
 from exporter.azure.errors import Forbidden, ServerFailed
 from exporter.polling.backoff import Backoff
 from exporter.polling.lanes import Lanes
+from exporter.polling.planner import PLANNED
 from exporter.polling.poller import Poller
 from exporter.polling.record import Record
 from exporter.polling.scheduler import Scheduler
@@ -47,6 +50,7 @@ async def polled(
     record: Record,
     *,
     seconds: float,
+    share: float = 1.0,
 ) -> list[float]:
     """The seconds between the polls of a set, by the real scheduler."""
     scheduler = Scheduler(
@@ -55,7 +59,7 @@ async def polled(
         waits=source,
         lanes=Lanes(4, clock=clock),
         clock=clock,
-        budget=Budget(clock=clock, telemetry=telemetry, share=1.0),
+        budget=Budget(clock=clock, telemetry=telemetry, share=share),
     )
     running = asyncio.create_task(scheduler.run())
     await clock.advance(seconds)
@@ -77,6 +81,23 @@ async def test_a_set_that_may_not_be_read_is_polled_at_the_first_beat_after_five
     # It keeps its beat: the first one that is not too early.
     assert all(gap >= least for gap, least in zip(gaps, (60, 120, 240), strict=False))
     assert set(map(round, gaps[4:])) == {360}
+
+
+async def test_a_set_that_may_not_be_read_is_left_alone_while_the_budget_is_short_too(
+    clock: FakeClock,
+    source: FakeSource,
+    poller: Poller,
+    telemetry: Telemetry,
+    new_record: Callable[..., Record],
+) -> None:
+    record = new_record("web", 60.0)
+    source.pages["web"] = [FORBIDDEN]
+    gaps = await polled(
+        clock, source, poller, telemetry, record, seconds=3600.0, share=1 / (6 * PLANNED * 70)
+    )
+    assert record.poll.interval == pytest.approx(70)
+    assert all(gap >= least for gap, least in zip(gaps, (60, 120, 240), strict=False))
+    assert 300 <= min(gaps[3:]) <= max(gaps[3:]) <= 360
 
 
 async def test_no_poll_comes_before_the_end_that_a_5xx_names(

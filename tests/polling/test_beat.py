@@ -27,6 +27,11 @@ def test_a_small_fleet_is_polled_at_once_and_a_large_one_over_an_interval() -> N
     assert first_due(NOW, phase=0.5, interval=60.0, targets=2500) == beat
 
 
+def test_first_polls_are_spread_by_their_phases() -> None:
+    due = [first_due(NOW, phase=phase, interval=60.0, targets=100) for phase in (0.0, 0.25, 0.9)]
+    assert [round(at - NOW, 3) for at in due] == [0.0, 2.5, 9.0]
+
+
 @given(
     after=st.floats(1e9, 3e9),
     phase=st.floats(0, 1, exclude_max=True),

@@ -286,3 +286,15 @@ async def test_a_reload_with_a_shorter_interval_does_not_wait_for_the_old_one(
     await clock.advance(91)
     assert len(source.polled["web"]) == 2
     await stop(task)
+
+
+async def test_a_poll_that_is_under_way_is_not_late(
+    start: Start, source: FakeSource, new_record: NewRecord, clock: FakeClock
+) -> None:
+    source.pages["web"] = [40.0, page()]
+    scheduler, task = start(new_record("web", 60.0))
+    for _ in range(35):
+        await clock.advance(1)
+        assert scheduler.lag() <= 1
+    assert len(source.polled["web"]) == 1
+    await stop(task)
