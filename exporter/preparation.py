@@ -23,6 +23,9 @@ from exporter.metrics.mapper import Mapper
 from exporter.telemetry import Telemetry
 from exporter.web.exposition import exposed_name
 
+_WITHOUT_AUTHORITY = ("static", "managed_identity", "azure_cli")
+"""Credentials for which the exporter itself sends nothing to the login service."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
@@ -88,8 +91,9 @@ def unknown_patterns(configuration: Configuration) -> Iterator[str]:
 def _prepare(configuration: Configuration) -> Prepared:
     azure = configuration.azure
     where = endpoints.resolve(azure)
-    for address in filter(None, (where.resource_manager, where.authority)):
-        proxy_for(URL(address))
+    proxy_for(URL(where.resource_manager))
+    if where.authority and azure.credential.type not in _WITHOUT_AUTHORITY:
+        proxy_for(URL(where.authority))
     families = FamilyFilter(
         deny=tuple(configuration.metrics.deny), opt_in=tuple(configuration.metrics.opt_in)
     )

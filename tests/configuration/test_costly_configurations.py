@@ -180,6 +180,19 @@ def test_both_parsers_refuse_alike(
     assert raised.value.problems == (problem,)
 
 
+def test_half_a_character_as_key_or_value_is_refused_by_the_python_parser_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(composing, "new_parser", yaml.SafeLoader)
+    assert problems_of(f'{SET}polling: {{"\\ud800": a, state_dir: "\\ud800"}}\n') == (
+        "polling: a key is not valid Unicode text",
+        "polling.state_dir: not valid Unicode text",
+    )
+    assert problems_of('a: "\\U00110000"\n') == (
+        "an escape or a directive that YAML does not allow",
+    )
+
+
 def test_libyaml_reads_the_file_where_it_is_there() -> None:
     assert composing.new_parser is yaml.CSafeLoader
 
