@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 
 import pytest
@@ -18,7 +17,6 @@ from exporter.azure.errors import (
     ServerFailed,
     Throttled,
     TimedOut,
-    Unauthenticated,
     Unreachable,
 )
 from support.answers import RECORDINGS, WEB, needs_recordings, recording
@@ -29,6 +27,7 @@ from support.azure_room import (
     NewClient,
     failure_of,
     ids,
+    later,
     page,
     sent,
     walk,
@@ -192,127 +191,6 @@ async def test_the_recorded_errors_are_understood(
     assert type(await failure_of(new_client())) is kind
 
 
-TENANT = "bbbbbbbb-bbbb-4bbb-8bbb-bbbbbbbbbbbb"
-WANTED = f'Bearer authorization_uri="https://login.example/{TENANT}", error="invalid_token"'
-
-
-@pytest.mark.parametrize(
-    ("code", "message", "challenge", "said", "advice"),
-    [
-        (
-            "InvalidAuthenticationTokenTenant",
-            f"From the wrong issuer. It must match the tenant 'https://sts.example/{TENANT}/'.",
-            "",
-            TENANT,
-            "azure.credential.tenant_id",
-        ),
-        ("InvalidAuthenticationTokenTenant", "", WANTED, TENANT, "azure.credential.tenant_id"),
-        (
-            "InvalidAuthenticationToken",
-            "The access token is from the wrong issuer.",
-            WANTED,
-            TENANT,
-            "azure.credential.tenant_id",
-        ),
-        (
-            "InvalidAuthenticationTokenAudience",
-            "It should exactly match with one of the allowed audiences 'https://arm.example/'.",
-            "",
-            "'https://arm.example/'",
-            "azure.audience",
-        ),
-        (
-            "InvalidAuthenticationToken",
-            "",
-            'Bearer error="invalid_token", error_description="wrong audience or resource."',
-            "InvalidAuthenticationToken",
-            "azure.cloud",
-        ),
-        ("InvalidAuthenticationTokenWhatever", "New.", "", "New.", "azure.credential"),
-        ("AuthenticationFailedMissingToken", "No header.", "", "No header.", "proxy"),
-    ],
-)
-async def test_a_token_that_another_one_would_not_mend_is_kept(
-    new_client: NewClient,
-    answers: mocked_answers,
-    tokens: FakeTokens,
-    code: str,
-    message: str,
-    challenge: str,
-    said: str,
-    advice: str,
-) -> None:
-    answers.get(
-        FIRST,
-        status=401,
-        payload={"error": {"code": code, "message": message}},
-        headers={"WWW-Authenticate": challenge},
-    )
-    error = await failure_of(new_client())
-    assert type(error) is Unauthenticated
-    assert code in error.message
-    assert said in error.message
-    assert advice in error.advice
-    assert tokens.asked == [(None, None)], "no other token is asked for"
-    assert len(sent(answers)) == 1
-
-
-@pytest.mark.parametrize("code", ["ExpiredAuthenticationToken", "InvalidAuthenticationToken", ""])
-async def test_a_token_that_has_ended_is_renewed(
-    new_client: NewClient, answers: mocked_answers, tokens: FakeTokens, code: str
-) -> None:
-    answers.get(FIRST, status=401, payload={"error": {"code": code}} if code else {})
-    answers.get(FIRST, payload=page("0"))
-    assert ids(await walk(new_client())) == ["0"]
-    assert tokens.asked == [(None, None), (None, "token-1")]
-
-
-async def test_a_refused_token_without_another_says_both(
-    new_client: NewClient, answers: mocked_answers
-) -> None:
-    class NoOther(FakeTokens):
-        async def get(self, *, claims: str | None = None, stale: str | None = None) -> str:
-            if stale is not None:
-                raise Unreachable("no token: the login service is away", advice="wait for it")
-            return await super().get(claims=claims, stale=stale)
-
-    answers.get(FIRST, status=401, payload={"error": {"code": "ExpiredAuthenticationToken"}})
-    error = await failure_of(new_client(tokens=NoOther()))
-    assert type(error) is Unauthenticated
-    assert "HTTP 401 ExpiredAuthenticationToken" in error.message
-    assert "there is no other: no token: the login service is away" in error.message
-    assert error.advice == "wait for it"
-
-
-async def test_a_token_that_is_the_same_again_is_not_sent_again(
-    new_client: NewClient, answers: mocked_answers
-) -> None:
-    class TheSame(FakeTokens):
-        async def get(self, *, claims: str | None = None, stale: str | None = None) -> str:
-            del claims, stale
-            return "the-same-token"
-
-    answers.get(FIRST, status=401, payload={"error": {"code": "ExpiredAuthenticationToken"}})
-    error = await failure_of(new_client(tokens=TheSame()))
-    assert "ExpiredAuthenticationToken" in error.message
-    assert len(sent(answers)) == 1
-
-
-async def test_a_wait_for_a_token_ends_with_the_walk_and_says_what_was_waited_for(
-    new_client: NewClient,
-) -> None:
-    class Slow(FakeTokens):
-        async def get(self, *, claims: str | None = None, stale: str | None = None) -> str:
-            del claims, stale
-            await asyncio.Event().wait()
-            raise AssertionError
-
-    error = await failure_of(new_client(tokens=Slow(), deadline=0.01))
-    assert type(error) is TimedOut
-    assert "no token within polling.deadline" in error.message
-    assert "169.254.169.254" in error.advice
-
-
 XML = ("application/xml", "<Error><Code>ForbiddenError</Code></Error>", "XML")
 HTML = ("text/html; charset=utf-8", "<html>ERR_ACCESS_DENIED</html>", "an HTML page")
 TEXT = ("text/plain", "denied", "text/plain")
@@ -350,8 +228,9 @@ async def test_an_answer_of_somebody_else_s_is_no_missing_permission(
     [
         (409, "MissingSubscriptionRegistration", "Not registered.", "az provider register"),
         (409, "SubscriptionNotRegistered", "Not registered.", "az provider register"),
-        (400, "NoRegisteredProviderFound", "The supported api-versions", "azure.api_version"),
-        (400, "InvalidApiVersionParameter", "The api-version", "azure.api_version"),
+        (400, "NoRegisteredProviderFound", "The supported versions", "set azure.api_version"),
+        (400, "InvalidApiVersionParameter", "The api-version", "set azure.api_version"),
+        (404, "InvalidResourceType", "The type", "set azure.api_version"),
         (403, "DenyAssignmentAuthorizationFailed", "Denied.", "deny assignment"),
         (
             403,
@@ -388,3 +267,48 @@ async def test_the_end_of_a_long_list_is_told(
     assert versions[0] in error.message
     assert versions[-1] in error.message
     assert 1024 <= len(error.message) < 2000
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "message"),
+    [
+        (400, {"code": "Odd", "message": "No."}, "Azure declines the request (HTTP 400 Odd: No.)"),
+        (400, {"code": "Odd"}, "Azure declines the request (HTTP 400 Odd)"),
+        (400, {"message": "No."}, "Azure declines the request (HTTP 400: No.)"),
+        (
+            400,
+            {"x": "y"},
+            "Azure declines the request (HTTP 400 without an error code of Azure's)",
+        ),
+        (
+            404,
+            {"code": "ResourceNotFound", "message": "Gone."},
+            "scale set web not found (HTTP 404 ResourceNotFound: Gone.)",
+        ),
+        (
+            404,
+            {"code": "ResourceGroupNotFound", "message": "Gone."},
+            "resource group rg-web not found (HTTP 404 ResourceGroupNotFound: Gone.)",
+        ),
+    ],
+)
+async def test_status_code_and_words_are_told_once_each(
+    new_client: NewClient,
+    answers: mocked_answers,
+    status: int,
+    body: dict[str, str],
+    message: str,
+) -> None:
+    answers.get(FIRST, status=status, payload={"error": body})
+    error = await failure_of(new_client())
+    assert error.message == message
+    assert not isinstance(error, Rejected) or error.code == body.get("code", "")
+
+
+async def test_another_refusal_of_a_later_page_is_asked_for_once(
+    new_client: NewClient, answers: mocked_answers
+) -> None:
+    answers.get(FIRST, payload=page("0", following=later(2)))
+    answers.get(later(2), status=400, payload={"error": {"code": "InvalidParameter"}})
+    assert type(await failure_of(new_client())) is Rejected
+    assert len(sent(answers)) == 2

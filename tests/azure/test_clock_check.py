@@ -44,7 +44,9 @@ def test_a_clock_at_the_limit_is_not_said_over_and_over(clock: FakeClock) -> Non
     with capture_logs() as logs:
         for ahead in (62, 58, 62, 58, 45, 62):
             check.note(headers(clock, ahead))
-    assert [line["event"] for line in logs] == ["clock is wrong"]
+        assert [line["event"] for line in logs] == ["clock is wrong"]
+        check.note(headers(clock, 25))
+    assert [line["event"] for line in logs] == ["clock is wrong", "clock is right again"]
 
 
 @pytest.mark.parametrize(

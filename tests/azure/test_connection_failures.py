@@ -165,6 +165,7 @@ async def test_https_to_a_port_that_speaks_http(wire: Wire, new_client: NewClien
     ("refusal", "said", "advice"),
     [
         ("407 Proxy Authentication Required", "wants credentials, or others (HTTP 407)", "user:"),
+        ("500 Oops", "cannot reach management.azure.com:443 (HTTP 500)", "proxy's own way"),
         ("502 Bad Gateway", "cannot reach management.azure.com:443 (HTTP 502)", "proxy's own way"),
         ("504 Gateway Timeout", "cannot reach management.azure.com:443 (HTTP 504)", "NO_PROXY"),
         (
@@ -211,3 +212,16 @@ async def test_an_answer_that_does_not_come_names_whom(wire: Wire, new_client: N
     gate.set()
     assert type(error) is TimedOut
     assert f"no answer from 127.0.0.1:{wire.server.port} in time" in error.message
+
+
+async def test_an_address_that_the_certificate_does_not_name(
+    tmp_path: Path, new_client: NewClient
+) -> None:
+    wire, authority = Wire(), Authority(tmp_path)
+    await wire.server.start_server(ssl=authority.server("localhost"))
+    async with new_session(certificates.new_context(Azure(ca_file=str(authority.file)))) as session:
+        url = f"https://127.0.0.1:{wire.server.port}"
+        error = await failure_of(new_client(at(url), session=session))
+    await wire.server.close()
+    assert "127.0.0.1" in error.message.partition("is not trusted")[2]
+    assert "another server answers" in error.advice

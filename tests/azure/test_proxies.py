@@ -13,7 +13,8 @@ from yarl import URL
 
 from exporter.azure import certificates, token_sources
 from exporter.azure.client import new_session
-from exporter.azure.endpoints import resolve
+from exporter.azure.endpoints import Endpoints, resolve
+from exporter.azure.errors import AzureError
 from exporter.azure.proxies import METADATA_VARIABLES, proxy_for
 from exporter.configuration import Azure, ConfigurationError, Credential
 from support.azure_room import PUBLIC, NewClient, Wire, page, walk
@@ -231,3 +232,42 @@ async def test_no_managed_identity_s_token_comes_through_a_proxy(
         await source.close()
     assert proxy.heads == []
     assert len(wire.seen) >= 1
+
+
+def test_a_machine_s_own_identity_needs_no_usable_proxy(variables: pytest.MonkeyPatch) -> None:
+    variables.setenv("HTTPS_PROXY", "socks5://proxy.example")
+    for kind in ("managed_identity", "azure_cli"):
+        token_sources.build(Credential.model_validate({"type": kind}), resolve(Azure()))
+
+
+async def test_service_fabric_s_own_certificate_is_taken_for_its_endpoint_alone(
+    variables: pytest.MonkeyPatch, cloud: Wire, clock: FakeClock
+) -> None:
+    async def answer(_: web.Request) -> web.StreamResponse:
+        return web.json_response(
+            {"access_token": "given", "expires_on": "4102444800", "resource": "r"}
+        )
+
+    cloud.handler = answer
+    variables.setenv("IDENTITY_ENDPOINT", f"https://localhost:{cloud.server.port}/token")
+    variables.setenv("IDENTITY_HEADER", "header")
+    managed = Credential(type="managed_identity")
+    source = token_sources.build(managed, resolve(Azure()), clock=clock)
+    with pytest.raises(AzureError, match="not trusted"):
+        await source.get()
+    await source.close()
+
+    variables.setenv("IDENTITY_SERVER_THUMBPRINT", "00")
+    source = token_sources.build(managed, resolve(Azure()), clock=clock)
+    assert await source.get() == "given"
+    await source.close()
+
+    login = Endpoints(
+        resource_manager="https://management.azure.com",
+        scope="s/.default",
+        authority=f"https://127.0.0.1:{cloud.server.port}",
+    )
+    source = token_sources.build(Credential.model_validate(SECRET), login, clock=clock)
+    with pytest.raises(AzureError, match="not trusted"):
+        await source.get()
+    await source.close()
