@@ -26,6 +26,7 @@ PROVISIONING_STATES = (
 )  # fmt: skip
 HEALTH_STATES = ("healthy", "unhealthy", "initializing", "unknown")
 LEVELS = {"Info": 0, "Warning": 1, "Error": 2}
+MOST_DISK_NAMES = 64
 LEVEL_NAMES = ("info", "warning", "error")
 STATUS_KINDS = {
     "provisioningstate": "provisioning_state",
@@ -99,6 +100,7 @@ class SdkExporter:
             for gauge, labels in gauges.items()
         }
         self._counts: dict[str, Counter[tuple[str, ...]]] = {}
+        self._disk_names: set[str] = set()
 
     def forget(self) -> None:
         """Take all samples away, as before every poll: instances that are gone must go."""
@@ -108,6 +110,7 @@ class SdkExporter:
     def export(self, body: bytes) -> bytes:
         """One page of Azure's list as exposition text."""
         self._counts = {name: Counter() for name in COUNT_GAUGES}
+        self._disk_names.clear()
         # Word for word what the SDK's `virtual_machine_scale_set_vms.list` does with an answer;
         # its own way to that needs a connection.
         answer = json.loads(body)
@@ -265,7 +268,7 @@ class SdkExporter:
     def _disks(self, identity: tuple[str, ...], disks: Sequence[Any]) -> None:
         worst = None
         for disk in disks:
-            name = disk.name or ""
+            name = self._disk_name(disk.name or "")
             for status in disk.statuses or ():
                 kind, state, _ = _code(status)
                 if kind == "encryptionstate":
@@ -282,6 +285,13 @@ class SdkExporter:
                         )
         if worst is not None:
             self._count("disk_instances", LEVEL_NAMES[worst])
+
+    def _disk_name(self, name: str) -> str:
+        """At most so many names of disks have series of their own, as the contract says."""
+        if name not in self._disk_names and len(self._disk_names) >= MOST_DISK_NAMES:
+            return "other"
+        self._disk_names.add(name)
+        return name
 
     def _set_counts(self) -> None:
         counts = self._counts

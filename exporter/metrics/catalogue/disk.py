@@ -46,7 +46,9 @@ FAMILIES: tuple[Family, ...] = (
         help="1 for the provisioning state of the disk that holds.",
         source=(f"{_DISK}.statuses[].code", f"{_DISK}.name", "properties.instanceView.disks"),
         absent_when="The disk has no ProvisioningState.",
-        derivation="At most 64 names of disks per set, then other, in all families.",
+        derivation="At most 64 names of disks per set, then other, in all families. Azure names "
+        "disks after their instance: in a large set most are other, and instance_id tells which; "
+        "of several disks of one instance that are other, the worst counts.",
         labels=("disk", "state"),
         part=_DISKS,
         rows=_states,
