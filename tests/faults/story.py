@@ -35,7 +35,7 @@ OWN = "azure_vmss_exporter_"
 QUIET = 30
 """Turns of the event loop without a call on the wire after which all that can run has run."""
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 """Real seconds for what threads and sockets do; they need milliseconds."""
 
 
