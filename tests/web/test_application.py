@@ -14,7 +14,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 
-from exporter.azure.errors import TimedOut
+from exporter.azure.errors import Throttled, TimedOut
 from exporter.polling.counters import NEW_CODE_WAITS
 from exporter.web import application
 from exporter.web.application import make_application
@@ -285,6 +285,37 @@ async def test_healthy_at_once_and_ready_when_every_set_was_tried(
     case.ready = True
     for path in ("/-/ready", "/readyz"):
         assert (await client.get(path)).status == 200
+
+
+async def test_page_json_and_landing_page_agree_on_a_set_that_was_put_off_too_long(
+    client: Client, case: WebCase, clock: FakeClock
+) -> None:
+    case.source.pages["web"] = [page(instance({}, instance_id="1"))]
+    await case.poll()
+
+    async def told() -> tuple[str, str, dict[str, object]]:
+        metrics = await text(client, "/metrics?name[]=azure_vmss_up&name[]=azure_vmss_poll_failure")
+        landing = await text(client, "/")
+        found = json.loads(await text(client, f"/api/v1/scale_sets/{SUBSCRIPTION}/rg-web/web"))
+        return metrics, landing, found
+
+    metrics, landing, found = await told()
+    assert 'scale_set="web"} 1\n' in metrics
+    assert landing.count("<td>up</td>") == 2
+    assert (found["up"], found["poll_failure"]) == (True, None)
+
+    case.source.pages["web"] = [Throttled("held", retry_after=900.0, sent=False)]
+    await clock.advance(600)
+    await case.poller.poll(case.records[0])
+    await case.poller.expire()
+    metrics, landing, found = await told()
+    assert 'scale_set="web"} 0\n' in metrics
+    assert 'scale_set="web",reason="throttled"} 1\n' in metrics
+    assert "<td>up</td>" not in landing
+    assert landing.count("<td>throttled</td>") == 2
+    assert found["up"] is False
+    assert found["instances"] is None
+    assert found["poll_failure"]["reason"] == "throttled"  # type: ignore[index] # an object
 
 
 async def test_the_landing_page_names_the_sets_and_escapes(client: Client, case: WebCase) -> None:
