@@ -50,6 +50,23 @@ def test_a_billion_laughs_are_refused_before_any_value_is_made(
     )
 
 
+def test_as_many_values_as_may_be_are_read_and_one_more_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(composing, "MOST_VALUES", 6)
+    # The list, what stands behind the anchor, and the same once more.
+    assert composing.compose("[&a [x], *a, y]") is not None
+    with pytest.raises(ConfigurationError, match="more than 6 values"):
+        composing.compose("[&a [x], *a, y, z]")
+
+
+def test_tags_beyond_the_limit_are_not_compared() -> None:
+    tags = ", ".join(f"t{number}" for number in range(1000))
+    assert problems_of(f"{SET}metrics: {{tags: [{tags}, t1]}}\n") == (
+        "metrics.tags: has more than 1000 entries",
+    )
+
+
 def test_a_variable_behind_many_aliases_is_put_in_once(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = counted(monkeypatch, document, "substitute")
     text = f"{SET}metrics:\n  deny: [&a '{'x' * 60_000}${{HOME}}'{', *a' * 40_000}]\n"
