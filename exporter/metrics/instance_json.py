@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from isal import isal_zlib
@@ -37,6 +38,7 @@ PIECE = 8 * 1024
 
 _DEEPEST = 24
 _MOST_ELEMENTS = 1000
+_LONGEST_NAME = 256
 _LARGEST = 2**63
 # A message with its key; the quote before it is no part of a text, where it would be escaped.
 _MESSAGE = re.compile(rb'essage"\s*:\s*"[^"\\]*(?:\\.[^"\\]*)*"')
@@ -174,6 +176,12 @@ def _generic(item: Raw | bytes) -> Any:
         return None
 
 
+class _Name(NamedTuple):
+    shown: str
+    is_message: bool
+    is_secret: bool
+
+
 def _shown(value: Any, *, messages: bool, depth: int = 0) -> Any:
     """A value of Azure's as people may see it: no secrets, no text without end."""
     if isinstance(value, str):
@@ -181,13 +189,14 @@ def _shown(value: Any, *, messages: bool, depth: int = 0) -> Any:
     if isinstance(value, dict | list) and depth > _DEEPEST:
         return None
     if isinstance(value, dict):
-        return {
-            _cut(plain(key)): MASK
-            if inner and is_secret_name(key)
-            else _shown(inner, messages=messages, depth=depth + 1)
-            for key, inner in islice(value.items(), _MOST_ELEMENTS)
-            if messages or not _is_message(key)
-        }
+        shown = {}
+        for key, inner in islice(value.items(), _MOST_ELEMENTS):
+            name = _name(key[:_LONGEST_NAME])
+            if inner and name.is_secret:
+                shown[name.shown] = MASK
+            elif messages or not name.is_message:
+                shown[name.shown] = _shown(inner, messages=messages, depth=depth + 1)
+        return shown
     if isinstance(value, list):
         kept = value[:_MOST_ELEMENTS]
         return [_shown(inner, messages=messages, depth=depth + 1) for inner in kept]
@@ -195,8 +204,10 @@ def _shown(value: Any, *, messages: bool, depth: int = 0) -> Any:
     return str(value) if is_large else value
 
 
-def _is_message(key: str) -> bool:
-    return key[-7:].casefold() == "message"
+@lru_cache(maxsize=1024)
+def _name(key: str) -> _Name:
+    """What there is to know of a field's name; all instances have the same ones."""
+    return _Name(plain(key), key[-7:].casefold() == "message", is_secret_name(key))
 
 
 def _describe(reading: InstanceReading, *, messages: bool) -> _Instance:
