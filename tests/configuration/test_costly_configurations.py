@@ -235,3 +235,18 @@ def test_both_parsers_read_the_same(value: dict[str, object]) -> None:
             else:
                 read.append((found.value, found.places, found.problems))
     assert read[0] == read[1]
+
+
+@pytest.mark.parametrize("entry", ["x", "[]", "[x]", "{a: b}", "*three"])
+def test_values_of_every_kind_count_however_they_are_nested(
+    monkeypatch: pytest.MonkeyPatch, entry: str
+) -> None:
+    monkeypatch.setattr(composing, "MOST_VALUES", 100)
+    start = "three: &three [a, b, c]\nmany: [" + "[" * 5
+
+    def text(count: int) -> str:
+        return start + ", ".join([entry] * count) + "]" * 5 + "]\n"
+
+    assert composing.compose(text(10)) is not None
+    with pytest.raises(ConfigurationError, match="more than 100 values"):
+        composing.compose(text(101))

@@ -221,9 +221,12 @@ def test_each_credential_type_takes_its_fields(fields: str) -> None:
         assert (read.get_secret_value() if isinstance(read, SecretStr) else read) == value
 
 
-@pytest.mark.parametrize("text", ["=", "<<", "~x", "2024-07-01"])
-def test_plain_text_that_looks_like_yaml_s_own_is_text(text: str) -> None:
-    labels = "scale_sets:\n- {id: '" + WEB.resource_id + "', labels: {a: " + text + "}}\n"
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [("=", "="), ("<<", "<<"), ("~x", "~x"), ("2024-07-01", "2024-07-01"), ("! x", "x")],
+)
+def test_plain_text_that_looks_like_yaml_s_own_is_text(written: str, text: str) -> None:
+    labels = "scale_sets:\n- {id: '" + WEB.resource_id + "', labels: {a: " + written + "}}\n"
 
     assert load(labels, environment={}).scale_sets[0].labels == {"a": text}
 
