@@ -309,7 +309,7 @@ def _other_tests(test: ast.expr, *, endless: bool) -> Iterator[Edit]:
 def _other_calls(call: ast.Call) -> Iterator[Edit]:
     function, arguments = call.func, call.args
     name = function.attr if isinstance(function, ast.Attribute) else ast.unparse(function)
-    if name in _LOG_METHODS:
+    if name in {*_LOG_METHODS, "get_logger"}:
         return
     if isinstance(function, ast.Name) and name in _OTHER_FUNCTION:
         yield function, _OTHER_FUNCTION[name]

@@ -67,3 +67,8 @@ def test_a_beat_is_where_the_time_is_the_phase_modulo_the_interval() -> None:
 
 def test_the_phase_does_not_change_from_release_to_release() -> None:
     assert round(phase_of(ScaleSetId("s", "rg", "web")), 6) == 0.229792
+
+
+def test_a_beat_that_rounding_gives_back_does_not_come_twice() -> None:
+    beat, phase = 3103271797.3816004, 0.24273997354306764
+    assert 0 < next_due(beat, phase=phase, interval=47.3) - beat < 47.4

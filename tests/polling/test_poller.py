@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from exporter.azure.client import RESTART
-from exporter.azure.errors import BrokenAnswer, TimedOut
+from exporter.azure.errors import BrokenAnswer, NotFound, TimedOut
 from exporter.model.instance_view import Problem
 from exporter.model.scale_set import ScaleSetFacts
+from exporter.polling.confirmation import NOT_FOUND_ANSWERS, NOT_FOUND_SECONDS
 from exporter.polling.poller import Poller
 from exporter.polling.record import Record
 from exporter.polling.retention import Retention
@@ -279,3 +280,32 @@ def test_counters_start_at_0_for_every_reason(telemetry: Telemetry) -> None:
     assert own(telemetry, "poll_failures_total", reason="throttled") == 0
     assert own(telemetry, "poll_failures_total", reason="internal") == 0
     assert own(telemetry, "mapping_errors_total", family="azure_vmss_disk_state") == 0
+
+
+async def test_a_set_that_is_gone_for_good_loses_its_facts_though_it_was_never_polled_well(
+    poller: Poller, source: FakeSource, new_record: NewRecord, clock: FakeClock
+) -> None:
+    record = new_record()
+    await poller.poll_facts(record)
+    assert "azure_vmss_info{" in served(record, clock)
+    gone = NotFound("gone", missing="scale set", removes=True)
+    source.pages["web"], source.facts["web"] = [gone], gone
+    for _ in range(NOT_FOUND_ANSWERS):
+        await poller.poll(record)
+        await clock.advance(NOT_FOUND_SECONDS / 2)
+    assert "azure_vmss_info{" not in served(record, clock)
+
+
+@pytest.mark.parametrize("details", [True, False])
+async def test_a_reload_keeps_what_azure_said_unless_it_may_not_be_shown_any_more(
+    poller: Poller, source: FakeSource, new_record: NewRecord, *, details: bool
+) -> None:
+    record = new_record()
+    source.pages["web"] = [page(instance({}, instance_id="1"))]
+    await poller.poll(record)
+    assert record.snapshot is not None
+    before = record.snapshot.mapped
+    poller.adopt(record, replace(record.target, interval=30.0), details=details)
+    assert record.snapshot.mapped.details == (before.details if details else ())
+    assert record.snapshot.mapped.all_lines == before.all_lines
+    assert record.poll.interval == 30.0
