@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -303,3 +304,13 @@ async def test_every_call_that_there_is_has_its_retries_from_the_start_on(
     for operation in ACTIONS:
         name, labels = "azure_vmss_exporter_azure_retries_total", {"operation": operation}
         assert telemetry.registry.get_sample_value(name, labels) == 0.0
+
+
+async def test_a_wrong_clock_is_noticed_by_the_date_of_an_answer(
+    wire: Wire, new_client: NewClient, logs: list[MutableMapping[str, Any]]
+) -> None:
+    wire.handler = answer(
+        headers={**JSON, "x-ms-request-id": "1b2c3d4e", "Date": "Tue, 01 Jan 2030 00:00:00 GMT"}
+    )
+    await walk(new_client(wire.endpoints))
+    assert [line["event"] for line in logs].count("clock is wrong") == 1

@@ -45,6 +45,19 @@ async def test_a_static_token_is_read_again_when_its_file_changes(tmp_path: Path
     await source.close()
 
 
+async def test_another_file_put_in_place_is_read_though_its_size_and_time_are_the_same(
+    tmp_path: Path,
+) -> None:
+    path, other = tmp_path / "token", tmp_path / "other"
+    for file, token in ((path, "first"), (other, "other")):
+        file.write_text(token)
+        os.utime(file, ns=(1_700_000_000, 1_700_000_000))
+    source = FileTokens(str(path))
+    assert await source.get() == "first"
+    other.replace(path)
+    assert await source.get() == "other"
+
+
 async def test_a_refused_static_token_is_read_again_though_nothing_seems_changed(
     tmp_path: Path,
 ) -> None:

@@ -95,6 +95,8 @@ def test_what_no_address_may_hold_is_encoded(raw: str, encoded: str) -> None:
         (f"{ARM}/a?", f"{ARM}/a?api-version=2024-07-01"),
         (f"{ARM}/a?$skiptoken=b", f"{ARM}/a?$skiptoken=b&api-version=2024-07-01"),
         (f"{ARM}/a?x-api-version=b", f"{ARM}/a?x-api-version=b&api-version=2024-07-01"),
+        (f"{ARM}/a?b=c#end", f"{ARM}/a?b=c&api-version=2024-07-01#end"),
+        (f"{ARM}/a#?api-version=1", f"{ARM}/a?api-version=2024-07-01#?api-version=1"),
     ],
 )
 def test_a_missing_version_is_added(link: str, wanted: str) -> None:

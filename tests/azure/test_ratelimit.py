@@ -152,6 +152,23 @@ def test_compute_names_the_limit_and_its_counts(wrapped: bool) -> None:  # noqa:
 
 
 @pytest.mark.parametrize(
+    ("allowed", "measured", "shown"),
+    [(5, 7, "Some30Min with 7 of 5 requests"), (5, None, "Some30Min"), (None, 7, "Some30Min")],
+)
+def test_counts_are_told_only_where_both_are_known(
+    allowed: int | None, measured: int | None, shown: str
+) -> None:
+    counts = {"operationGroup": "Some30Min", "allowedRequestCount": allowed}
+    inner = json.dumps({**counts, "measuredRequestCount": measured})
+    detail = {"code": "TooManyRequests", "target": "Some30Min", "message": inner}
+    body = compute_body(details=[detail])
+    message = throttled(CIMultiDict(), decode_error(body), now=NOW).message
+    assert shown in message
+    assert (" with " in message) == (" with " in shown)
+    assert "None" not in message
+
+
+@pytest.mark.parametrize(
     "details",
     [
         [],

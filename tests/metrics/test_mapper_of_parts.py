@@ -9,6 +9,7 @@ import pytest
 from exporter.metrics.family import FamilyFilter
 from exporter.metrics.mapper import Mapper, TargetMemory, family_of
 from exporter.model.instance_view import Problem
+from exporter.model.poll import PollState
 from exporter.model.scale_set import ScaleSetFacts, ScaleSetId, Target
 from support.answers import WEB, WEB_TARGET, described, instance, map_instances, text_of
 
@@ -397,3 +398,13 @@ def test_a_null_or_a_status_without_level_hides_no_substatus_that_comes_after_it
         'azure_vmss_extension_substatus_level{instance_id="0",extension="e",substatus="StdErr",'
         'state="failed"} 2\n'
     )
+
+
+def test_how_the_polls_stand_is_served_as_it_is() -> None:
+    state = PollState(interval=60.0, duration=1.5, suppressed=True)
+    lines = Mapper().poll(WEB_TARGET, state)
+    values = {name: block.text.decode().rpartition("} ")[2] for name, block in lines.items()}
+    assert values["azure_vmss_instance_series_suppressed"] == "1\n"
+    assert values["azure_vmss_poll_duration_seconds"] == "1.5\n"
+    assert values["azure_vmss_poll_interval_seconds"] == "60\n"
+    assert values["azure_vmss_up"] == "0\n"

@@ -318,6 +318,9 @@ async def test_a_usual_life_is_told_once_and_ends_without_waiting(
     assert first.own("state_write_failures_total") == 0
     await first.start()
     await first.poll(*two())
+    async with first.keeper.writing():
+        await clock.settle()  # until the writer waits for something to write
+    assert not [entry for entry in logs if entry["log_level"] == "warning"]
     logs.clear()
     second = Life(tmp_path, clock, "web", "jobs", "new")
     await second.start()
