@@ -47,5 +47,6 @@ def test_a_wildcard_is_shown_as_an_address_that_opens() -> None:
     assert url_of("0.0.0.0", 1) == "http://localhost:1"
     assert url_of("::", 1) == "http://localhost:1"
     assert url_of("", 1) == "http://localhost:1"
+    assert url_of("fe80::1%eth0", 1) == "http://[fe80::1%25eth0]:1"
     assert url_of("10.0.0.1", 1) == "http://10.0.0.1:1"
     assert url_of("::1", 1) == "http://[::1]:1"
