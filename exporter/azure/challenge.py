@@ -7,7 +7,8 @@ import binascii
 import re
 from collections.abc import Iterable, Iterator
 
-_PARAMETER = re.compile(r'([\w-]+)\s*=\s*"([^"]*)"')
+# From the start of a word only, and without backtracking: a long word would take quadratic time.
+_PARAMETER = re.compile(r'(?<![\w-])([\w-]++)\s*+=\s*+"([^"]*+)"')
 _TENANT = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _LONGEST = 16_384
 

@@ -63,3 +63,10 @@ def test_a_challenge_without_claims_hides_none_that_comes_after_it() -> None:
     encoded = base64.b64encode(CLAIMS.encode()).decode()
     assert claims_of([challenge(""), challenge("%%%"), challenge(encoded)]) == CLAIMS
     assert claims_of([f"{challenge('')}, {challenge(encoded)}"]) == CLAIMS
+
+
+@pytest.mark.parametrize("text", ["a", 'a="', ",bearer a"])
+def test_long_words_in_challenges_are_read_in_linear_time(text: str) -> None:
+    # In quadratic time each of them took seconds, and all of them half an hour.
+    challenges = [f"Bearer {text * (16_000 // len(text))}"] * 500
+    assert (claims_of(challenges), tenant_of(challenges)) == (None, None)
