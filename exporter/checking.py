@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-
 from exporter.configuration import ConfigurationError
 from exporter.configuration_file import read_configuration
 from exporter.preparation import prepare, unknown_patterns
+from exporter.printing import say
 
 GOOD, BAD = 0, 2
 
@@ -23,7 +22,7 @@ def check_file(path: str) -> int:
         tell_problems(path, error)
         return BAD
     for warning in unknown_patterns(configuration):
-        print(f"{path}: warning: {warning}", file=sys.stderr)  # noqa: T201 - the answer
+        say(f"{path}: warning: {warning}")
     count = len(configuration.scale_sets)
     print(f"{path}: good, {count} scale set{'' if count == 1 else 's'}")  # noqa: T201 - the answer
     return GOOD
@@ -32,4 +31,4 @@ def check_file(path: str) -> int:
 def tell_problems(path: str, error: ConfigurationError) -> None:
     """Print each problem on a line of its own."""
     for problem in error.problems:
-        print(f"{path}: {problem}", file=sys.stderr)  # noqa: T201 - the answer
+        say(f"{path}: {problem}")

@@ -87,7 +87,7 @@ async def run(
     """
     told = SignalEvents(signals)
     process = options.process(tokens)
-    asyncio.get_running_loop().set_exception_handler(LoopErrors(process.clock).handle)
+    asyncio.get_running_loop().set_exception_handler(LoopErrors().handle)
     in_force = InForce(process, told.stop)
     tasks = [asyncio.create_task(process.watch.run(), name="loop watch")]
     async with AsyncExitStack() as stack:

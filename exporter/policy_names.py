@@ -11,8 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 MOST_NAMES = 32
+"""Names of one subscription and region that have series of their own."""
+
 FORGET_AFTER = 3600.0
+"""Seconds after which a policy that no answer names is forgotten."""
+
 OTHER = "other"
+"""The label value of all further policies."""
 
 
 @dataclass(slots=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import platform
-import sys
 from functools import partial
 
 import exporter
@@ -13,6 +12,7 @@ from exporter import daemon, demo, logs
 from exporter.checking import tell_problems
 from exporter.configuration import ConfigurationError
 from exporter.configuration_file import read_configuration
+from exporter.printing import say
 from exporter.signals import Signals
 from exporter.web.scrapes import MAX_REQUESTS
 
@@ -38,7 +38,7 @@ def start(flags: argparse.Namespace, signals: Signals) -> int:
         tell_problems(flags.config_file, error)
         return BAD_INPUT
     except daemon.StartError as error:
-        print(f"azure-vmss-exporter: {error}", file=sys.stderr)  # noqa: T201 - the answer
+        say(f"azure-vmss-exporter: {error}")
         return BAD_INPUT
     except KeyboardInterrupt:
         return signals.unfinished

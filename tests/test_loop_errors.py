@@ -11,21 +11,26 @@ from typing import Any
 import pytest
 import structlog
 
-from exporter.loop_errors import SAID_EVERY, LoopErrors
-from support.clock import FakeClock
+from exporter.loop_errors import LoopErrors
+from exporter.rate_limited_log import INTERVAL
+from support.loop_clock import LoopClock
 
 
 async def test_no_descriptor_for_a_reader_is_said_once_a_minute(
-    clock: FakeClock, logs: list[structlog.typing.EventDict], caplog: pytest.LogCaptureFixture
+    logs: list[structlog.typing.EventDict],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    errors, loop = LoopErrors(clock), asyncio.get_running_loop()
+    clock = LoopClock()
+    clock.drive(monkeypatch)
+    errors, loop = LoopErrors(), asyncio.get_running_loop()
     none_left = OSError(errno.EMFILE, os.strerror(errno.EMFILE))
     context: dict[str, Any] = {"message": "accept", "exception": none_left, "socket": object()}
     for _ in range(200):
         errors.handle(loop, context)
     assert [entry["error"] for entry in logs] == ["Too many open files"]
-    clock.steady += SAID_EVERY
     errors.handle(loop, context)
+    await clock.advance(INTERVAL)
     assert len(logs) == 2
     assert not caplog.records
 
@@ -39,9 +44,9 @@ async def test_no_descriptor_for_a_reader_is_said_once_a_minute(
     ],
 )
 async def test_every_other_error_is_told_as_asyncio_tells_it(
-    clock: FakeClock, caplog: pytest.LogCaptureFixture, context: dict[str, Any]
+    caplog: pytest.LogCaptureFixture, context: dict[str, Any]
 ) -> None:
-    LoopErrors(clock).handle(asyncio.get_running_loop(), context)
+    LoopErrors().handle(asyncio.get_running_loop(), context)
     (record,) = caplog.records
     assert record.levelno == logging.ERROR
     assert record.getMessage() == context["message"]

@@ -13,6 +13,8 @@ from collections import deque
 from collections.abc import Collection
 from math import inf
 
+from exporter.policy_names import FORGET_AFTER
+
 WINDOW = 60.0
 """Seconds over which charges are summed up: Azure's buckets are filled once a minute."""
 
@@ -42,9 +44,6 @@ NEAR = 0.95
 
 MOST_POLICIES = 32
 """Names of policies that are remembered for one limit: Azure has used two or three."""
-
-FORGET_AFTER = 3600.0
-"""Seconds after which a policy that no answer named is forgotten."""
 
 MEMORY = 0.9
 """What an answer weighs against the next one, where it is counted how many name a policy."""

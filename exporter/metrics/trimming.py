@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 
+from exporter.metrics.names import OTHER
 from exporter.metrics.statuses import present, read, weight
 from exporter.model.instance_view import (
     Disk,
@@ -37,9 +38,6 @@ KEPT_STATUSES = 16
 
 KINDS = 32
 """Kinds of status that are told apart in a list that is cut down."""
-
-OTHER = "other"
-"""The name of the entry for all that had to go: no extension of Azure's has it."""
 
 _STEP = 1000
 

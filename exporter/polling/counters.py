@@ -10,9 +10,11 @@ from collections.abc import Collection
 
 from exporter.metrics.mapper import Mapper
 from exporter.polling.record import Record
+from exporter.telemetry import NEW_LABELS_WAIT
 
-NEW_CODE_WAITS = 120.0
-"""Seconds for which a new failure code is served as 0 before it counts, whoever reads meanwhile."""
+NEW_CODE_WAITS = NEW_LABELS_WAIT
+"""Seconds for which a new failure code is served as 0 before it counts, however often it is read
+meanwhile."""
 
 
 def show_counters(record: Record, mapper: Mapper, monotonic: float) -> None:

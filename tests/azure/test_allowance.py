@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from exporter.azure.allowance import (
     EMPTY_LEVEL,
-    FORGET_AFTER,
     FULL_SHARE_LEVEL,
     LEAST,
     MOST_POLICIES,
@@ -20,6 +19,7 @@ from exporter.azure.allowance import (
     Limit,
     Policy,
 )
+from exporter.policy_names import FORGET_AFTER
 
 NAME = "HighCostGetVMScaleSetSubscriptionMaximum"
 FULL = 1080.0
