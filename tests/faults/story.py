@@ -123,6 +123,15 @@ class ScriptedAzure:
         return response
 
 
+@asynccontextmanager
+async def scripted_sets(*names: str) -> AsyncIterator[ScriptedAzure]:
+    """A scripted Azure on loopback that has these sets, each with one instance on each of two pages."""
+    azure = ScriptedAzure()
+    azure.pages = {name: [[machine(0)], [machine(1)]] for name in names}
+    async with azure.server:
+        yield azure
+
+
 class _WatchedBudget(Budget):
     """A budget that knows how many calls are on the wire."""
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from exporter.metrics.mapper import Mapper, TargetMemory
+from exporter.metrics.mapper import Mapper, TargetMemory, family_of
+from exporter.model.instance_view import Problem
 from support.answers import WEB_TARGET, instance, lines_of, map_instances, text_of
 
 
@@ -272,3 +273,19 @@ def test_text_that_is_no_time_gives_no_series(text: str) -> None:
         instance({"statuses": [status("ProvisioningState/succeeded", time=text)]})
     )
     assert "azure_vmss_instance_status_timestamp_seconds" not in mapped.all_lines
+
+
+def test_fields_left_out_count_under_the_family_they_feed() -> None:
+    mapping = Mapper().start(WEB_TARGET, TargetMemory())
+    mapping.add([], [Problem("properties.instanceView.osName", "wrong type"), Problem("", "no id")])
+    assert mapping.finish().mapping_errors == {
+        "azure_vmss_instance_info": 1,
+        "azure_vmss_instances": 1,
+    }
+    assert family_of("properties.instanceView.extensions") == "azure_vmss_extension_info"
+    assert family_of("properties.instanceView.vmAgent.novelty") == "azure_vmss_vm_agent_info"
+    assert family_of("novelty") == "azure_vmss_instances"
+    assert family_of("sku.name") == "azure_vmss_instance_info"
+    assert family_of("sku.capacity", of_scale_set=True) == "azure_vmss_capacity"
+    assert family_of("sku.name", of_scale_set=True) == "azure_vmss_info"
+    assert family_of("novelty", of_scale_set=True) == "azure_vmss_info"

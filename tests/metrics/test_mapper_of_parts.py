@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from exporter.metrics.family import FamilyFilter
-from exporter.metrics.mapper import Mapper, TargetMemory, family_of
-from exporter.model.instance_view import Problem
+from exporter.metrics.mapper import Mapper, TargetMemory
 from exporter.model.poll import PollState
 from exporter.model.scale_set import ScaleSetFacts, ScaleSetId, Target
 from support.answers import WEB, WEB_TARGET, described, instance, map_instances, text_of
@@ -310,22 +309,6 @@ def test_denied_families_are_gone_and_opt_in_ones_come_when_named() -> None:
     assert "azure_vmss_instance_rdp_certificate_info" in chosen.all_lines
     assert "azure_vmss_instance_power_state" not in chosen.all_lines
     assert "azure_vmss_instances_by_power_state" in chosen.all_lines
-
-
-def test_fields_left_out_count_under_the_family_they_feed() -> None:
-    mapping = Mapper().start(WEB_TARGET, TargetMemory())
-    mapping.add([], [Problem("properties.instanceView.osName", "wrong type"), Problem("", "no id")])
-    assert mapping.finish().mapping_errors == {
-        "azure_vmss_instance_info": 1,
-        "azure_vmss_instances": 1,
-    }
-    assert family_of("properties.instanceView.extensions") == "azure_vmss_extension_info"
-    assert family_of("properties.instanceView.vmAgent.novelty") == "azure_vmss_vm_agent_info"
-    assert family_of("novelty") == "azure_vmss_instances"
-    assert family_of("sku.name") == "azure_vmss_instance_info"
-    assert family_of("sku.capacity", of_scale_set=True) == "azure_vmss_capacity"
-    assert family_of("sku.name", of_scale_set=True) == "azure_vmss_info"
-    assert family_of("novelty", of_scale_set=True) == "azure_vmss_info"
 
 
 def test_the_facts_of_a_set_are_served_and_absent_ones_are_empty() -> None:

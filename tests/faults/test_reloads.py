@@ -1,0 +1,220 @@
+"""Reloads and stops while polls are running."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from exporter.configuration import Configuration, ConfigurationError
+from exporter.polling import scheduler
+from exporter.preparation import Prepared
+from exporter.reloading import SignalEvents, poll_until
+from faults.story import ScriptedAzure, Story, WireClock, machine, scripted_sets
+
+FETCHED = "azure_vmss_last_success_timestamp_seconds"
+
+
+@pytest.fixture
+async def azure() -> AsyncIterator[ScriptedAzure]:
+    async with scripted_sets("web", "batch") as azure:
+        yield azure
+
+
+class Reloads:
+    """The daemon's life between two configurations, with the signals in the test's hand."""
+
+    def __init__(self, story: Story) -> None:
+        self.story = story
+        self.found: Configuration | ConfigurationError = ConfigurationError(("nothing yet",))
+        self.signals = SimpleNamespace(stop=asyncio.Event(), reload=asyncio.Event())
+        self.life: asyncio.Task[int | tuple[Prepared, str]]
+
+    def begin(self) -> None:
+        story = self.story
+        signals = cast("SignalEvents", self.signals)
+        life = poll_until(story.exporter, story.process, signals, self.read)
+        self.life = asyncio.create_task(life)
+
+    def read(self) -> tuple[Configuration, str]:
+        if isinstance(self.found, ConfigurationError):
+            raise self.found
+        return self.found, ""
+
+    async def reload(self, found: Configuration | ConfigurationError) -> None:
+        self.found = found
+        self.signals.reload.set()
+        if isinstance(found, ConfigurationError):
+            told = self.story.process.telemetry.gauge("config_last_reload_successful")
+            told.set(1)
+            await self.story.until_own("config_last_reload_successful", 0)
+        else:
+            await self.story.until(self.life.done)
+
+    async def end(self) -> None:
+        self.life.cancel()
+        await asyncio.gather(self.life, return_exceptions=True)
+
+
+async def mid_poll(story: Story, name: str) -> None:
+    """Let time pass until a poll of that set waits for its answer."""
+    story.azure.held[name] = asyncio.Event()
+    for _ in range(100):
+        if story.azure.waiting:
+            return
+        await story.clock.advance(1)
+    raise AssertionError("not polled")
+
+
+def let_go(story: Story, name: str) -> None:
+    story.azure.held.pop(name).set()
+
+
+async def test_a_reload_in_mid_poll_keeps_what_stays_and_publishes_nothing_of_what_goes(
+    azure: ScriptedAzure,
+) -> None:
+    story = Story(azure, WireClock())
+    reloads = Reloads(story)
+    async with story.assembled(story.configuration("web", "batch")):
+        reloads.begin()
+        await story.clock.advance(5)
+        assert await story.values("azure_vmss_up") == [1, 1]
+        await mid_poll(story, "batch")
+        kept = await story.value("azure_vmss_instances", scale_set="web")
+        fetched = await story.value(FETCHED, scale_set="web")
+        # What the poll in flight would publish, were it let go.
+        azure.pages["batch"] = [[machine(number) for number in range(9)]]
+        await reloads.reload(story.configuration("web"))
+    calls = azure.calls["web"]
+    async with story.assembled(story.configuration("web")):
+        assert await story.value(FETCHED, scale_set="web") == fetched
+        assert await story.value("azure_vmss_instances", scale_set="web") == kept
+        let_go(story, "batch")
+        reloads = Reloads(story)
+        reloads.begin()
+        await story.clock.advance(0)
+        assert azure.calls["web"] == calls, "the beat goes on: no poll because of the reload"
+        await story.clock.advance(90)
+        assert azure.calls["web"] in (calls + 1, calls + 2)
+        page = await story.page()
+        assert "batch" not in page
+        assert await story.value("azure_vmss_exporter_targets") == 1
+        assert await story.value("azure_vmss_up", scale_set="web") == 1
+        assert await story.value("azure_vmss_instance_creations_total") == 0
+        await reloads.end()
+
+
+async def test_a_reload_in_mid_poll_lets_it_end_and_counts_it_once(
+    azure: ScriptedAzure,
+) -> None:
+    story = Story(azure, WireClock())
+    reloads = Reloads(story)
+    async with story.assembled(story.configuration("web")):
+        reloads.begin()
+        await story.clock.advance(5)
+        before = await story.counted("polls_total", "result")
+        await mid_poll(story, "web")
+        calls = azure.calls["web"]
+        azure.pages["web"] = [[machine(0), machine(1), machine(2)]]
+        reloads.found = story.configuration("web", "batch")
+        reloads.signals.reload.set()
+        await story.clock.advance(1)
+        assert not reloads.life.done(), "it waits for the poll"
+        let_go(story, "web")
+        await story.until(reloads.life.done)
+        assert await story.value("azure_vmss_instances") == 3
+    async with story.assembled(story.configuration("web", "batch")):
+        assert await story.value("azure_vmss_instances", scale_set="web") == 3
+        reloads = Reloads(story)
+        reloads.begin()
+        await story.clock.advance(5)
+        assert azure.calls["web"] == calls, "the beat goes on: no poll because of the reload"
+        assert await story.value("azure_vmss_instance_creations_total", scale_set="web") == 1
+        after = await story.counted("polls_total", "result")
+        assert after == {"success": before["success"] + 2, "failure": 0}
+        await reloads.end()
+
+
+async def test_a_reload_waits_no_longer_than_a_moment_for_polls_that_hang(
+    azure: ScriptedAzure,
+) -> None:
+    story = Story(azure, WireClock())
+    reloads = Reloads(story)
+    async with story.assembled(story.configuration("web")):
+        reloads.begin()
+        await story.clock.advance(5)
+        await mid_poll(story, "web")
+        reloads.found = story.configuration("web", "batch")
+        reloads.signals.reload.set()
+        with pytest.MonkeyPatch.context() as patch:
+            # The loop's own timers run in real time here.
+            patch.setattr(scheduler, "CLOSE_LIMIT", 0.01)
+            await story.until(reloads.life.done)
+        prepared, _ = cast("tuple[Prepared, str]", reloads.life.result())
+        assert len(prepared.configuration.scale_sets) == 2
+    let_go(story, "web")
+
+
+async def test_a_stop_while_a_reload_waits_for_a_poll_is_obeyed(azure: ScriptedAzure) -> None:
+    story = Story(azure, WireClock())
+    reloads = Reloads(story)
+    async with story.assembled(story.configuration("web")):
+        reloads.begin()
+        await story.clock.advance(5)
+        await mid_poll(story, "web")
+        reloads.found = story.configuration("web", "batch")
+        reloads.signals.reload.set()
+        await story.clock.advance(1)
+        reloads.signals.stop.set()
+        await story.until(reloads.life.done)
+        assert reloads.life.result() == 0
+    let_go(story, "web")
+
+
+async def test_reloads_that_change_nothing_disturb_no_poll_however_many(
+    azure: ScriptedAzure,
+) -> None:
+    story = Story(azure, WireClock())
+    reloads = Reloads(story)
+    told = story.process.telemetry.gauge("config_last_reload_successful")
+    async with story.assembled(story.configuration("web")):
+        reloads.begin()
+        await story.clock.advance(5)
+        await mid_poll(story, "web")
+        calls = azure.calls["web"]
+        azure.pages["web"] = [[machine(0), machine(1), machine(2)]]
+        for _ in range(20):
+            told.set(0)
+            reloads.found = story.configuration("web")
+            reloads.signals.reload.set()
+            await story.until_own("config_last_reload_successful", 1)
+        assert not reloads.life.done()
+        let_go(story, "web")
+        await story.clock.advance(1)
+        assert azure.calls["web"] == calls, "the same poll went on all the time"
+        assert await story.value("azure_vmss_instances") == 3
+        await reloads.end()
+
+
+async def test_a_reload_of_a_bad_file_in_mid_poll_changes_nothing_and_the_poll_publishes(
+    azure: ScriptedAzure,
+) -> None:
+    story = Story(azure, WireClock())
+    reloads = Reloads(story)
+    async with story.assembled(story.configuration("web")):
+        reloads.begin()
+        await story.clock.advance(5)
+        await mid_poll(story, "web")
+        azure.pages["web"] = [[machine(0), machine(1), machine(2)]]
+        await reloads.reload(ConfigurationError(("scale_sets: is required",)))
+        assert await story.value("azure_vmss_exporter_config_last_reload_successful") == 0
+        assert await story.value("azure_vmss_instances") == 2
+        assert not reloads.life.done()
+        let_go(story, "web")
+        await story.clock.advance(1)
+        assert await story.value("azure_vmss_instances") == 3
+        assert await story.value("azure_vmss_instance_creations_total") == 1
+        await reloads.end()
