@@ -10,7 +10,7 @@ from exporter.azure.connection_failures import Asked, connection_failure
 from exporter.azure.errors import Unreachable
 
 CLOCK, RENEWED = "clock", "have the server's certificate renewed"
-ADDRESS, CA_FILE, STRICT = "check the address", "azure.ca_file", "azure.tls_strict"
+ADDRESS, CA_FILE, STRICT = "check the address", "the file of azure.ca_file", "azure.tls_strict"
 
 
 @pytest.mark.parametrize(
