@@ -335,10 +335,11 @@ class Mapping:
         self._named = 0
 
     def _count_rows(self, family: CountFamily) -> list[Row]:
-        counts: Counter[Labels] = Counter()
+        counts: dict[Labels, int] = {}
         for key, count in self._counts[family.name].items():
             # Two that are cut to the same text are one series.
-            counts[tuple([cut(value) for value in key])] += count
+            shown = tuple(map(cut, key))
+            counts[shown] = counts.get(shown, 0) + count
         rows: dict[Labels, int] = dict.fromkeys(family.always, 0)
         if family.beside is not None:
             for key in counts:

@@ -53,8 +53,11 @@ def cut_id(value: str) -> str:
 def _escaped(values: tuple[str, ...], whole: Collection[int]) -> Iterable[str]:
     # One look at all values together, as above.
     together = "".join(values)
-    if len(together) > _SURELY_FITS:
-        values = tuple([v if n in whole else cut(v) for n, v in enumerate(values)])
+    length = len(together)
+    if length > LONGEST_VALUE or (length > _SURELY_FITS and not together.isascii()):
+        values = tuple(
+            [v if len(v) <= _SURELY_FITS or n in whole else cut(v) for n, v in enumerate(values)]
+        )
     if '"' in together or "\\" in together or "\n" in together:
         return [escape(value) for value in values]
     return values

@@ -129,6 +129,44 @@ def test_a_next_link_is_never_missed(name: str, padding: int, first: bool) -> No
     assert len(found.instances) == 1
 
 
+@pytest.mark.parametrize(
+    "page",
+    [
+        b'{"NextLink":"n","value":[%b]}',
+        b'{"value":[%b],"NextLink":"n"}',
+        b'{"NextLink":"n","value":[],"value":[%b]}',
+        b'{ "value" : [ %b ] , "NextLink" : "n" }',
+        b'{"value":[%b],"other":[{"a":"]"}],"NextLink":"n"}',
+        b'{"value":[%b],"\\ud800":1,"NextLink":"n"}',
+        b'{"value":[%b],"N\\u0065xtLink":"n"}',
+    ],
+)
+@pytest.mark.parametrize("count", [0, 1, 2, 50])
+def test_a_next_link_is_found_wherever_it_stands(page: bytes, count: int) -> None:
+    found = decode_page(page % b",".join([json.dumps(PLAIN).encode()] * count))
+    assert found.next_link == "n"
+    assert len(found.instances) == count
+
+
+@pytest.mark.parametrize("beside", [b"", b',"NextLink":null', b',"NextLink":5', b',"next":"Link"'])
+def test_what_is_no_next_link_ends_the_walk(beside: bytes) -> None:
+    found = decode_page(b'{"value":[%b]%b}' % (json.dumps(PLAIN).encode(), beside))
+    assert found.next_link is None
+    assert len(found.instances) == 1
+
+
+@pytest.mark.parametrize("count", [0, 1, 20])
+def test_a_page_without_room_for_a_link_is_not_read_again(
+    count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_again(_: bytes) -> None:
+        pytest.fail("read again")
+
+    monkeypatch.setattr("exporter.azure.decode._envelope", read_again)
+    items = b",".join([json.dumps(PLAIN).encode()] * count)
+    assert len(decode_page(b'{"value":[%b]}' % items).instances) == count
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_the_set_in_another_letter_case_says_the_same(case: Callable[[str], str]) -> None:
     answer = {
