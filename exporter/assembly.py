@@ -68,7 +68,10 @@ class Process:
         self.version = version
         self.clock = clock or SystemClock()
         self.telemetry = Telemetry(
-            version=version, python_version=python_version, process=own_process
+            version=version,
+            python_version=python_version,
+            process=own_process,
+            monotonic=self.clock.monotonic,
         )
         self.turns = Turns()
         self.watch = LoopWatch(self.clock)
