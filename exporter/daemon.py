@@ -106,7 +106,7 @@ async def run(
                 try:
                     exporter = await in_force.change_to(prepared)
                 except Exception as error:  # noqa: BLE001 - it must not end what is in force
-                    _log.exception("building broke")
+                    _log.exception("building the exporter failed")
                     not_reloaded(process, (f"cannot be built ({type(error).__name__})",))
                 else:
                     tell_of_configuration(prepared.configuration, text, process)

@@ -51,7 +51,7 @@ def read_file(path: str | Path, *, at_most: int, follow: bool = True) -> bytes:
         flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | (0 if follow else os.O_NOFOLLOW)
         descriptor = os.open(path, flags)
     except ValueError:
-        raise OSError(errno.EINVAL, "it is no path") from None
+        raise OSError(errno.EINVAL, "it is not a path") from None
     try:
         _must_be_regular(os.fstat(descriptor))
         content = bytearray()
@@ -67,7 +67,7 @@ def read_file(path: str | Path, *, at_most: int, follow: bool = True) -> bytes:
 
 def _must_be_regular(found: os.stat_result) -> None:
     if not stat.S_ISREG(found.st_mode):
-        said = next((said for is_one, said in _KINDS if is_one(found.st_mode)), "it is no file")
+        said = next((said for is_one, said in _KINDS if is_one(found.st_mode)), "it is not a file")
         raise OSError(errno.EINVAL, said)
 
 

@@ -24,7 +24,7 @@ class LoopErrors:
     """
 
     def __init__(self) -> None:
-        self._none_left = RateLimitedLog(_log, "no connection for a reader", level="warning")
+        self._none_left = RateLimitedLog(_log, "connection not accepted", level="warning")
 
     def handle(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Log one error; the arguments are those of `loop.set_exception_handler`."""

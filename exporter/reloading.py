@@ -85,7 +85,7 @@ class InForce:
         try:
             await self._stack.aclose()
         except Exception:  # noqa: BLE001 - what is closed is of no use any more
-            _log.exception("closing broke")
+            _log.exception("closing failed")
 
     async def _keep_state(self) -> None:
         exporter = self.exporter
@@ -120,7 +120,7 @@ async def poll_until(
             _log.info("stopping")
             return 0
         if polling.done():
-            _log.error("polling ended by itself", error=repr(polling.exception()))
+            _log.error("polling ended unexpectedly", error=repr(polling.exception()))
             return 1
         return reloading.result()
     finally:
@@ -156,7 +156,7 @@ async def _reloaded(
         except OSError as error:
             not_reloaded(process, (f"cannot be read: {error.strerror}",))
         except Exception as error:  # noqa: BLE001 - whatever it is, polls go on
-            _log.exception("reading the configuration broke")
+            _log.exception("reading the configuration failed")
             not_reloaded(process, (f"cannot be read ({type(error).__name__})",))
         else:
             if not same:

@@ -129,8 +129,9 @@ OWN_METRICS: tuple[OwnMetric, ...] = (
     OwnMetric(
         name="azure_ratelimit_remaining",
         kind="gauge",
-        help="What Azure last said remains of a read limit. Of a subscription and region at most "
-        "32 policies are told apart, the rest is other; one not named for an hour goes.",
+        help="What remains of a read limit by Azure's last answer. At most "
+        "32 policies per subscription and region, the rest is other; one not named for an hour is "
+        "removed.",
         labels=_BUCKET,
     ),
     OwnMetric(
@@ -188,7 +189,7 @@ OWN_METRICS: tuple[OwnMetric, ...] = (
     OwnMetric(
         name="log_lines_lost_total",
         kind="counter",
-        help="Log lines that were not written, because nobody read them or writing failed.",
+        help="Log lines that were not written, because the log was not read or writing failed.",
     ),
     OwnMetric(
         name="token_expiry_timestamp_seconds",

@@ -93,10 +93,10 @@ def _refused_by_proxy(status: int, asked: Asked) -> Unreachable:
     if status >= 500:  # noqa: PLR2004 - HTTP's own number, told in the message
         return Unreachable(
             f"{proxy} cannot reach {asked.server} (HTTP {status})",
-            advice="check the proxy's own way and DNS; NO_PROXY exempts a host from it",
+            advice="check the proxy's own connection and DNS; NO_PROXY exempts a host from it",
         )
     return Unreachable(
-        f"{proxy} does not let through to {asked.server} (HTTP {status})",
+        f"{proxy} does not allow a connection to {asked.server} (HTTP {status})",
         advice="have the proxy allow that host, or exempt it by NO_PROXY",
     )
 

@@ -47,7 +47,7 @@ class OneAnswerHandler(ResponseHandler):
         super().data_received(data)
 
     def _close_unasked(self) -> None:
-        _log.debug("connection closed: data that nobody asked for")
+        _log.debug("connection closed: unrequested data")
         self._tail = b""
         self.force_close()
         self.abort()

@@ -110,7 +110,7 @@ def _secret(settings: configuration.Credential) -> str:
     try:
         secret = _content("client_secret_file", path).decode().strip()
     except UnicodeDecodeError:
-        raise Unauthenticated(f"client_secret_file {path} is no text") from None
+        raise Unauthenticated(f"client_secret_file {path} is not text") from None
     if not secret:
         raise Unauthenticated(f"client_secret_file {path} is empty")
     return secret

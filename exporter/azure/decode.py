@@ -45,7 +45,7 @@ PIECE_ODD_ITEMS = 12
 _SLICE = 4 * 1024 * 1024
 # What a page with a link has beside its items and the commas between them, at the least.
 _FRAME_WITH_LINK = len('{"value":[],"nextLink":""}')
-_NO_UTF8 = "the answer is no valid UTF-8"
+_NO_UTF8 = "the answer is not valid UTF-8"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -172,7 +172,7 @@ def decode_scale_set(
     except RecursionError:
         raise BrokenAnswer("the answer is nested too deeply") from None
     if found is None:
-        raise BrokenAnswer("the answer is no JSON object")
+        raise BrokenAnswer("the answer is not a JSON object")
     if scale_set is not None:
         check_id(found.id or "", scale_set)
         if found.name:
@@ -330,19 +330,19 @@ def _envelope(text: bytes) -> dict[str, Raw]:
     try:
         return _ENVELOPE.decode(text)
     except msgspec.ValidationError:
-        raise BrokenAnswer("the answer is no JSON object") from None
+        raise BrokenAnswer("the answer is not a JSON object") from None
     except (msgspec.DecodeError, UnicodeError):
-        raise BrokenAnswer("the answer is no valid JSON") from None
+        raise BrokenAnswer("the answer is not valid JSON") from None
 
 
 def _items(envelope: Mapping[str, Raw]) -> list[Raw]:
     """A page as the JSON text of its items."""
     if "value" not in envelope:
-        raise BrokenAnswer("the answer has no value: it is no list")
+        raise BrokenAnswer("the answer has no value: it is not a list")
     try:
         return _ITEMS.decode(envelope["value"])
     except msgspec.DecodeError:
-        raise BrokenAnswer("the answer's value is no list") from None
+        raise BrokenAnswer("the answer's value is not a list") from None
 
 
 def _next_link(envelope: Mapping[str, Raw]) -> str | None:
@@ -350,7 +350,7 @@ def _next_link(envelope: Mapping[str, Raw]) -> str | None:
         return _LINK.decode(envelope["nextlink"]) if "nextlink" in envelope else None
     except msgspec.DecodeError:
         # Taking it for the last page would make instances disappear.
-        raise BrokenAnswer("the answer's nextLink is no text") from None
+        raise BrokenAnswer("the answer's nextLink is not a string") from None
 
 
 def _nothing() -> InstancePage:

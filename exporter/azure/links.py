@@ -58,7 +58,7 @@ def next_url(link: str, endpoints: Endpoints, *, api_version: str) -> URL:
     if len(link) > _LONGEST:
         raise BrokenAnswer("nextLink is too long")
     if not _ORIGIN.match(link):
-        raise BrokenAnswer("nextLink is no address")
+        raise BrokenAnswer("nextLink is not a valid address")
     try:
         legal = _ILLEGAL.sub(_percent, link)
         if not _has_version(legal):
@@ -67,7 +67,7 @@ def next_url(link: str, endpoints: Endpoints, *, api_version: str) -> URL:
         trusted = endpoints.may_have_token(url)
     except ValueError:
         # From yarl, for a host or a port that is none; it is a UnicodeError's base too.
-        raise BrokenAnswer("nextLink is no address") from None
+        raise BrokenAnswer("nextLink is not a valid address") from None
     if not trusted:
         raise BrokenAnswer("nextLink leads away from the configured endpoint")
     return url

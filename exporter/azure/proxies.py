@@ -103,7 +103,7 @@ def _parsed(variable: str, found: str) -> Proxy:
         raise ConfigurationError((message,))
     if address is None or not address.host or not address.port:
         raise ConfigurationError(
-            (f"{variable} is no address of a proxy such as http://proxy.example.com:3128",)
+            (f"{variable} is not the address of a proxy such as http://proxy.example.com:3128",)
         )
     headers: dict[str, str] = {}
     if address.user is not None or address.password is not None:

@@ -100,7 +100,7 @@ def _answered(response: Any, *, now: float) -> AzureError:
     advice = advice_on(said, metadata=_is_machine_s_own(url))
     if status in _MAY_PASS or status >= 500:  # noqa: PLR2004 - HTTP's own numbers
         found: AzureError = ServerFailed(
-            message, status=status, advice="it is asked again by itself, which may last a minute"
+            message, status=status, advice="it is retried automatically, which may take a minute"
         )
     elif status < 400:  # noqa: PLR2004 - HTTP's own number
         found = BrokenAnswer(message, advice="check that nothing answers in its place")
@@ -237,7 +237,7 @@ def _without_braces(text: str) -> str:
 
 
 SLOW = (
-    "check the way to whoever gives the tokens: IMDS is at 169.254.169.254, the login service at "
+    "check the connection to the token service: IMDS is at 169.254.169.254, the login service at "
     "azure.authority_host or the cloud's own; this limit is fixed"
 )
 """What to do about a token that does not come in time."""

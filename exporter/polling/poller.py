@@ -187,7 +187,7 @@ class Poller:
             # The one broad catch: a fault in one set's mapping must not end the other sets'
             # polls. The traceback is logged and the last good snapshot stays.
             if not record.outage.knows(INTERNAL):
-                _log.exception("poll broke", scale_set=str(record.target.scale_set))
+                _log.exception("poll crashed", scale_set=str(record.target.scale_set))
             record.confirmation.failed(None, self._clock.monotonic())
             self._failed(record, INTERNAL, FAULT, begun)
         else:
@@ -207,7 +207,7 @@ class Poller:
             return error
         except Exception:  # noqa: BLE001 - as in poll: a fault in one set's facts ends no other
             if record.facts_reason != INTERNAL:
-                _log.exception("facts broke", scale_set=str(scale_set))
+                _log.exception("facts poll crashed", scale_set=str(scale_set))
             self._facts_failed(record, INTERNAL, FAULT)
             return None
         if record.facts_reason is not None:

@@ -163,7 +163,7 @@ class Scheduler:
         try:
             await beat(record)
         except Exception:
-            _log.exception("beat broke", scale_set=str(record.target.scale_set))
+            _log.exception("poll loop crashed", scale_set=str(record.target.scale_set))
             raise
         raise RuntimeError(f"the beat of {record.target.scale_set} ended by itself")
 

@@ -24,7 +24,7 @@ _log = structlog.get_logger(__name__)
 
 
 _EVENTS: Mapping[Suppressed, str] = {
-    Suppressed.NOTHING: "instance series back",
+    Suppressed.NOTHING: "instance series restored",
     Suppressed.INSTANCES: "instance series suppressed",
     Suppressed.OPEN_COUNTS: "instance series and counts by versions and names suppressed",
     Suppressed.ALL_BUT_POLLS: "all series but those of the polls suppressed",

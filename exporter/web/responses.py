@@ -35,8 +35,8 @@ class Responses:
         self._turns = turns
         self._reader_limit = reader_limit
         self._memory = MemoryReturn()
-        self._left = RateLimitedLog(_log, "readers left before the end of their answer")
-        self._cut_off = RateLimitedLog(_log, "slow reader cut off", level="warning")
+        self._left = RateLimitedLog(_log, "clients disconnected before the end of their answer")
+        self._cut_off = RateLimitedLog(_log, "slow client disconnected", level="warning")
 
     async def text(
         self,

@@ -31,7 +31,7 @@ class Scrapes:
     def __init__(self, most: int) -> None:
         self.most = most
         self._running: dict[object, tuple[web.Request, float]] = {}
-        self._gave_way = RateLimitedLog(_log, "scrapes cut off for newer ones", level="warning")
+        self._gave_way = RateLimitedLog(_log, "scrapes aborted for newer ones", level="warning")
         self._refused = RateLimitedLog(_log, "scrapes refused", level="warning")
 
     @contextmanager

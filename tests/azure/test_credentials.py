@@ -131,7 +131,7 @@ async def test_a_missing_token_file_is_told(tmp_path: Path) -> None:
     for path in (tmp_path / "none", tmp_path):
         with pytest.raises(Unauthenticated, match=r"cannot be read"):
             await FileTokens(str(path)).get()
-    with pytest.raises(Unauthenticated, match="no path"):
+    with pytest.raises(Unauthenticated, match="not a path"):
         await FileTokens("a\0b").get()
 
 

@@ -101,7 +101,7 @@ def built(settings: dict[str, Any], *, clock: FakeClock, authority: str = "") ->
             410,
             {"error": "gone", "error_description": "The service is being updated"},
             ServerFailed,
-            ("HTTP 410: gone: The service is being updated", "asked again by itself"),
+            ("HTTP 410: gone: The service is being updated", "retried automatically"),
         ),
         (429, {"error": "too many"}, ServerFailed, ("HTTP 429: too many",)),
         (500, {"Message": "An error"}, ServerFailed, ("HTTP 500: An error",)),

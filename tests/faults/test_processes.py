@@ -110,7 +110,7 @@ def test_readers_that_take_all_file_descriptors_cost_no_poll_and_are_said_once(
                 for _ in range(40):
                     reader = socket.create_connection((address.hostname, address.port or 0), 5)
                     flood.enter_context(reader)
-                exporter.wait_for_log("no connection for a reader")
+                exporter.wait_for_log("connection not accepted")
                 fetched = open_one.value(FETCHED)
                 # Two seconds, in each of which asyncio tries again.
                 eventually(lambda: open_one.value(FETCHED) > fetched + 2 or None, seconds=60)

@@ -140,7 +140,7 @@ async def test_a_fault_of_the_exporter_fails_the_poll_and_is_logged_with_its_tra
     source.pages["web"] = [ZeroDivisionError("a bug")]
     assert await poller.poll(record) is None
     assert 'azure_vmss_poll_failure{reason="internal"} 1\n' in served(record, clock)
-    assert [entry["event"] for entry in logs] == ["poll broke", "scale set failing"]
+    assert [entry["event"] for entry in logs] == ["poll crashed", "scale set failing"]
     assert logs[0]["exc_info"] is True
 
 
@@ -194,7 +194,7 @@ async def test_two_reasons_in_turn_are_said_once_each(
         source.pages["web"] = [error]
         await poller.poll(record)
     said = [entry.get("reason", entry["event"]) for entry in logs if entry["log_level"] != "debug"]
-    assert said == ["timeout", "broken_answer", "poll broke", "internal"]
+    assert said == ["timeout", "broken_answer", "poll crashed", "internal"]
 
 
 async def test_failing_facts_are_said_once_and_so_is_their_recovery(

@@ -40,7 +40,7 @@ async def test_a_cut_file_is_refused_and_the_other_sets_start_warm(
     second = Life(tmp_path, clock, "web", "jobs")
     await second.start()
     assert sum(record.snapshot is not None for record in second.records) == 1
-    (said,) = [entry for entry in logs if entry["event"] == "state refused"]
+    (said,) = [entry for entry in logs if entry["event"] == "state file rejected"]
     assert (said["reason"], said["files"]) == ("damaged", 1)
     assert "checksum" in said["example"]
 

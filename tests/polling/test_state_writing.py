@@ -274,7 +274,7 @@ async def test_a_fault_in_reading_one_file_costs_no_other_its_start(
     life = Life(tmp_path, clock, "web", "jobs")
     await life.start()
     assert [record.snapshot is not None for record in life.records] == [False, True]
-    (said,) = [entry for entry in logs if entry["event"] == "state refused"]
+    (said,) = [entry for entry in logs if entry["event"] == "state file rejected"]
     assert (said["reason"], said["files"]) == ("damaged", 1)
     assert said["example"].endswith("rg-web/web: a fault of the exporter (ZeroDivisionError)")
 
@@ -294,7 +294,7 @@ async def test_a_fault_in_restoring_is_logged_and_the_exporter_starts(
     await life.start()
     await life.poll(*two())
     assert "azure_vmss_instances{" in life.page()
-    assert "restoring the state broke" in [entry["event"] for entry in logs]
+    assert "restoring the state failed" in [entry["event"] for entry in logs]
 
 
 async def test_more_series_than_the_limit_are_not_restored_to_the_page(

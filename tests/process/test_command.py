@@ -124,7 +124,7 @@ def test_config_check_of_a_good_file(tmp_path: Path) -> None:
         ),
         ("", {"SSL_CERT_FILE": "config.yaml"}, "SSL_CERT_FILE: config.yaml holds no certificate"),
         ("", {"REQUESTS_CA_BUNDLE": "none.pem"}, "REQUESTS_CA_BUNDLE: none.pem cannot be read"),
-        ("", {"HTTPS_PROXY": "http://127.0.0.1:abc"}, "HTTPS_PROXY is no address of a proxy"),
+        ("", {"HTTPS_PROXY": "http://127.0.0.1:abc"}, "HTTPS_PROXY is not the address of a proxy"),
         ("", {"https_proxy": "socks5://127.0.0.1:1080"}, "HTTPS_PROXY names a proxy of socks5"),
     ],
 )

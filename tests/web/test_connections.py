@@ -340,7 +340,7 @@ async def test_more_scrapes_than_max_requests_get_a_503_that_says_so(
         ends = [await receive_all(reader) for reader in (*readers[:2], newest)]
         assert [end[:12] for end in ends] == [b"", b"HTTP/1.1 200", b"HTTP/1.1 200"]
     events = [entry["event"] for entry in logs if entry["log_level"] == "warning"]
-    assert events == ["scrapes refused", "scrapes cut off for newer ones"]
+    assert events == ["scrapes refused", "scrapes aborted for newer ones"]
     assert "azure_vmss_up" in ends[2].decode()
 
 

@@ -158,7 +158,7 @@ async def test_scrapes_that_are_cut_are_one_line_a_minute_with_their_count(
     asked.set()
     await clock.settle()
     await clock.advance(60.0)
-    assert nothing_told(logs, caplog) == ["readers left before the end of their answer"] * 2
+    assert nothing_told(logs, caplog) == ["clients disconnected before the end of their answer"] * 2
     assert [(entry["count"], entry["path"]) for entry in logs] == [
         (1, "/metrics"),
         (19, "/metrics"),

@@ -123,7 +123,7 @@ async def test_a_reader_that_goes_closes_the_body(logs: list[structlog.typing.Ev
         await server.all_closed()
     assert closed == readers
     assert [(entry["event"], entry["count"]) for entry in logs] == [
-        ("readers left before the end of their answer", 1)
+        ("clients disconnected before the end of their answer", 1)
     ]
 
 

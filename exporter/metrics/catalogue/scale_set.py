@@ -52,9 +52,9 @@ POLL_FAMILIES: tuple[Family, ...] = (
         help="1 while the series guard keeps the instance families of the set back, else 0.",
         source=(),
         absent_when="Never.",
-        derivation="Above metrics.max_series the largest sets give way; their counts stay. Where "
-        "the counts alone are too many, those by versions and names of the largest sets go too, at "
-        "last all but the series that tell how the polls stand; the log says what.",
+        derivation="Above metrics.max_series the largest sets are suppressed; their counts stay. "
+        "Where the counts alone are too many, those by versions and names of the largest sets are "
+        "suppressed too, and at last all series but those about the polls; each is logged.",
         rows=lambda poll: (((), 1 if poll.suppressed else 0),),
     ),
     PollFamily(

@@ -93,7 +93,9 @@ class StateKeeper:
                     await asyncio.sleep(0)
         for reason, count in complaints.items():
             self._telemetry.counter("state_refused_total", reason=reason).inc(count)
-            _log.warning("state refused", reason=reason, files=count, example=examples[reason])
+            _log.warning(
+                "state file rejected", reason=reason, files=count, example=examples[reason]
+            )
         _log.info("state restored", directory=str(self._folder.path), scale_sets=found)
         await self._clean(names)
 

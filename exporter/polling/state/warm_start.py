@@ -97,7 +97,7 @@ async def _restore(
             _log.warning("state not restored in time", seconds=RESTORE_LIMIT)
         elif restoring.done() and (error := restoring.exception()):
             # No state is worth an exporter that does not start.
-            _log.error("restoring the state broke", exc_info=error)
+            _log.error("restoring the state failed", exc_info=error)
     finally:
         restoring.cancel()
         stopping.cancel()
