@@ -11,8 +11,8 @@ from exporter.signals import Signals
 def main() -> int:
     """Run the command, with its signals caught before anything else is imported.
 
-    What a start makes stays, so the garbage collector would only slow it down; the daemon turns
-    it on once it serves.
+    Objects made during a start are kept, so the garbage collector would only slow it down; the
+    daemon enables it once it serves.
     """
     gc.disable()
     signals = Signals()

@@ -83,7 +83,7 @@ class Process:
 
 
 class Connection:
-    """The way to Azure: session, token and client. It is closed once nobody uses it any more.
+    """The connection to Azure: session, token and client. It is closed with its last user.
 
     Attributes:
         prepared: what it was made for.
@@ -119,7 +119,7 @@ class Connection:
 
     @property
     def is_open(self) -> bool:
-        """Whether anybody uses it."""
+        """Whether it is in use."""
         return self._users > 0
 
     @asynccontextmanager

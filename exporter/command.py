@@ -1,4 +1,4 @@
-"""The command: exit codes, and what is said when something is wrong at the start.
+"""The command: exit codes, and the errors of a start.
 
 What a flag does not need is not imported for it: `--version` and a wrong flag are answered at
 once, and `--config.check` without any HTTP or identity library.
@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None, *, signals: Signals | None = No
 
     Args:
         arguments: the flags; those of the process if None.
-        signals: who catches the signals, if anybody does.
+        signals: catches the signals; None for no handling.
     """
     flags = parse(arguments)
     signals = signals or Signals()

@@ -1,4 +1,4 @@
-"""The exporter's life: start, serve and poll, reload, stop."""
+"""The daemon: start, serve and poll, reload, stop."""
 
 from __future__ import annotations
 
@@ -72,13 +72,13 @@ async def run(
     """Poll and serve until SIGTERM or SIGINT; the result is the exit code.
 
     SIGHUP reads the configuration again: it is taken whole, or not at all. Sets that stay as they
-    are keep their data and their beat, others begin anew, and those that are gone vanish.
+    are keep their data and their schedule, others start anew, and those that are gone vanish.
 
     Args:
         configuration: what to poll, and how.
         text: the configuration file's content.
         options: the command line's part.
-        signals: who catches the signals.
+        signals: catches the signals.
         read: how to read the configuration again; None if there is no file.
         tokens: the source of tokens in place of the configured credential.
 
@@ -120,7 +120,7 @@ async def run(
 
 
 async def _collect_from(begun: asyncio.Event) -> None:
-    """Turn the garbage collector on once all is there that stays to the end, the beats included.
+    """Enable the garbage collector once all long-lived objects are there, the poll loops included.
 
     Walking over it again and again would cost each full collection 35 ms of the loop's time, with
     thousands of sets 100 ms.

@@ -1,6 +1,6 @@
-"""Files that somebody else provides: read whole and at once, or refused with the reason.
+"""Files from outside: read whole and at once, or rejected with the reason.
 
-A path may lead to anything: a pipe that nobody writes to, a device without an end, a file system
+A path may lead to anything: a pipe without a writer, a device without an end, a file system
 that does not answer. None of them may hold up the exporter or fill its memory.
 """
 
@@ -19,7 +19,7 @@ from typing import Generic, TypeVar
 _T = TypeVar("_T")
 
 PATIENCE = 10.0
-"""Seconds that somebody waits for a read off the event loop."""
+"""Seconds to wait for a read off the event loop."""
 
 _PIECE = 1024 * 1024
 
@@ -41,13 +41,13 @@ def read_file(path: str | Path, *, at_most: int, follow: bool = True) -> bytes:
         follow: whether the path may be a symbolic link.
 
     Raises:
-        OSError: it cannot be read, is no regular file, or is too long; `strerror` says which and
-            names no path. FileNotFoundError where there is none.
+        OSError: it cannot be read, is not a regular file, or is too long; `strerror` names the
+            reason and no path. FileNotFoundError where there is none.
     """
     try:
         # Before it is opened, for opening alone can set a device to work.
         _must_be_regular(Path(path).stat(follow_symlinks=follow))
-        # Without O_NONBLOCK a pipe that has come meanwhile would wait for somebody to write.
+        # Without O_NONBLOCK a pipe that has replaced the file meanwhile would wait for a writer.
         flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | (0 if follow else os.O_NOFOLLOW)
         descriptor = os.open(path, flags)
     except ValueError:
@@ -55,7 +55,7 @@ def read_file(path: str | Path, *, at_most: int, follow: bool = True) -> bytes:
     try:
         _must_be_regular(os.fstat(descriptor))
         content = bytearray()
-        # The size says little: the file may grow while it is read.
+        # The size is not reliable: the file may grow while it is read.
         while piece := os.read(descriptor, min(_PIECE, at_most + 1 - len(content))):
             content += piece
     finally:
@@ -88,7 +88,7 @@ class OffLoop(Generic[_T]):
         self._flight: asyncio.Future[_T] | None = None
 
     async def read(self) -> _T:
-        """The result of a read; whoever asks while one is under way gets that one's.
+        """The result of a read; concurrent callers share one read.
 
         Raises:
             TimeoutError: it does not end; `strerror` is set.
@@ -112,7 +112,7 @@ class OffLoop(Generic[_T]):
                 flight.set_result(result)  # type: ignore[arg-type] # None is one of _T then
             else:
                 flight.set_exception(error)
-                # Nobody may be waiting any more, and that is no error of its own.
+                # It may no longer be awaited, which is not an error of its own.
                 flight.exception()
 
         def work() -> None:
@@ -120,7 +120,7 @@ class OffLoop(Generic[_T]):
             error: Exception | None = None
             try:
                 result = self._read()
-            except Exception as raised:  # noqa: BLE001 - handed to whoever waits
+            except Exception as raised:  # noqa: BLE001 - passed on to the waiting tasks
                 error = raised
             with suppress(RuntimeError):  # the loop has ended meanwhile
                 loop.call_soon_threadsafe(land, result, error)

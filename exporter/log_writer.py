@@ -1,4 +1,4 @@
-"""Writes log lines from a thread: whoever logs never waits for whoever reads the log."""
+"""Writes log lines from a thread: logging never waits for the reader of the log."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class LogWriter:
 
     Args:
         descriptor: where to write.
-        describe_lost: makes the line that says how many lines were lost. It is written at their
+        describe_lost: makes the line with the number of lost lines. It is written at their
             place, once writing works again.
         most_bytes: bytes of lines that may wait.
 
@@ -132,7 +132,7 @@ class LogWriter:
             try:
                 rest = rest[os.write(self._descriptor, rest) :]
             except BlockingIOError:
-                # Whoever shares the descriptor has made it so.
+                # Another process that shares the descriptor has made it non-blocking.
                 select.select([], [self._descriptor], [])
             except OSError:
                 return False

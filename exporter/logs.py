@@ -65,8 +65,8 @@ def configure(
         level: a key of `LEVELS`.
         form: `logfmt` as Prometheus's own programs write, or `json`.
         stream: where to write; stderr if None.
-        queued: whether a thread writes, so that nobody waits for whoever reads the log. What is
-            not written at the end is lost, but for `flush`.
+        queued: whether a thread writes, so that logging never waits for the reader of the log.
+            Lines that are not written at the end are lost, unless `flush` is called.
     """
     shared: list[Processor] = [
         structlog.stdlib.add_log_level,
@@ -119,7 +119,7 @@ def count_lost(counted: Callable[[int], object]) -> None:
 
 
 def flush(seconds: float = FLUSH_TIMEOUT) -> None:
-    """Wait until what was logged is written, but not for ever: nobody may read it."""
+    """Wait until all lines are written, but not for ever: the log may have no reader."""
     for writer in _writers():
         writer.flush(seconds)
 

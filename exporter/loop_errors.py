@@ -20,7 +20,7 @@ class LoopErrors:
 
     When no file descriptor is left for a new connection, asyncio logs it with a traceback, a
     hundred times in a row and again each second, for as long as clients keep connecting. Here one
-    warning a minute says it. Every other error is logged as asyncio does.
+    warning a minute replaces them. Every other error is logged as asyncio does.
     """
 
     def __init__(self) -> None:

@@ -1,8 +1,8 @@
-"""Which names of rate-limit policies are shown: a bounded number, and none for ever.
+"""Which names of rate-limit policies have series: a bounded number, and none for ever.
 
 The names come from Azure's answers, change over the years, and could be anything. Each makes
-several series, so of one subscription and region only so many are told apart at any time, the rest
-is `other`, and a name that no answer has for an hour goes.
+several series, so only a limited number per subscription and region have their own at any time, the
+rest is `other`, and a name that no answer has for an hour is removed.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class PolicyNames:
         Args:
             subscription_id: whose limit it is.
             location: its region; empty for a limit of the whole subscription.
-            policy: its name; empty where Azure does not say.
+            policy: its name; empty where Azure names none.
         """
         key = subscription_id.casefold(), location.casefold()
         bucket = self._buckets.setdefault(key, _Bucket(subscription_id, location))
@@ -66,7 +66,7 @@ class PolicyNames:
         return _labels(bucket, shown)
 
     def expire(self) -> None:
-        """Let go of the names that no answer had for an hour."""
+        """Remove the names that no answer had for an hour."""
         oldest = self._monotonic() - FORGET_AFTER
         for key, bucket in list(self._buckets.items()):
             for name, (shown, seen) in list(bucket.seen.items()):

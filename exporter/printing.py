@@ -1,4 +1,4 @@
-"""What a command prints for the one who ran it, wherever stdout goes."""
+"""What a command prints for its user, wherever stdout goes."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ def say(text: str) -> None:
 
 
 def print_page(chunks: Iterable[bytes]) -> bool:
-    """Print a page on stdout; False if it cannot be written, which is said on stderr.
+    """Print a page on stdout; False, with a line on stderr, if it cannot be written.
 
-    The page is UTF-8, whatever the terminal's encoding. A reader that has seen enough and goes is
-    no failure.
+    The page is UTF-8, whatever the terminal's encoding. A reader that closes the pipe
+    early is not a failure.
     """
     # None where the process was started without one.
     if sys.stdout is None:

@@ -70,7 +70,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
         re.compile(r"(?i)(%3A%2F%2F)(?:(?!%2F|%3F|%40)[^\s\"']){1,512}%40"),
         rf"\1{MASK}%40",
     ),
-    # A name that says so, and its value; `code` is one in an address only.
+    # A name of a secret, and its value; `code` is one in an address only.
     (
         re.compile(
             rf"(?i)((?:{_NAMES}|x-functions-key|(?<![a-z_])token(?==)"

@@ -1,4 +1,4 @@
-"""One configuration takes another's place while the process goes on."""
+"""Replaces the configuration of a running process."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ Read = Callable[[], tuple[Configuration, str]]
 
 
 class SignalEvents:
-    """What the process was told from outside.
+    """The signals that the process has received, as events.
 
     Args:
-        signals: who catches the signals.
+        signals: catches the signals.
 
     Attributes:
         stop: set by SIGTERM and SIGINT.
@@ -96,13 +96,13 @@ class InForce:
 async def poll_until(
     exporter: Exporter, process: Process, told: SignalEvents, read: Read | None
 ) -> int | tuple[Prepared, str]:
-    """Keep the beats going until the stop, or until there is another good configuration.
+    """Keep polling until the stop, or until there is another valid configuration.
 
     Polls under way of sets that are in it too may end first.
 
     Returns:
-        The exit code: 1 if the beats end by themselves, which they never should. Else what the
-        configuration comes to, and its text.
+        The exit code: 1 if the poll loops end by themselves, which they never should. Else the
+        prepared configuration, and its text.
     """
     polling = asyncio.create_task(exporter.scheduler.run(), name="scheduler")
     stopping = asyncio.create_task(told.stop.wait(), name="stop")
@@ -132,7 +132,7 @@ async def poll_until(
 async def _reloaded(
     exporter: Exporter, process: Process, told: SignalEvents, read: Read | None
 ) -> tuple[Prepared, str]:
-    """Wait for a reload that changes something. One that fails is said, and changes nothing."""
+    """Wait for a reload that changes something. One that fails is logged, and changes nothing."""
 
     def read_anew() -> tuple[Prepared, str, bool]:
         if read is None:
@@ -167,7 +167,7 @@ async def _reloaded(
 
 
 def not_reloaded(process: Process, problems: Iterable[str]) -> None:
-    """Say why the configuration in force stays."""
+    """Log why the configuration in force stays."""
     process.telemetry.gauge("config_last_reload_successful").set(0)
     for problem in problems:
         _log.error("configuration not reloaded", problem=problem)

@@ -1,4 +1,4 @@
-"""A start: the daemon, `--once` or the demo, and what is said where it cannot be."""
+"""A start: the daemon, `--once` or the demo, and the errors that prevent it."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ def start(flags: argparse.Namespace, signals: Signals) -> int:
 
     Args:
         flags: those of `exporter.flags`.
-        signals: who catches the signals.
+        signals: catches the signals.
     """
-    # What is asked for once waits for its reader; the daemon waits for nobody.
+    # `--once` may wait for the reader of its log; the daemon never does.
     logs.configure(level=flags.log_level, form=flags.log_format, queued=not flags.once)
     try:
         try:
             return asyncio.run(_start(flags, signals))
         finally:
-            # Before anything that is said below, and a traceback.
+            # Before the messages below, and a traceback.
             logs.flush()
     except ConfigurationError as error:
         tell_problems(flags.config_file, error)

@@ -1,4 +1,4 @@
-"""What the process is told by signals, from its first moment on.
+"""Signals, handled from the first moment of the process on.
 
 This is imported before all else and imports next to nothing: what comes after it takes a second,
 in which a signal would kill the process or, for process 1 of a container, be lost.
@@ -20,7 +20,7 @@ Call = Callable[[], None]
 
 
 class Signals:
-    """Catches SIGTERM, SIGINT and SIGHUP, and hands them on as soon as somebody takes them.
+    """Catches SIGTERM, SIGINT and SIGHUP, and hands them on as soon as there are handlers.
 
     The C part of Python's signal handling writes them into a pipe, and a thread reads that: so a
     stop is obeyed in time even while the main thread is blocked. Until there is a taker, a stop
@@ -48,7 +48,7 @@ class Signals:
     def hand_to(self, *, stop: Call, reload: Call) -> None:
         """Call these from now on, in another thread; a reload that came before counts.
 
-        A process that does not end within `STOP_TIMEOUT` of being told to is ended, with exit
+        A process that does not end within `STOP_TIMEOUT` of the signal is ended, with exit
         code 0: closing everything takes a moment, but the interpreter waits for threads, and a DNS
         look-up in one of them can neither be cancelled nor be bounded.
         """

@@ -24,7 +24,7 @@ _Metric = TypeVar("_Metric", Counter, Gauge, Histogram)
 PREFIX = "azure_vmss_exporter_"
 
 NEW_LABELS_WAIT = 120.0
-"""Seconds for which a counter with labels that nobody knew before is served as 0: one that begins
+"""Seconds for which a counter with labels not known before is served as 0: one that begins
 at 1 has never risen for Prometheus, and `increase()` misses what is counted first."""
 
 
@@ -255,14 +255,14 @@ class Telemetry:
         self._expect(name, labels, since=self._monotonic())
 
     def start_at_zero(self, name: str, **labels: str) -> None:
-        """The same at the start of the process: what nobody has seen before may count at once."""
+        """The same at the start of the process: before the first scrape it may count at once."""
         self._expect(name, labels, since=-inf)
 
     def count_open(self, name: str, **labels: str) -> None:
-        """Count under labels whose values nobody knows beforehand.
+        """Count under labels whose values are not known beforehand.
 
         Those that are new, by this or by `expect`, are served as 0 for `NEW_LABELS_WAIT` first,
-        whoever reads meanwhile.
+        however often they are scraped meanwhile.
         """
         self.expect(name, **labels)
         self._waiting[_key(name, labels)] += 1

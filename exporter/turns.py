@@ -1,4 +1,4 @@
-"""Who works on the event loop: one piece at a time, and answers to readers first.
+"""Cooperative scheduling: long work yields between chunks, and scrapes take priority.
 
 Every poll does its work in pieces of some milliseconds. But a loop runs all that is ready before
 it looks at its sockets again: sixteen polls with a page each are sixteen pieces in a row.

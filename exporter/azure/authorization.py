@@ -45,7 +45,7 @@ class Authorization:
             refusal: the same as an error.
 
         Raises:
-            AzureError: there is no other, or it would not help; what Azure said comes first.
+            AzureError: there is no other, or it would not help; Azure's own message comes first.
         """
         if not may_be_mended(answer):
             raise refusal

@@ -1,8 +1,8 @@
 """The body of an answer, inflated up to a limit and not a byte further.
 
-aiohttp inflates whatever one read from the socket brought before anybody can look at its size: a
-megabyte of gzip may be a gigabyte of text. So the session leaves bodies as they come, and they are
-inflated here in bounded pieces, with the event loop's turn between them.
+aiohttp decompresses all that one read from the socket brings before its size can be checked: a
+megabyte of gzip may be a gigabyte of text. So the session leaves bodies compressed, and they are
+decompressed here in bounded chunks, and the event loop runs between them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ERROR_LIMIT = 1024 * 1024
 
 _GZIP = 16 + zlib.MAX_WBITS
 _DEFLATE_METHOD = 8
-# Its stub says that it is an instance.
+# Its stub declares it as an instance.
 _IsalError = cast("type[Exception]", isal_zlib.error)
 
 
@@ -52,9 +52,9 @@ async def read_body(response: aiohttp.ClientResponse, *, limit: int) -> bytes:
         await _read(response, body, limit, inflating)
         inflating.finish()
     except (BrokenAnswer, aiohttp.ClientPayloadError) as error:
-        # Whatever is still to come must not be taken for the answer to another request.
+        # The rest must not be taken for the answer to another request.
         response.close()
-        # The status says more than a body that broke off.
+        # The status is more useful than an incomplete body.
         if not failed:
             if isinstance(error, BrokenAnswer):
                 raise
@@ -84,11 +84,11 @@ class _Inflating:
     """A body that is not compressed: it comes as it is."""
 
     def pieces(self, chunk: bytes) -> Iterator[bytes]:
-        """What a chunk from the wire brings, in bounded pieces."""
+        """Decompress a chunk from the wire into bounded pieces."""
         yield chunk
 
     def finish(self) -> None:
-        """Take notice of the body's end.
+        """Check that the body is complete.
 
         Raises:
             BrokenAnswer: it came too early.

@@ -212,7 +212,7 @@ class Budget:
                 limit.refused(policy, now)
 
     def throttled_by_resource_manager(self, subscription_id: str) -> None:
-        """Record a 429 of the Resource Manager's, which says nothing about Compute's limits."""
+        """Record a 429 of the Resource Manager's, which concerns none of Compute's limits."""
         self._pace(subscription_id).refused()
 
     def _cost(self, scale_set: ScaleSetId, instances: int | None) -> Cost:

@@ -1,4 +1,4 @@
-"""Whom the process trusts: the certificate authorities of every TLS connection to Azure."""
+"""The certificate authorities that every TLS connection to Azure trusts."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _trusting(settings: Azure) -> ssl.SSLContext:
     if settings.ca_file:
         return ssl.create_default_context(cadata=_certificates("azure.ca_file", settings.ca_file))
     if path := os.environ.get("SSL_CERT_FILE"):
-        # OpenSSL reads it by itself, but says nothing where it cannot.
+        # OpenSSL reads it by itself, but ignores errors.
         _certificates("SSL_CERT_FILE", path)
     elif path := os.environ.get("REQUESTS_CA_BUNDLE"):
         # The library that this variable is named after takes a directory too.

@@ -1,7 +1,7 @@
 """Whether this machine's clock is right, by the time that Azure's answers carry.
 
 A wrong clock makes good tokens look expired and certificates look not yet valid, and shifts every
-age that is told. Nobody thinks of it first.
+age that is shown, and is rarely the first suspect.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _log = structlog.get_logger(__name__)
 
 
 class ClockCheck:
-    """Compares each answer's `Date` with the clock, and says when they part and when they meet.
+    """Compares each answer's `Date` with the clock, and logs when they differ and agree again.
 
     Args:
         clock: the time.

@@ -1,4 +1,4 @@
-"""Why no connection came about, in words: who was asked, what hindered it, and what to do."""
+"""Errors of connections: which server was asked, why there is no connection, and what to do."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _STRICT_ONLY = frozenset(range(80, 95))
 
 
 class Asked(NamedTuple):
-    """Whom a request was for.
+    """The server that a request was for.
 
     Attributes:
         server: host and port.
@@ -41,7 +41,7 @@ class Asked(NamedTuple):
 
 
 def connection_failure(error: BaseException, asked: Asked) -> AzureError | None:  # noqa: PLR0911 - a table
-    """Our error for one that says why there is no connection; None for any other.
+    """Our error for one that explains why there is no connection; None for any other.
 
     Nothing of the foreign text is repeated that could hold an address: host and port are.
     """
@@ -85,12 +85,12 @@ def _server(error: BaseException, asked: Asked) -> str:
 
 def _refused_by_proxy(status: int, asked: Asked) -> Unreachable:
     proxy = f"the proxy {asked.proxy}" if asked.proxy else "the proxy"
-    if status == 407:  # noqa: PLR2004 - HTTP's own number, told in the message
+    if status == 407:  # noqa: PLR2004 - HTTP's own number, shown in the message
         return Unreachable(
             f"{proxy} wants credentials, or others (HTTP 407)",
             advice=PROXY_CREDENTIALS,
         )
-    if status >= 500:  # noqa: PLR2004 - HTTP's own number, told in the message
+    if status >= 500:  # noqa: PLR2004 - HTTP's own number, shown in the message
         return Unreachable(
             f"{proxy} cannot reach {asked.server} (HTTP {status})",
             advice="check the proxy's own connection and DNS; NO_PROXY exempts a host from it",
@@ -144,7 +144,7 @@ def _advice_on_certificate(code: int) -> str:
 
 
 def _cause(error: BaseException | None) -> str:
-    """Why the system says that it failed, without the addresses that asyncio puts around it."""
+    """The system's reason for the failure, without the addresses that asyncio adds."""
     if not isinstance(error, OSError):
         return type(error).__name__ if error else "it was closed"
     if found := _ERRNO.findall(str(error)):

@@ -1,8 +1,8 @@
-"""Connections on which nothing may come but the answer to a request.
+"""Connections that accept nothing but the answer to a request.
 
 HTTP/1.1 pairs answers with requests by their order alone. aiohttp keeps what arrives on an idle
 connection and takes it for the answer to the next request, so that a second answer from a broken
-proxy becomes another scale set's. Here a connection that brings anything unasked for is closed.
+proxy becomes another scale set's. Here a connection that receives unrequested data is closed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _INFORMATIONAL = range(100, 200)
 
 
 class OneAnswerHandler(ResponseHandler):
-    """aiohttp's protocol of a client's connection, closed by whatever nobody has asked for."""
+    """aiohttp's protocol of a client's connection, closed by unrequested data."""
 
     _asked = False
     _answered = False

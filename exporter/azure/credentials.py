@@ -32,8 +32,8 @@ def credential(
         ValueError: azure-identity finds a setting malformed.
     """
     tenant, client = settings.tenant_id or "", settings.client_id or ""
-    # Nothing is repeated in there: azure-core waits for as long as a Retry-After says, and what it
-    # was told meanwhile is lost when the wait ends. `CredentialTokens` asks again by itself.
+    # No retries in azure-core: it waits for the whole Retry-After, and its error is lost when the
+    # wait is cut short. `CredentialTokens` retries by itself.
     options: dict[str, Any] = {"transport": IdentityTransport(tls), "retry_total": 0}
     if endpoints.authority:
         options["authority"] = endpoints.authority

@@ -354,7 +354,7 @@ def _next_link(envelope: Mapping[str, Raw]) -> str | None:
 
 
 def _nothing() -> InstancePage:
-    """A piece without anything: whoever takes it may do something else before the next one."""
+    """An empty page, at which the caller may yield."""
     return InstancePage(instances=[], problems=[], source=[])
 
 

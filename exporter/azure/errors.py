@@ -34,7 +34,7 @@ class AzureError(Exception):
         message: what failed.
         reason: the label value of `poll_failures_total`; one of `REASONS`.
         advice: what the operator should do.
-        retry_after: seconds to wait as whoever answered says; None where nobody does.
+        retry_after: seconds to wait as the answer asks for; None without.
     """
 
     reason: ClassVar[str]
@@ -51,7 +51,7 @@ class AzureError(Exception):
         return f"{self.message}; {self.advice}"
 
     def again(self) -> Self:
-        """The same error for another caller: a raised exception is nobody else's to raise."""
+        """A copy for another caller: an instance raised in several tasks would mix tracebacks."""
         twin = type(self).__new__(type(self), self.message)
         twin.__dict__.update(self.__dict__)
         return twin
@@ -101,8 +101,8 @@ class NotFound(AzureError):
 
     Attributes:
         missing: what is not there.
-        removes: whether Azure says that the scale set itself or its resource group does not
-            exist: if it says so again and again, the set's data go.
+        removes: whether by Azure's answer the scale set itself or its resource group does not
+            exist: repeated answers of this kind remove the set's data.
     """
 
     reason = "not_found"

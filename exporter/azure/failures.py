@@ -50,7 +50,7 @@ _MISSING: dict[str, Missing] = {
     "subscriptionnotfound": "subscription",
     "invalidsubscriptionid": "subscription",
 }
-# The only codes of a 404 that say that the set does not exist.
+# The only codes of a 404 by which the set does not exist.
 _REMOVING = ("resourcenotfound", "resourcegroupnotfound")
 # A 404 about the address itself: the resource may well be there.
 _WRONG_ADDRESS = ("invalidresourcetype", "invalidresourcenamespace", "missingsubscription")
@@ -155,8 +155,8 @@ def failure_of(  # noqa: PLR0911 - a table of statuses
 def may_be_mended(answer: Answer) -> bool:
     """Whether another token may be what an answer with HTTP 401 wants.
 
-    One of another tenant or for another audience never comes by asking again, and whoever else has
-    use for the token at hand must not lose it.
+    A token of another tenant or audience is never obtained by a renewal, and the other scale sets
+    must not lose the token in use.
     """
     if _is_foreign(answer):
         return False
@@ -179,7 +179,7 @@ def not_json(answer: Answer) -> BrokenAnswer:
 
 
 def _is_foreign(answer: Answer) -> bool:
-    """Whether somebody else answers in Azure's place, who writes no JSON."""
+    """Whether the answer is not JSON, so that something else has answered in Azure's place."""
     return bool(answer.body) and not answer.may_be_json
 
 
@@ -215,7 +215,7 @@ def _forbidden(
     answer: Answer, error: ErrorBody, said: str, *, scale_set: ScaleSetId, action: str
 ) -> AzureError:
     if not error.code:
-        # Not Azure's word: a role would not help.
+        # Not an answer of Azure's: a role would not help.
         return _foreign(answer, said)
     found, scope = _ACTION.search(error.message), _SCOPE.search(error.message)
     advice = ""

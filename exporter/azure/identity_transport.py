@@ -1,4 +1,4 @@
-"""How azure-identity's requests go out: with the process's own rules for TLS and proxies."""
+"""The transport of azure-identity's requests, with the process's own rules for TLS and proxies."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CONNECT_TIMEOUT = 10.0
 """Seconds for a connection to the login service."""
 
 METADATA_CONNECT_TIMEOUT = 2.0
-"""Seconds for a connection to the machine's own endpoint; off Azure nobody answers there."""
+"""Seconds for a connection to the machine's own endpoint; off Azure there is none."""
 
 READ_TIMEOUT = 30.0
 """Seconds of silence in an answer."""
@@ -52,9 +52,9 @@ class IdentityTransport(AioHttpTransport):  # type: ignore[misc] # its package l
         await super().open()
 
     async def send(self, request: Any, *, stream: bool = False, **options: Any) -> Any:
-        """Send a request the way that `proxies` says.
+        """Send a request, through a proxy where `proxies` names one.
 
-        An error notes who was asked, for azure-core's own says no more than that it failed.
+        The server is noted on an error: azure-core's own message does not name it.
         """
         url = URL(request.url)
         options.pop("proxies", None)

@@ -1,7 +1,7 @@
 """Whether an answer is about the scale set that was asked for, by the ids in it. Pure.
 
-Connections, proxies and caches can give one request's answer to another. Azure's ids say whose an
-item is, in any letter case; an id in a form that says nothing of it is no reason for doubt.
+Connections, proxies and caches can give one request's answer to another. Azure's ids show which
+set an item belongs to, in any letter case; an id in a form that does not show it is accepted.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def check_id(resource_id: str, scale_set: ScaleSetId) -> None:
         "resourcegroups": resource_group,
         "virtualmachinescalesets": name,
     }
-    # Names of kinds and things take turns; a resource group may be called `subscriptions`.
+    # Types and names alternate; a resource group may be called `subscriptions`.
     for kind, value in zip(parts[::2], parts[1::2], strict=False):
         if wanted.get(kind, value) != value:
             raise _of_another(f"{kind}/{value}")

@@ -129,7 +129,7 @@ class Pace:
             self._waiting[operation] -= 1
 
     def give_back(self, calls: float) -> None:
-        """Take back what a poll that has ended did not need of its turn."""
+        """Return the requests that a finished poll reserved and did not need."""
         self._turns.take(-calls)
 
     async def send(self) -> None:
@@ -158,7 +158,7 @@ class Pace:
         return self._charges.total(now) / allowed if allowed else 0.0
 
     def seen(self, remaining: Mapping[str, int]) -> list[Policy]:
-        """Record what an answer says remains.
+        """Record what remains by an answer's headers.
 
         Returns:
             The limits that it names and that count here.
@@ -186,7 +186,7 @@ class Pace:
         return wait
 
     def _yields(self, operation: str) -> bool:
-        """Whether somebody of the other operation goes first."""
+        """Whether the other operation goes first."""
         if not self._waiting[_OTHER[operation]]:
             return False
         lists_first = self._lists_in_a_row < LISTS_PER_GET

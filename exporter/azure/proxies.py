@@ -1,4 +1,4 @@
-"""Which requests go through a proxy. Every request of the process asks here, a token's as well."""
+"""Which requests go through a proxy: decided here for every request, those for tokens included."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ METADATA_VARIABLES = (
     "MSI_ENDPOINT",
     "AZURE_POD_IDENTITY_AUTHORITY_HOST",
 )
-"""Where App Service, Azure Arc, Service Fabric, Azure ML, Cloud Shell and pod identity say which
-address gives out the machine's own tokens."""
+"""Where App Service, Azure Arc, Service Fabric, Azure ML, Cloud Shell and pod identity name the
+endpoint of the machine's own tokens."""
 
 _VISIBLE = re.compile(r"[!-~]+")
 
@@ -46,7 +46,7 @@ def proxy_for(url: URL) -> Proxy | None:
 
     Raises:
         ConfigurationError: the variable names no proxy that can be used. Going direct instead
-            would be a way that nobody asked for.
+            would ignore the setting.
     """
     if is_metadata(url) or urllib.request.proxy_bypass(url.host or ""):
         return None

@@ -1,4 +1,4 @@
-"""What to do where no token can be had: the setting to look at, by what the token service says."""
+"""What to do where no token can be had: the setting to check, by the token service's message."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ NOT_CONFIGURED = (
     "run az login, or set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET, or choose "
     "azure.credential.type"
 )
-"""The advice where nothing says who the exporter is."""
+"""The advice where no credential is configured."""
 
 _NAME_ONE = (
     "name one of them: set azure.credential.client_id (or object_id, resource_id) with type "
@@ -60,14 +60,14 @@ _MACHINE = (
 
 
 def advice_on(said: str, *, metadata: bool) -> str:
-    """What to do about a token service's words.
+    """What to do about a token service's message.
 
     Args:
-        said: its words; empty for none.
+        said: the message; empty for none.
         metadata: whether it was the machine's own endpoint.
 
     Returns:
-        The advice; empty where the words lead nowhere in particular.
+        The advice; empty where no rule fits.
     """
     for known in _ADVICE:
         if known.said.search(said):

@@ -1,6 +1,6 @@
-"""What went wrong with a token, in words: who was asked, what it said, and what to do about it.
+"""Errors of token requests: which service was asked, what it answered, and what to do about it.
 
-azure-identity's own messages hide both: the one about IMDS says "no response" where there was one,
+azure-identity's own messages hide both: the one about IMDS is "no response" where there was one,
 and that of the default chain is a page. So the answer is read anew where its error carries one.
 """
 
@@ -30,7 +30,7 @@ from exporter.azure.translation import FOREIGN, translate
 from exporter.redaction import clean, value_mask
 
 _LONGEST_LINK = 300
-"""Characters of what one credential of the default chain says."""
+"""Characters that are kept of the message of one credential of the default chain."""
 
 _DEPTH = 10
 _LINK = re.compile(r"\n\s*(\w+): (.*?)(?=\n\s*\w*Credential: |\nTo mitigate|\Z)", re.DOTALL)
@@ -84,7 +84,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _asked(chain: tuple[BaseException, ...]) -> Asked:
-    """Whom the transport noted; it is the one who adds such notes."""
+    """The server that the transport noted; nothing else adds such notes."""
     for link in chain:
         if notes := getattr(link, "__notes__", None):
             return Asked(*notes[:2])
@@ -124,7 +124,7 @@ def _is_machine_s_own(url: URL) -> bool:
 
 
 def _words(response: Any) -> str:
-    """What the answer says, without anything that could be a token."""
+    """The message of the answer, without anything that could be a token."""
     media = str(response.headers.get("Content-Type", "")).partition(";")[0].strip().lower()
     try:
         text = str(response.text())
@@ -144,7 +144,7 @@ def _words(response: Any) -> str:
 
 
 def _secrets_of(request: Any) -> Iterator[str]:
-    """What was sent to prove who asks: whoever answers may repeat it."""
+    """The credentials that were sent: the answer may repeat them."""
     body = getattr(request, "body", None)
     for holder, names in ((body, _SECRET_FIELDS), (request.headers, _SECRET_HEADERS)):
         if isinstance(holder, Mapping):

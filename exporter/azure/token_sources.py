@@ -43,7 +43,7 @@ def build(
         telemetry: where the token's expiry and failures are shown, if anywhere.
 
     Raises:
-        ConfigurationError: the way to whoever issues the tokens is a proxy that cannot be used.
+        ConfigurationError: the proxy to the token service cannot be used.
     """
     watch = None if telemetry is None else TokenWatch(telemetry)
     if settings.type == "static":

@@ -1,4 +1,4 @@
-"""How the token stands, on the exporter's own metrics."""
+"""The state of the token, on the exporter's own metrics."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ class TokenWatch:
             telemetry.counter(_FAILURES, reason=reason)
 
     def got(self, expires_on: float | None) -> None:
-        """There is a token, until that Unix time; None where nobody knows."""
+        """Record a token and its Unix time of expiry; None if that is unknown."""
         if expires_on is None:
             self._telemetry.hide(_EXPIRY)
         else:
             self._telemetry.gauge(_EXPIRY).set(expires_on)
 
     def failed(self, error: AzureError) -> None:
-        """A try failed."""
+        """Record a failed try."""
         reason = error.reason if error.reason in REASONS else Unauthenticated.reason
         self._telemetry.counter(_FAILURES, reason=reason).inc()

@@ -93,7 +93,7 @@ class CredentialTokens:
         scope: what the token is for.
         clock: the time.
         source: what gives the tokens, for people.
-        watch: who is told of tokens and failures.
+        watch: records tokens and failures.
         hold_off: seconds for which a failure is remembered, unless the token service asks for more.
         timeout: seconds for one try.
     """

@@ -28,8 +28,8 @@ class _Rule(NamedTuple):
     message: str
 
 
-# The first rule that fits wins, so a class stands above its bases. What says more by its fields is
-# told by `connection_failures` and `token_failures` before it comes here.
+# The first rule that fits wins, so a class stands above its bases. Errors whose fields tell more
+# are handled by `connection_failures` and `token_failures` before.
 _RULES: tuple[_Rule, ...] = (
     _Rule(aiohttp.ServerTimeoutError, TimedOut, "no answer in time"),
     _Rule(core.ServiceRequestTimeoutError, TimedOut, "no connection in time"),

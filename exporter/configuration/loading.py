@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 MOST_PROBLEMS = 100
-"""Problems that are told of one file."""
+"""Problems that are listed of one file."""
 
 
 def load(

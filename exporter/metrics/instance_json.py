@@ -1,7 +1,7 @@
-"""The instances of a set as JSON: what Azure said of each, and why it stands as it does.
+"""The instances of a set as JSON: Azure's own item of each, and how the exporter reads it.
 
-Azure's own items are kept as they came, compressed, and described when somebody asks: messages are
-long, and nobody reads them before something fails. So what may be shown is settled then, too.
+Azure's items are kept unchanged, compressed, and described on request: messages are long, and are
+rarely read before something fails. What may be shown is decided at the request too.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def describe(
     spellings: Mapping[str, str],
     messages: bool,
 ) -> Iterator[bytes]:
-    """A JSON array of the instances, in pieces of a moment's work each, some of them empty.
+    """A JSON array of the instances, in chunks of a few milliseconds' work, some of them empty.
 
     Args:
         chunks: those of an `ItemStore`.
@@ -151,7 +151,7 @@ def describe(
             azure: Any = None
             for batch in batches((instance,)):
                 if not batch:
-                    # It is being cut down, and so is what Azure said of it.
+                    # It is being cut down, and so is Azure's item.
                     azure = instance
                     yield b""
             item = msgspec.to_builtins(azure) if azure is not None else _generic(raw)
@@ -169,7 +169,7 @@ def describe(
 
 
 def _generic(item: Raw | bytes) -> Any:
-    """An item as plain values; None where it has a number or a depth that nobody can show."""
+    """An item as plain values; None for a number or a depth that cannot be shown."""
     try:
         return msgspec.json.decode(mended(bytes(item)))
     except (msgspec.DecodeError, UnicodeError, RecursionError):

@@ -1,7 +1,7 @@
-"""Which names and codes of Azure's have series of their own: no author can make them without end.
+"""Which names and codes of Azure's have series of their own: their number is bounded.
 
-Extensions, handlers and disks are named by people, failure codes by whoever fails. A set has a
-limited number of each; any further one is `other`.
+Extensions, handlers and disks are named by people, failure codes by the failing service. A set has
+a limited number of each; any further one is `other`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MOST_CODES = 100
 
 
 class LimitedNames(dict[str, str]):
-    """What names are served as in one walk: looked up like in a dictionary, decided at need.
+    """The label value of each name in one walk: a dictionary whose entries are made on demand.
 
     Args:
         kept: the names that keep their place, whatever else comes.

@@ -37,7 +37,7 @@ KEPT_STATUSES = 16
 """Statuses that stay of more in one list, beside the worst of each kind."""
 
 KINDS = 32
-"""Kinds of status that are told apart in a list that is cut down."""
+"""Kinds of status that are distinguished in a list that is cut down."""
 
 _STEP = 1000
 
@@ -46,7 +46,7 @@ def batches(instances: Sequence[Instance]) -> Iterator[Sequence[Instance]]:
     """Instances in their order, as many at a time as are mapped in one go.
 
     One that has far too many parts is cut down first, in place; empty batches come while that is
-    done, so that whoever takes them can do something else in between.
+    done, so that the caller can yield.
     """
     batch: list[Instance] = []
     parts = 0

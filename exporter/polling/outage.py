@@ -1,4 +1,4 @@
-"""The failures in a row of one scale set: each reason is logged once, and so is the recovery."""
+"""Consecutive failures of one scale set: each reason is logged once, and so is the recovery."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Which interval each scale set gets when the budget does not allow what all of them wish.
+"""Which interval each scale set gets when the budget does not allow the requested ones.
 
 Pure arithmetic for the regions of one subscription. While everything fits, every set has the
 interval that it wishes. Otherwise all would be stretched by the same factor, a round robin;
-instead the quiet ones are stretched a little more than that, and the sets in motion share what
-this frees: there are few of them as a rule, so it brings them close to what they wish.
+instead idle sets are stretched a little more than that, and the active sets share what this frees:
+there are usually few of them, so it brings them close to their requested interval.
 
 The GETs of the sets have a limit of their own, and share the Resource Manager's with the lists.
 """

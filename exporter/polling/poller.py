@@ -363,7 +363,7 @@ class Poller:
         self._put(record, poll)
 
     def guard(self) -> None:
-        """Keep the page within its limit, and say which sets give way."""
+        """Keep the page within its limit, and log which sets are suppressed."""
         self._guard(self._records)
 
     def _guard(self, changed: Iterable[Record]) -> None:

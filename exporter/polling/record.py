@@ -19,7 +19,7 @@ FACTS_INTERVAL = 300.0
 
 
 class Suppressed(IntEnum):
-    """What of a set is kept back by `metrics.max_series`; each level includes those before."""
+    """What of a set `metrics.max_series` suppresses; each level includes those before."""
 
     NOTHING = 0
     INSTANCES = 1
@@ -82,7 +82,7 @@ class Record:
         facts_due: the same of the next GET of the facts.
         facts_interval: the seconds between two of these that are in force.
         motion: whether the set is in motion or in trouble.
-        suppressed: what the limit on series keeps back.
+        suppressed: what the limit on series suppresses.
         facts_are_shown: whether the facts are young enough to be served.
         place: which of the places of what is served is the record's.
         shown_until: the monotonic time when something of what is served gets too old.

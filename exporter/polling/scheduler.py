@@ -91,12 +91,12 @@ class Scheduler:
         self._poll_ended = asyncio.Event()
         self._closed = False
         self.begun = asyncio.Event()
-        """Set once every beat has begun."""
+        """Set once every poll loop has started."""
 
     async def run(self) -> None:
-        """Poll until cancelled. A beat that ends by itself is a fault and ends the others.
+        """Poll until cancelled. A poll loop that ends by itself is a fault and ends the others.
 
-        After a cancellation it may run again, and goes on where it was.
+        After a cancellation it may run again, and continues where it was.
         """
         self._closed = False
         async with asyncio.TaskGroup() as group:
@@ -109,7 +109,7 @@ class Scheduler:
                         work = self._watched(beat, record)
                         tasks.append(group.create_task(work, name=f"{kind} {name}"))
                 self.begun.set()
-                # Until the cancellation, or until a beat that broke makes the group cancel it.
+                # Until the cancellation, or until a crashed poll loop makes the group cancel it.
                 await asyncio.Event().wait()
             finally:
                 for number, task in enumerate(tasks):
@@ -250,7 +250,7 @@ class Scheduler:
                 due = max(earliest, now + (due - now) * interval / before)
 
     def _ended(self, record: Record) -> None:
-        """Let go of a poll: it has ended, and the record knows when the next one is due."""
+        """Forget a poll: it has ended, and the record holds when the next one is due."""
         self._polling.discard(record)
         self._poll_ended.set()
 
@@ -308,7 +308,7 @@ class Scheduler:
             if error is not None:
                 interval = max(FACTS_RETRY * stretch, earliest - self._time())
             if stretch > 1:
-                # As for the lists: the turns spread the sets.
+                # As for the lists: the pacing spreads the sets.
                 due = max(earliest, begun + interval)
             else:
                 after = max(self._time(), due) + interval / 2
@@ -341,10 +341,10 @@ class Scheduler:
 
 
 async def _pause(number: int) -> None:
-    """Let everybody else have their turn after each few of thousands of tasks.
+    """Yield after every `TASKS_AT_A_TIME` of thousands of tasks.
 
-    The loop runs all that are ready before it looks at its sockets: 2,500 sets began in one piece
-    of 300 ms of work.
+    The loop runs all that are ready before it looks at its sockets: 2,500 sets started in one step
+    of 300 ms.
     """
     if number % TASKS_AT_A_TIME == 0:
         await asyncio.sleep(0)

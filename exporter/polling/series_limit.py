@@ -1,4 +1,4 @@
-"""Keeps the page within `metrics.max_series`: the largest sets give way, least important first.
+"""Keeps the page within `metrics.max_series`: suppresses the least important series first.
 
 First the instance families of the largest sets. Where the aggregates alone are too many, the counts
 by what Azure writes freely (versions, extensions) of the sets that have most of them; at last all
@@ -32,11 +32,11 @@ _EVENTS: Mapping[Suppressed, str] = {
 
 
 class Size(NamedTuple):
-    """The series of a set that may be kept back.
+    """The series of a set that may be suppressed.
 
     Attributes:
         key: tells the set from others; of sets of one size the first by it stays longest.
-        level: what is kept back now.
+        level: what is suppressed now.
         instances: the series of its instances.
         open_counts: its counts by what Azure writes freely.
         others: its other counts, counters and facts.
@@ -55,22 +55,22 @@ class Size(NamedTuple):
 
     @property
     def hidden(self) -> int:
-        """The series that are kept back now."""
+        """The series that are suppressed now."""
         parts = (0, self.instances, self.open_counts, self.others)
         return sum(parts[: self.level + 1])
 
 
 def plan(sizes: Sequence[Size], polls: int, max_series: int) -> dict[Size, Suppressed]:
-    """Decide what is kept back; sets of which nothing is are left out.
+    """Decide what is suppressed; sets of which nothing is are left out.
 
     Args:
         sizes: of all sets.
-        polls: the series that are never kept back.
+        polls: the series that are never suppressed.
         max_series: the limit.
     """
     levels: dict[Size, Suppressed] = {}
     total = polls + sum(size.open_counts + size.others for size in sizes)
-    # A set gives way where that helps only: as few as possible, so the largest do.
+    # As few sets as possible are suppressed, so the largest are.
     for part, level in (
         ("open_counts", Suppressed.OPEN_COUNTS),
         ("others", Suppressed.ALL_BUT_POLLS),
@@ -80,7 +80,7 @@ def plan(sizes: Sequence[Size], polls: int, max_series: int) -> dict[Size, Suppr
                 break
             total -= getattr(size, part)
             levels[size] = level
-    # A set that has given up a part has given up its instances too.
+    # The instances of a set that has any part suppressed are suppressed too.
     total += sum(size.instances for size in sizes if size not in levels)
     for size in _largest([size for size in sizes if size not in levels], "instances"):
         if total <= _limit(size, Suppressed.INSTANCES, max_series):
@@ -103,7 +103,7 @@ class SeriesLimit:
         self._over = False
 
     def changes(self, records: Iterable[Record], served: int) -> list[tuple[Record, Suppressed]]:
-        """The records of which more or less is to be kept back than now; logged.
+        """The records whose level of suppression changes; logged.
 
         Args:
             records: those that may have changed since the last time.

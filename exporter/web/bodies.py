@@ -20,14 +20,14 @@ this much."""
 
 Body = Iterable[bytes] | AsyncIterable[bytes]
 """The pieces of a body, of any size, made while they are sent. One piece is at most a moment's
-work (some milliseconds): others get their turn between two of them."""
+work (some milliseconds): the event loop runs between two of them."""
 
 
 async def in_turn(body: Body) -> AsyncGenerator[bytes, None]:
     """The pieces one after the other, whichever kind of iterable they come from.
 
     Closing it closes the body too: a reader may leave at any piece, and an asynchronous generator
-    that nobody closes is closed by a task of its own, later.
+    that is not closed here is closed later, by a task of its own.
     """
     if isinstance(body, AsyncGenerator):
         async with aclosing(body):

@@ -1,8 +1,8 @@
-"""Readers' connections: how many there may be, how long they may idle, and which gives way.
+"""Clients' connections: how many there may be, how long they may idle, and which is closed first.
 
 A connection that asks for nothing costs a file descriptor, and the exporter needs those for Azure
 and for the next scrape. So there is a limit for all and one per address, and at a limit the oldest
-connection that is not being answered gives way to the new one.
+connection that is not being answered is closed for the new one.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Connections:
         return len(self._networks)
 
     def admit(self, connection: OpenConnection, address: str, now: float) -> bool:
-        """Take a new connection in; at a limit, in place of another. False if none gives way.
+        """Admit a new connection; at a limit, in place of another. False if none can be closed.
 
         Args:
             connection: the new connection.
@@ -118,7 +118,7 @@ class Connections:
     def _make_room(self, candidates: Iterable[OpenConnection], now: float) -> bool:
         waiting = [one for one in candidates if not one.answering]
         if not waiting:
-            # Nobody idles: then the one whose answer takes longest, if it takes too long.
+            # None is idle: then the one whose answer takes longest, if it takes too long.
             latest = now - self.limits.answer
             waiting = [one for one in candidates if one.since <= latest]
         if not waiting:

@@ -11,7 +11,7 @@ from aiohttp import web
 _POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 EVERYWHERE = {
-    # No version: it would tell everybody which holes to try.
+    # No version: it would show which vulnerabilities to try.
     "Server": "azure-vmss-exporter",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",

@@ -1,4 +1,4 @@
-"""The page at `/`: every scale set and how its polls stand."""
+"""The page at `/`: every scale set and the state of its polls."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ _TRIES = 20
 """A free port of one family may be taken in the other."""
 
 _ABSENT = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT}
-"""What the system says of a family that it does not have."""
+"""The errors for an address family that the system does not have."""
 
 _Place = tuple[socket.AddressFamily, tuple[Any, ...]]
 

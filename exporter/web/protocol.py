@@ -1,4 +1,4 @@
-"""HTTP on one connection: aiohttp's, with limits of time, and with no word of what a reader wrote.
+"""HTTP on one connection: aiohttp's, with limits of time, and without quoting what a client sent.
 
 aiohttp answers a malformed request with the text of its error, which quotes the request, and logs
 it with a traceback. It waits for a request's head for ever, and answers HTTP/0.9.
@@ -22,11 +22,11 @@ from exporter.web import headers
 from exporter.web.connections import Connections
 
 LINGER = 2.0
-"""Seconds in which a reader may send the rest of a body that nobody wants, and read its answer."""
+"""Seconds in which a client may send the rest of an ignored body, and read its answer."""
 
 UNSENT = 64 * 1024
-"""Bytes that wait in the system to be sent to a reader. Those on their way are not counted, so it
-slows nobody down."""
+"""Bytes that wait in the system to be sent to a reader. Those on their way are not counted, so
+it slows no client down."""
 
 _VERSIONS = (HttpVersion10, HttpVersion11)
 _TOO_MANY = "Too many connections\n"
@@ -105,7 +105,7 @@ class Connection(web.RequestHandler):
             loop=loop,
             access_log=None,  # type: ignore[arg-type] # none at all
             lingering_time=LINGER,
-            # Nobody reads a body, so nobody inflates one.
+            # Bodies are not read, so they need not be decompressed.
             auto_decompress=False,
         )
         self._factory = factory
@@ -178,7 +178,7 @@ class Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Answer a request that cannot be read; what it said stays untold."""
+        """Answer a request that cannot be read, without quoting it."""
         del message
         if isinstance(exc, HttpProcessingError):
             self._factory.malformed(client=request.remote)
@@ -187,7 +187,7 @@ class Connection(web.RequestHandler):
         return _short_answer(status)
 
     def log_exception(self, *args: Any, **kw: Any) -> None:
-        """Tell of an error in a connection, unless it is the reader's."""
+        """Log an error in a connection; a client's own counts as a malformed request."""
         del args
         error = kw.get("exc_info")
         if isinstance(error, HttpProcessingError | web.RequestPayloadError):

@@ -87,7 +87,7 @@ class Responses:
             request: what is answered.
             body: its pieces as they go on the wire; not asked for by HEAD.
             headers: those that tell of the body.
-            length: the bytes of the body; None sends it in chunks, for nobody knows it yet.
+            length: the bytes of the body; None sends it in chunks, as it is not known yet.
             status: the HTTP status.
         """
         response = web.StreamResponse(status=status, headers=headers)

@@ -50,7 +50,7 @@ async def _pieces(head: bytes, instances: Iterator[bytes]) -> AsyncIterator[byte
     for piece in instances:
         if piece:
             yield piece
-        # Each piece is made now: others have their turn before the next one.
+        # Each piece is made now: yield before the next one.
         await asyncio.sleep(0)
     yield b"}\n"
 

@@ -17,8 +17,8 @@ _log = structlog.get_logger(__name__)
 MAX_REQUESTS = 40
 
 STALLED = 10.0
-"""Seconds after which an answer gives way to a new scrape: Prometheus waits no longer by default,
-and readers that do not read must not keep the scraper out."""
+"""Seconds after which an answer may be aborted for a new scrape: Prometheus waits no longer by
+default, and clients that do not read must not keep the scraper out."""
 
 
 class Scrapes:

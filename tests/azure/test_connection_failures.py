@@ -165,8 +165,12 @@ async def test_https_to_a_port_that_speaks_http(wire: Wire, new_client: NewClien
     ("refusal", "said", "advice"),
     [
         ("407 Proxy Authentication Required", "wants credentials, or others (HTTP 407)", "user:"),
-        ("500 Oops", "cannot reach management.azure.com:443 (HTTP 500)", "proxy's own way"),
-        ("502 Bad Gateway", "cannot reach management.azure.com:443 (HTTP 502)", "proxy's own way"),
+        ("500 Oops", "cannot reach management.azure.com:443 (HTTP 500)", "proxy's own connection"),
+        (
+            "502 Bad Gateway",
+            "cannot reach management.azure.com:443 (HTTP 502)",
+            "proxy's own connection",
+        ),
         ("504 Gateway Timeout", "cannot reach management.azure.com:443 (HTTP 504)", "NO_PROXY"),
         (
             "403 Forbidden",

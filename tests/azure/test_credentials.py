@@ -182,7 +182,7 @@ async def test_a_workload_identity_without_its_variables_is_a_clear_error(
 
 
 @pytest.mark.parametrize(
-    ("content", "said"), [(None, "cannot be read"), ("\n", "empty"), (b"\xff", "no text")]
+    ("content", "said"), [(None, "cannot be read"), ("\n", "empty"), (b"\xff", "not text")]
 )
 async def test_a_secret_file_is_read_at_use_and_its_faults_are_told(
     tmp_path: Path, content: str | bytes | None, said: str

@@ -1,7 +1,7 @@
 """What a state file says of its scale set, as bytes and back.
 
 A file is a magic, a format version, the SHA-256 of the rest, and the rest as msgpack. It holds no
-credential of the exporter's. It does hold what Azure said as it came, but for its messages if
+credential of the exporter's. It does hold Azure's answers unchanged, without their messages if
 `web.messages` is off.
 """
 
