@@ -13,12 +13,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import structlog
 import yaml
 
 import exporter
 from bench import report
 from bench.budget.fleets import INTERVAL, SHARE, FleetPlan
+from bench.budget.quiet import quiet_logs
 from bench.budget.trial import TOKEN, UNSERVED, StillToken
 from exporter import assembly, configuration
 from exporter.assembly import Exporter, Process
@@ -61,8 +61,8 @@ class RealTime:
 
 def run(plan: FleetPlan, *, minutes: float, seed: int) -> RealTime:
     """Poll a fleet for so many minutes of real time."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    return asyncio.run(_run(plan, minutes, seed))
+    with quiet_logs(logging.ERROR):
+        return asyncio.run(_run(plan, minutes, seed))
 
 
 async def _run(plan: FleetPlan, minutes: float, seed: int) -> RealTime:

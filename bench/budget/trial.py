@@ -12,11 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-import structlog
-
 from bench.budget.fleets import INTERVAL, SHARE, FleetPlan
 from bench.budget.meter import Meter, region_charge
 from bench.budget.pollers import FixedInterval, Polling, RoundRobin, let_everything_go_out
+from bench.budget.quiet import quiet_logs
 from exporter.assembly import Process
 from exporter.azure.errors import AzureError
 from exporter.clock import Clock
@@ -151,13 +150,10 @@ def run(
         seed: of the fleet's life and the latencies.
         hour: simulated seconds to measure.
     """
-    level = structlog.make_filtering_bound_logger(logging.CRITICAL)
-    settings = structlog.get_config()
-    structlog.configure(wrapper_class=level)
     try:
-        return timelapse.run(_trial(plan, way, neighbour, rate, seed, hour))
+        with quiet_logs(logging.CRITICAL):
+            return timelapse.run(_trial(plan, way, neighbour, rate, seed, hour))
     finally:
-        structlog.configure(**settings)
         gc.unfreeze()
         gc.collect()
 
