@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 
-from exporter.signals import Signals
+from exporter.runtime.signals import Signals
 
 
 def main() -> int:

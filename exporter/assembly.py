@@ -11,16 +11,13 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from exporter import logs
 from exporter.azure import token_sources
 from exporter.azure.budget import Budget
 from exporter.azure.client import AzureClient, new_session
 from exporter.azure.endpoints import Endpoints
 from exporter.azure.holds import Holds
 from exporter.azure.tokens import TokenSource
-from exporter.clock import Clock, SystemClock
 from exporter.configuration import Configuration
-from exporter.loop_watch import LoopWatch
 from exporter.model.scale_set import ScaleSetId, Target
 from exporter.polling.lanes import Lanes
 from exporter.polling.poller import Poller
@@ -30,8 +27,11 @@ from exporter.polling.scheduler import Scheduler
 from exporter.polling.state.keeper import StateKeeper
 from exporter.polling.state.warm_start import keeper_for
 from exporter.preparation import Prepared, prepare, unknown_patterns
+from exporter.runtime import logs
+from exporter.runtime.clock import Clock, SystemClock
+from exporter.runtime.loop_watch import LoopWatch
+from exporter.runtime.turns import Turns
 from exporter.telemetry import Telemetry
-from exporter.turns import Turns
 from exporter.web.exposition import Exposition
 
 _Same = tuple[str, str, str, tuple[tuple[str, str], ...]]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from exporter.flags import parse
-from exporter.signals import Signals
+from exporter.runtime.signals import Signals
 
 GOOD, FAILED, BAD_INPUT = 0, 1, 2
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from exporter.configuration import Configuration, ConfigurationError, load
-from exporter.files import read_file
 from exporter.metrics.catalogue import RESERVED_LABELS
+from exporter.runtime.files import read_file
 
 LARGEST_FILE = 16 * 1024 * 1024
 """Bytes of a configuration; 10,000 scale sets with labels need some two million."""

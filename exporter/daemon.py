@@ -16,11 +16,11 @@ import structlog
 from exporter.assembly import Exporter, Process, build, tell_of_configuration
 from exporter.azure.tokens import TokenSource
 from exporter.configuration import Configuration
-from exporter.loop_errors import LoopErrors
 from exporter.model.scale_set import ScaleSetId
 from exporter.printing import print_page, say
 from exporter.reloading import InForce, Read, SignalEvents, not_reloaded, poll_until
-from exporter.signals import Signals
+from exporter.runtime.loop_errors import LoopErrors
+from exporter.runtime.signals import Signals
 from exporter.web.addresses import ListenAddress, url_of
 from exporter.web.application import Site, make_application
 from exporter.web.bodies import PAGE_PIECE

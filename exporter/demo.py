@@ -9,7 +9,7 @@ import structlog
 from exporter import daemon
 from exporter.configuration import load
 from exporter.metrics.catalogue import RESERVED_LABELS
-from exporter.signals import Signals
+from exporter.runtime.signals import Signals
 from exporter.simulator import Fleet, SimulatedAzure
 
 _log = structlog.get_logger(__name__)

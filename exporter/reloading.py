@@ -11,10 +11,10 @@ import structlog
 
 from exporter.assembly import Exporter, Process, build, staying, tell_of_configuration
 from exporter.configuration import Configuration, ConfigurationError
-from exporter.files import OffLoop
 from exporter.polling.state.warm_start import kept
 from exporter.preparation import Prepared, prepare
-from exporter.signals import Signals
+from exporter.runtime.files import OffLoop
+from exporter.runtime.signals import Signals
 
 RELOAD_LIMIT = 60.0
 """Seconds for reading the configuration again."""

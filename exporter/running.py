@@ -8,12 +8,13 @@ import platform
 from functools import partial
 
 import exporter
-from exporter import daemon, demo, logs
+from exporter import daemon, demo
 from exporter.checking import tell_problems
 from exporter.configuration import ConfigurationError
 from exporter.configuration_file import read_configuration
 from exporter.printing import say
-from exporter.signals import Signals
+from exporter.runtime import logs
+from exporter.runtime.signals import Signals
 from exporter.web.scrapes import MAX_REQUESTS
 
 BAD_INPUT = 2

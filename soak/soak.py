@@ -16,10 +16,10 @@ import structlog
 
 from exporter.azure.errors import AzureError, NotFound
 from exporter.azure.tokens import CredentialTokens
-from exporter.clock import Clock
 from exporter.polling.confirmation import NOT_FOUND_ANSWERS
 from exporter.polling.record import Record
 from exporter.polling.retention import EXPIRY_CHECKS
+from exporter.runtime.clock import Clock
 from exporter.simulator.fleet import Fleet
 from exporter.simulator.server import SimulatedAzure
 from soak import serving

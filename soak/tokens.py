@@ -5,7 +5,7 @@ from __future__ import annotations
 from azure.core.credentials import AccessTokenInfo, TokenRequestOptions
 from azure.core.exceptions import ClientAuthenticationError
 
-from exporter.clock import Clock
+from exporter.runtime.clock import Clock
 from exporter.simulator.server import SimulatedAzure
 
 LIFETIME = 3600.0

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from exporter.clock import Clock
+from exporter.runtime.clock import Clock
 from exporter.simulator import buckets
 from exporter.simulator.faults import Fault
 from exporter.simulator.scale_set import SimulatedScaleSet

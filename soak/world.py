@@ -20,9 +20,9 @@ from exporter import assembly, configuration
 from exporter.assembly import Exporter, Process
 from exporter.azure.errors import AzureError
 from exporter.azure.tokens import TokenSource
-from exporter.clock import Clock
 from exporter.polling.poller import Poller
 from exporter.polling.record import Record
+from exporter.runtime.clock import Clock
 from exporter.simulator.fleet import Fleet
 from exporter.simulator.server import SimulatedAzure
 from exporter.telemetry import Telemetry

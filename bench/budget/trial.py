@@ -18,8 +18,8 @@ from bench.budget.pollers import FixedInterval, Polling, RoundRobin, let_everyth
 from bench.budget.quiet import quiet_logs
 from exporter.assembly import Process
 from exporter.azure.errors import AzureError
-from exporter.clock import Clock
 from exporter.polling.record import Record
+from exporter.runtime.clock import Clock
 from exporter.simulator import buckets
 from exporter.simulator.server import SimulatedAzure
 from soak import timelapse

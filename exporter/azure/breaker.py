@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from http import HTTPStatus
 
 from exporter.azure.errors import AzureError, ServerFailed, TimedOut, Unreachable
-from exporter.clock import Clock
 from exporter.model.scale_set import ScaleSetId
+from exporter.runtime.clock import Clock
 from exporter.telemetry import Telemetry
 
 FAILURES = 5

@@ -22,9 +22,9 @@ from exporter.azure.allowance import WINDOW, Limit, Policy, is_plausible, limit_
 from exporter.azure.pacing import BURST, Pace
 from exporter.azure.ratelimit import CHARGE, charge_of, remaining_of_arm, remaining_of_compute
 from exporter.azure.spending import LIST_INSTANCES, PAGE_INSTANCES, Cost, Region, Spending, Walk
-from exporter.clock import Clock
 from exporter.model.scale_set import ScaleSetId
 from exporter.policy_names import OTHER
+from exporter.runtime.clock import Clock
 from exporter.telemetry import Telemetry
 
 DEFAULT_SHARE = 0.5

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from exporter.configuration.azure import Azure
 from exporter.configuration.errors import ConfigurationError
-from exporter.files import read_file
+from exporter.runtime.files import read_file
 
 _VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 _LONGEST = 16 * 1024 * 1024

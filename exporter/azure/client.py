@@ -40,12 +40,12 @@ from exporter.azure.spending import GET_SCALE_SET, LIST_INSTANCES, Spending
 from exporter.azure.throttling import count_throttling
 from exporter.azure.tokens import TokenSource
 from exporter.azure.translation import FOREIGN, translate
-from exporter.clock import Clock
 from exporter.model.instance_view import InstancePage, Problem
 from exporter.model.scale_set import ScaleSetFacts, ScaleSetId
 from exporter.redaction import masked_headers, value_mask
+from exporter.runtime.clock import Clock
+from exporter.runtime.turns import Turns
 from exporter.telemetry import Telemetry
-from exporter.turns import Turns
 
 __all__ = ["RESTART", "AzureClient", "Restart", "new_session"]
 

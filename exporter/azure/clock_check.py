@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 import structlog
 from multidict import MultiMapping
 
-from exporter.clock import Clock
+from exporter.runtime.clock import Clock
 
 WRONG = 60.0
 """Seconds beyond which the clock is wrong; `Date` has whole seconds, and answers take a moment."""

@@ -17,7 +17,7 @@ from exporter.azure.errors import Unauthenticated
 from exporter.azure.identity_transport import IdentityTransport
 from exporter.azure.tokens import Credential
 from exporter.configuration import azure as configuration
-from exporter.files import read_file
+from exporter.runtime.files import read_file
 
 _LARGEST_FILE = 1024 * 1024
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exporter.clock import Clock
+from exporter.runtime.clock import Clock
 from exporter.telemetry import Telemetry
 
 DEFAULT_WAIT = 60.0

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 
 from exporter.azure.allowance import Charges, Policy
 from exporter.azure.spending import GET_SCALE_SET, LIST_INSTANCES
-from exporter.clock import Clock
+from exporter.runtime.clock import Clock
 
 READS = "subscription-reads"
 CAPACITIES = {

@@ -21,7 +21,7 @@ from exporter.azure.errors import (
     TimedOut,
     Unreachable,
 )
-from exporter.clock import Clock
+from exporter.runtime.clock import Clock
 from exporter.telemetry import Telemetry
 
 RETRIES = 2

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from exporter.azure.errors import Unauthenticated
 from exporter.azure.token_watch import TokenWatch
-from exporter.files import PATIENCE, OffLoop, read_file
+from exporter.runtime.files import PATIENCE, OffLoop, read_file
 
 _LONGEST = 65_536
 _TOKEN = re.compile(r"[!-~]+")

@@ -11,8 +11,8 @@ from exporter.azure.proxies import proxy_for
 from exporter.azure.token_file import FileTokens
 from exporter.azure.token_watch import TokenWatch
 from exporter.azure.tokens import Credential, CredentialTokens, TokenSource
-from exporter.clock import Clock, SystemClock
 from exporter.configuration import azure as configuration
+from exporter.runtime.clock import Clock, SystemClock
 from exporter.telemetry import Telemetry
 
 _SOURCES: dict[configuration.CredentialType, str] = {

@@ -12,8 +12,8 @@ import structlog
 from exporter.azure.errors import AzureError, TimedOut, Unauthenticated
 from exporter.azure.token_failures import SLOW, token_failure
 from exporter.azure.token_watch import TokenWatch
-from exporter.clock import Clock
-from exporter.files import OffLoop
+from exporter.runtime.clock import Clock
+from exporter.runtime.files import OffLoop
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessTokenInfo, TokenRequestOptions

@@ -8,9 +8,9 @@ from math import inf
 
 from exporter.azure.budget import Budget
 from exporter.azure.errors import AzureError
-from exporter.clock import Clock
 from exporter.polling.planner import Demand, Load, Plan, plan_subscription
 from exporter.polling.record import FACTS_INTERVAL, Record
+from exporter.runtime.clock import Clock
 
 PLAN_FOR = 5.0
 """Seconds for which a plan is good."""

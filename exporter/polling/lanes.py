@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
-from exporter.clock import Clock
+from exporter.runtime.clock import Clock
 
 PATIENCE = 5.0
 """Seconds that a poll may take before it is slow. Azure's answers take one or two."""

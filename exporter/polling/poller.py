@@ -17,7 +17,6 @@ from exporter.azure.errors import (
     FlexibleNotSupported,
     Throttled,
 )
-from exporter.clock import Clock
 from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.mapper import MappedInstances, Mapper, family_of
 from exporter.metrics.transitions import Transitions
@@ -30,8 +29,9 @@ from exporter.polling.series_limit import SeriesLimit
 from exporter.polling.served import Served
 from exporter.polling.source import Keeper, ScaleSetSource
 from exporter.polling.state.contents import Saved
+from exporter.runtime.clock import Clock
+from exporter.runtime.turns import Turns
 from exporter.telemetry import Telemetry
-from exporter.turns import Turns
 
 INTERNAL = "internal"
 """The reason of a failure that is the exporter's own fault."""

@@ -12,7 +12,6 @@ import structlog
 from exporter.azure.budget import Budget
 from exporter.azure.errors import AzureError, Throttled
 from exporter.azure.spending import GET_SCALE_SET, LIST_INSTANCES
-from exporter.clock import Clock
 from exporter.model.scale_set import ScaleSetId, Target
 from exporter.polling.backoff import Backoff
 from exporter.polling.beat import first_due, next_due, phase_of
@@ -20,6 +19,7 @@ from exporter.polling.intervals import Intervals
 from exporter.polling.lanes import Lanes
 from exporter.polling.poller import Poller
 from exporter.polling.record import FACTS_INTERVAL, Record
+from exporter.runtime.clock import Clock
 
 FACTS_RETRY = 60.0
 """Seconds until a failed GET of a set's facts is tried again, if the interval is not stretched."""

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import msgspec
 from aiohttp import web
 
-from exporter.clock import Clock, SystemClock
+from exporter.runtime.clock import Clock, SystemClock
 from exporter.simulator import (
     buckets,
     calls,

@@ -9,11 +9,11 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from exporter.clock import Clock
 from exporter.model.scale_set import ScaleSetId
 from exporter.polling.record import Record
-from exporter.rate_limited_log import RateLimitedLog
-from exporter.turns import Turns
+from exporter.runtime.clock import Clock
+from exporter.runtime.rate_limited_log import RateLimitedLog
+from exporter.runtime.turns import Turns
 from exporter.web import headers, landing, scale_set_json
 from exporter.web.bodies import PAGE_PIECE
 from exporter.web.exposition import Exposition

@@ -15,7 +15,7 @@ from typing import Protocol
 
 import structlog
 
-from exporter.rate_limited_log import RateLimitedLog
+from exporter.runtime.rate_limited_log import RateLimitedLog
 
 _log = structlog.get_logger(__name__)
 

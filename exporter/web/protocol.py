@@ -17,7 +17,7 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import HttpProcessingError, RawRequestMessage
 from aiohttp.streams import StreamReader
 
-from exporter.rate_limited_log import RateLimitedLog
+from exporter.runtime.rate_limited_log import RateLimitedLog
 from exporter.web import headers
 from exporter.web.connections import Connections
 

@@ -8,8 +8,8 @@ from contextlib import aclosing
 import structlog
 from aiohttp import web
 
-from exporter.rate_limited_log import RateLimitedLog
-from exporter.turns import Turns
+from exporter.runtime.rate_limited_log import RateLimitedLog
+from exporter.runtime.turns import Turns
 from exporter.web.bodies import Body, compress, gather, in_turn
 from exporter.web.formats import accepts_gzip
 from exporter.web.memory import MemoryReturn

@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
-from exporter.clock import Clock
 from exporter.metrics.instance_json import describe
 from exporter.polling.record import Record
+from exporter.runtime.clock import Clock
 
 # Tags are not among them: metrics.tags says which of those may be shown, and where.
 _FACTS = (

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import structlog
 from aiohttp import web
 
-from exporter.rate_limited_log import RateLimitedLog
+from exporter.runtime.rate_limited_log import RateLimitedLog
 from exporter.web.responses import abort
 
 _log = structlog.get_logger(__name__)

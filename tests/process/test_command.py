@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 import exporter
-from exporter import command, configuration_file, logs
+from exporter import command, configuration_file
 from exporter.flags import LOG_LEVELS
+from exporter.runtime import logs
 from support.answers import SUBSCRIPTION, samples
 from support.process import run
 from support.simulated import configured, simulated_azure

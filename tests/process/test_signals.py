@@ -129,7 +129,7 @@ def test_a_stop_while_modules_are_imported_ends_process_1_of_a_container(tmp_pat
 
 BLOCKED = """\
 import os
-from exporter import signals
+from exporter.runtime import signals
 signals.STOP_TIMEOUT = 0.1
 caught = signals.Signals()
 caught.catch()

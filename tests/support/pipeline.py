@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from exporter.azure.client import AzureClient
 from exporter.azure.errors import AzureError
-from exporter.clock import Clock
 from exporter.metrics.family import FamilyFilter
 from exporter.metrics.mapper import Mapper
 from exporter.model.scale_set import ScaleSetId, Target
 from exporter.polling.poller import Poller
 from exporter.polling.record import Record
 from exporter.polling.retention import Retention
+from exporter.runtime.clock import Clock
 from exporter.telemetry import Telemetry
 from exporter.web.exposition import Exposition
 from exporter.web.formats import TEXT

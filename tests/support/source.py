@@ -7,9 +7,9 @@ from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable
 
 from exporter.azure.client import Restart
-from exporter.clock import Clock
 from exporter.model.instance_view import Instance, InstancePage, Problem
 from exporter.model.scale_set import ScaleSetFacts, ScaleSetId
+from exporter.runtime.clock import Clock
 
 Script = Callable[[ScaleSetId], "AsyncGenerator[InstancePage | Restart, None]"]
 

@@ -12,7 +12,7 @@ import pytest
 import structlog
 from aiohttp import ClientSession, web
 
-from exporter.turns import Turns
+from exporter.runtime.turns import Turns
 from exporter.web.application import make_application
 from exporter.web.bodies import PIECE
 from exporter.web.connections import MOST, ConnectionLimits, Connections

@@ -19,7 +19,7 @@ from aiohttp import ClientPayloadError, ClientSession, web
 
 from exporter.metrics.instance_json import ItemStore, describe
 from exporter.model.instance_view import InstancePage
-from exporter.turns import Turns
+from exporter.runtime.turns import Turns
 from exporter.web import memory, scale_set_json
 from exporter.web.application import make_application
 from exporter.web.bodies import PIECE, Body

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
-from exporter.files import read_file
+from exporter.runtime.files import read_file
 
 LARGEST_FILE = 16 * 1024 * 1024
 """Bytes; a set of 1,000 instances needs less than one of the sixteen."""

@@ -12,11 +12,11 @@ from typing import get_args
 
 import structlog
 
-from exporter.clock import Clock
 from exporter.model.scale_set import ScaleSetId, Target
 from exporter.polling.record import Record
 from exporter.polling.state.contents import Reason, Refused, Saved, decode, encode
 from exporter.polling.state.folder import StateFolder
+from exporter.runtime.clock import Clock
 from exporter.telemetry import Telemetry
 
 AT_A_TIME = 32

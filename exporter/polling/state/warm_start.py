@@ -9,7 +9,6 @@ from pathlib import Path
 
 import structlog
 
-from exporter.clock import Clock
 from exporter.configuration import Configuration
 from exporter.metrics.mapper import Mapper
 from exporter.polling.poller import Poller
@@ -17,6 +16,7 @@ from exporter.polling.record import Record
 from exporter.polling.state.contents import form_of
 from exporter.polling.state.folder import StateFolder
 from exporter.polling.state.keeper import StateKeeper
+from exporter.runtime.clock import Clock
 from exporter.telemetry import Telemetry
 
 RESTORE_LIMIT = 10.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 
-from exporter.turns import Turns
+from exporter.runtime.turns import Turns
 
 
 async def test_between_two_pieces_everybody_else_who_is_ready_comes() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from exporter.log_writer import LogWriter
+from exporter.runtime.log_writer import LogWriter
 
 PIPE = 4096
 SECONDS = 20.0

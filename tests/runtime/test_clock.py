@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from exporter.clock import SystemClock
+from exporter.runtime.clock import SystemClock
 
 
 def test_the_time_for_which_the_machine_is_suspended_counts(

@@ -14,7 +14,7 @@ from typing import Literal
 import pytest
 import structlog
 
-from exporter import logs as exporter_logs
+from exporter.runtime import logs as exporter_logs
 
 
 @pytest.fixture(autouse=True)

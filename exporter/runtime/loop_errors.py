@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from exporter.rate_limited_log import RateLimitedLog
+from exporter.runtime.rate_limited_log import RateLimitedLog
 
 _NONE_LEFT = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import structlog
 
-from exporter.loop_errors import LoopErrors
-from exporter.rate_limited_log import INTERVAL
+from exporter.runtime.loop_errors import LoopErrors
+from exporter.runtime.rate_limited_log import INTERVAL
 from support.loop_clock import LoopClock
 
 

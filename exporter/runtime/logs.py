@@ -10,7 +10,7 @@ from typing import Literal, TextIO
 import structlog
 from structlog.typing import EventDict, Processor
 
-from exporter.log_writer import LogWriter
+from exporter.runtime.log_writer import LogWriter
 
 FLUSH_TIMEOUT = 1.0
 """Seconds for what is left to be written at the end."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.files import OffLoop, read_file
+from exporter.runtime.files import OffLoop, read_file
 
 
 def _directory(path: Path) -> None:

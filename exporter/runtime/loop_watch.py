@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exporter.clock import Clock
+from exporter.runtime.clock import Clock
 
 TICK = 0.05
 """Seconds between two looks: a pause as long as that is always seen at least in part."""

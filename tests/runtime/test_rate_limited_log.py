@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from exporter import logs as exporter_logs
-from exporter.rate_limited_log import INTERVAL, RateLimitedLog
+from exporter.runtime import logs as exporter_logs
+from exporter.runtime.rate_limited_log import INTERVAL, RateLimitedLog
 from support.loop_clock import LoopClock
 
 

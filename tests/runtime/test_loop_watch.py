@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from exporter.loop_watch import WINDOW, LoopWatch
+from exporter.runtime.loop_watch import WINDOW, LoopWatch
 from support.clock import FakeClock
 
 
