@@ -20,6 +20,10 @@ from exporter.configuration import azure as configuration
 from exporter.runtime.files import read_file
 
 _LARGEST_FILE = 1024 * 1024
+_NOT_WRITTEN = (
+    "check that whoever writes it does (in Kubernetes the workload identity webhook), and that the "
+    "exporter's user may read it"
+)
 
 
 def credential(
@@ -100,7 +104,9 @@ def _check_workload(settings: configuration.Credential) -> None:
     if missing:
         raise Unauthenticated(f"workload identity lacks {', '.join(missing)}")
     # azure-identity reads it at every try, on the event loop, and would wait there for a pipe.
-    _content("token_file", found["AZURE_FEDERATED_TOKEN_FILE"])
+    path = found["AZURE_FEDERATED_TOKEN_FILE"]
+    if not _content("token_file", path).strip():
+        raise Unauthenticated(f"token_file {path} is empty", advice=_NOT_WRITTEN)
 
 
 def _secret(settings: configuration.Credential) -> str:

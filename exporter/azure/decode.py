@@ -10,11 +10,12 @@ from __future__ import annotations
 import codecs
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta, Raw, Struct
 
+from exporter.azure.error_body import BYTE_ORDER_MARK, error_in
 from exporter.azure.errors import BrokenAnswer
 from exporter.azure.ownership import check_id, check_instances, check_name
 from exporter.model.instance_view import Instance, InstancePage, Problem
@@ -46,7 +47,6 @@ _SLICE = 4 * 1024 * 1024
 # What a page with a link has beside its items and the commas between them, at the least.
 _FRAME_WITH_LINK = len('{"value":[],"nextLink":""}')
 _NO_UTF8 = "the answer is not valid UTF-8"
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class _Page(Struct, rename="camel"):
@@ -95,23 +95,6 @@ _LINK = msgspec.json.Decoder(str | None)
 _SCALE_SET = msgspec.json.Decoder(_ScaleSet)
 
 
-class ErrorDetail(NamedTuple):
-    """One of the `details` of an error body; empty where absent."""
-
-    code: str = ""
-    message: str = ""
-    target: str = ""
-
-
-class ErrorBody(NamedTuple):
-    """Azure's error body; empty where it has no such field, or is no error body at all."""
-
-    code: str = ""
-    message: str = ""
-    target: str = ""
-    details: tuple[ErrorDetail, ...] = ()
-
-
 def decode_instance_page(
     body: bytes, *, scale_set: ScaleSetId | None = None
 ) -> Iterator[InstancePage]:
@@ -142,7 +125,7 @@ def _decoded(body: bytes) -> Iterator[InstancePage]:
     try:
         if len(body) > WHOLE_BYTES:
             yield from _checked(body)
-            yield from _pieces(body.removeprefix(_BYTE_ORDER_MARK))
+            yield from _pieces(body.removeprefix(BYTE_ORDER_MARK))
             return
         text = _text(body)
         page = _whole(text)
@@ -173,6 +156,8 @@ def decode_scale_set(
         raise BrokenAnswer("the answer is nested too deeply") from None
     if found is None:
         raise BrokenAnswer("the answer is not a JSON object")
+    if found == _ScaleSet() and (said := error_in(body)):
+        raise BrokenAnswer(f"the answer is not a scale set{said}")
     if scale_set is not None:
         check_id(found.id or "", scale_set)
         if found.name:
@@ -192,30 +177,6 @@ def decode_scale_set(
         tags={key: tag for key, tag in (found.tags or {}).items() if tag is not None},
     )
     return facts, problems
-
-
-def decode_error(body: bytes) -> ErrorBody:
-    """Decode an error body, wrapped in `error` or not. Never raises: what is odd is empty."""
-    try:
-        found = msgspec.json.decode(body.removeprefix(_BYTE_ORDER_MARK))
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return ErrorBody()
-    if isinstance(found, dict):
-        found = folded(found)
-        if isinstance(found.get("error"), dict):
-            found = folded(found["error"])
-    if not isinstance(found, dict):
-        return ErrorBody()
-    details = found.get("details")
-    return ErrorBody(
-        code=_text_of(found, "code"),
-        message=_text_of(found, "message"),
-        target=_text_of(found, "target"),
-        details=tuple(
-            ErrorDetail(_text_of(part, "code"), _text_of(part, "message"), _text_of(part, "target"))
-            for part in map(folded, _objects(details))
-        ),
-    )
 
 
 def _whole(text: bytes) -> InstancePage | None:
@@ -293,6 +254,8 @@ def _pieces(text: bytes) -> Iterator[InstancePage]:
     envelope = folded(_envelope(text))
     if len(text) > _SLICE:
         yield _nothing()
+    if "value" not in envelope:
+        raise BrokenAnswer(f"the answer has no value: it is not a list{error_in(text)}")
     waiting = deque(_items(envelope))
     ends = (waiting[0], waiting[-1]) if waiting else ()
     respell = any(respelled(raw, Instance) is not None for raw in ends)
@@ -337,8 +300,6 @@ def _envelope(text: bytes) -> dict[str, Raw]:
 
 def _items(envelope: Mapping[str, Raw]) -> list[Raw]:
     """A page as the JSON text of its items."""
-    if "value" not in envelope:
-        raise BrokenAnswer("the answer has no value: it is not a list")
     try:
         return _ITEMS.decode(envelope["value"])
     except msgspec.DecodeError:
@@ -387,14 +348,4 @@ def _text(body: bytes) -> bytes:
         body.decode()
     except UnicodeDecodeError:
         raise BrokenAnswer(_NO_UTF8) from None
-    return body.removeprefix(_BYTE_ORDER_MARK)
-
-
-def _objects(found: Any) -> list[dict[str, Any]]:
-    """The objects of what should be a list of them."""
-    return [part for part in found if isinstance(part, dict)] if isinstance(found, list) else []
-
-
-def _text_of(found: dict[str, Any], name: str) -> str:
-    value = found.get(name)
-    return value if isinstance(value, str) else ""
+    return body.removeprefix(BYTE_ORDER_MARK)

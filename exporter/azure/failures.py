@@ -6,11 +6,12 @@ import re
 from http import HTTPStatus
 from typing import NamedTuple
 
+import msgspec
 from multidict import CIMultiDictProxy
 
 from exporter.azure.challenge import tenant_of
 from exporter.azure.connection_failures import PROXY_CREDENTIALS
-from exporter.azure.decode import ErrorBody, decode_error
+from exporter.azure.error_body import ErrorBody, decode_error
 from exporter.azure.errors import (
     AzureError,
     BrokenAnswer,
@@ -42,8 +43,9 @@ WORDS = {
 }
 """What an operation is to people."""
 
-_ACTION = re.compile(r"perform action '([A-Za-z0-9./*_-]{1,200})'")
-_SCOPE = re.compile(r"over scope '([^']{1,400})'")
+# Of two actions the one that is lacking, which stands last: LinkedAuthorizationFailed names both.
+_ACTION = re.compile(r".*perform action '([A-Za-z0-9./*_-]{1,200})'", re.DOTALL)
+_SCOPE = re.compile(r"(?:over scope|on the linked scope\(s\)) '([^']{1,400})'")
 _FLEXIBLE = re.compile(r"'virtualMachineScaleSets\.[^']*' is not allowed on", re.IGNORECASE)
 _MISSING: dict[str, Missing] = {
     "resourcegroupnotfound": "resource group",
@@ -79,7 +81,21 @@ _VERSION = "set azure.api_version to one that this Azure supports, as it lists t
 _REGISTER = (
     "register the provider in the subscription: az provider register --namespace Microsoft.Compute"
 )
+_DISABLED = (
+    "the subscription is disabled: have it enabled again (billing, spending limit), or take its "
+    "scale sets off the configuration"
+)
+_CONFLICT = (
+    "something else is being done with the scale set; it is asked again with the next poll, and "
+    "nothing needs doing unless it lasts"
+)
+_RENEW = (
+    "the token has ended: whoever gives it must renew it before (with type static, whoever writes "
+    "azure.credential.token_file), and this machine's clock must be right"
+)
+_DISABLED_CODES = ("readonlydisabledsubscription", "subscriptionnotenabled", "disabledsubscription")
 _REJECTED_ADVICE = {
+    **dict.fromkeys(_DISABLED_CODES, _DISABLED),
     "noregisteredproviderfound": _VERSION,
     "invalidapiversionparameter": _VERSION,
     "invalidresourcetype": _VERSION,
@@ -88,6 +104,8 @@ _REJECTED_ADVICE = {
 }
 _LONGEST_NAME = 80
 _TAIL = 1024
+# Twice the size of a usual page: some milliseconds.
+_LONGEST_COUNTED = 1024 * 1024
 _STALE_LINK = ("invalidcontinuationtoken", "missingapiversionparameter")
 
 
@@ -110,9 +128,25 @@ class Answer(NamedTuple):
 
     @property
     def is_cut(self) -> bool:
-        """Whether the end of a JSON object is missing, as the last byte tells it."""
+        """Whether the end of a JSON object is missing, as its last byte or its braces tell."""
         end = self.body[-_TAIL:].rstrip() or self.body.rstrip()
-        return self.body[:_TAIL].lstrip()[:1] == b"{" and end[-1:] != b"}"
+        if self.body[:_TAIL].lstrip()[:1] != b"{":
+            return False
+        return end[-1:] != b"}" or self._ends_early()
+
+    def _ends_early(self) -> bool:
+        """Whether it ends right after the brace of an inner object.
+
+        Counting is quick, but braces stand in texts too; so where it finds something, it is read.
+        """
+        body = self.body
+        if len(body) > _LONGEST_COUNTED or body.count(b"{") <= body.count(b"}"):
+            return False
+        try:
+            msgspec.json.decode(body, type=msgspec.Raw)
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            return "truncated" in str(error)
+        return False
 
 
 def failure_of(  # noqa: PLR0911 - a table of statuses
@@ -208,7 +242,9 @@ def _refused(answer: Answer, error: ErrorBody, said: str) -> Unauthenticated:
         return Unauthenticated(message, advice=_TENANT)
     if _WRONG_AUDIENCE.search(described):
         return Unauthenticated(message, advice=_AUDIENCE)
-    return Unauthenticated(message)
+    return Unauthenticated(
+        message, advice=_RENEW if error.code.casefold() == "expiredauthenticationtoken" else ""
+    )
 
 
 def _forbidden(
@@ -223,6 +259,8 @@ def _forbidden(
         advice = _EXCLUDE
     elif error.code.casefold() == "requestdisallowedbypolicy":
         advice = "an Azure Policy forbids it: have the scope or the identity exempted from it"
+    elif error.code.casefold() in _DISABLED_CODES:
+        advice = _DISABLED
     return Forbidden(
         f"not allowed to read {scale_set.name} ({said})",
         action=found[1] if found else action,
@@ -248,7 +286,7 @@ def _rejected(answer: Answer, error: ErrorBody, said: str, scale_set: ScaleSetId
         f"Azure declines the request ({said})",
         status=status,
         code=clean(error.code, longest=_LONGEST_NAME),
-        advice=_REJECTED_ADVICE.get(code, ""),
+        advice=_REJECTED_ADVICE.get(code, _CONFLICT if status == HTTPStatus.CONFLICT else ""),
         stale_link=status == HTTPStatus.BAD_REQUEST and _names_stale_link(error),
     )
 

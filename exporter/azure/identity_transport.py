@@ -13,6 +13,7 @@ from yarl import URL
 
 from exporter.azure.endpoints import same_origin
 from exporter.azure.proxies import is_metadata, proxy_for
+from exporter.azure.token_failures import LAST_ANSWER
 
 CONNECT_TIMEOUT = 10.0
 """Seconds for a connection to the login service."""
@@ -54,7 +55,8 @@ class IdentityTransport(AioHttpTransport):  # type: ignore[misc] # its package l
     async def send(self, request: Any, *, stream: bool = False, **options: Any) -> Any:
         """Send a request, through a proxy where `proxies` names one.
 
-        The server is noted on an error: azure-core's own message does not name it.
+        The server is noted on an error: azure-core's own message does not name it. An answer is
+        kept for `token_failures`.
         """
         url = URL(request.url)
         options.pop("proxies", None)
@@ -66,11 +68,14 @@ class IdentityTransport(AioHttpTransport):  # type: ignore[misc] # its package l
         if _is_service_fabric(url):
             # Its certificate is the cluster's own; azure-identity asks for the same.
             options["connection_verify"] = False
+        LAST_ANSWER.set(None)
         try:
-            return await super().send(request, stream=stream, **options)
+            response = await super().send(request, stream=stream, **options)
         except AzureError as error:
             error.add_note(f"{url.host}:{url.port}")
             raise
+        LAST_ANSWER.set(response)
+        return response
 
 
 def _is_service_fabric(url: URL) -> bool:

@@ -11,7 +11,7 @@ import re
 import msgspec
 from multidict import MultiMapping
 
-from exporter.azure.decode import ErrorBody
+from exporter.azure.error_body import ErrorBody
 from exporter.azure.errors import PolicyUse, Throttled
 from exporter.azure.ratelimit import (
     MOST_POLICIES,

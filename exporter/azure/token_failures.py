@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 from typing import Any
 
 from azure.core import exceptions as core
@@ -29,6 +30,9 @@ from exporter.azure.token_advice import advice_on
 from exporter.azure.translation import FOREIGN, translate
 from exporter.redaction import clean, value_mask
 
+LAST_ANSWER: ContextVar[Any] = ContextVar("the last answer to a request for a token", default=None)
+"""azure-identity's errors do not carry an answer that it cannot read, so the transport keeps it."""
+
 _LONGEST_LINK = 300
 """Characters that are kept of the message of one credential of the default chain."""
 
@@ -42,10 +46,29 @@ _HELP = re.compile(
 _DESCRIPTION = re.compile(
     r"'(?:error_description|message)': (?:'([^']*)'|\"([^\"]*)\")", re.IGNORECASE
 )
+# azure-core quotes the body below its message.
+_CONTENT = re.compile(r"\s*\n\s*Content:?\s*\Z")
 _BRACES = re.compile(r"\{[^{}]*\}")
 _MAY_PASS = (410, 429)
+_NO_JSON = "in place of JSON"
+_NOTHING_BETWEEN = "check that nothing answers in its place"
+_ANOTHER = (
+    "check that no proxy, firewall or portal answers in its place (HTTPS_PROXY, NO_PROXY), and "
+    "azure.authority_host"
+)
+_WRONG_HEADER = (
+    "the endpoint does not take the exporter for a program of this machine: whoever starts it must "
+    "pass on IDENTITY_ENDPOINT and IDENTITY_HEADER (MSI_ENDPOINT, MSI_SECRET) unchanged"
+)
+_SLOW_TOOL = "see how long az account get-access-token takes for the exporter's user"
 _SECRET_FIELDS = ("client_secret", "client_assertion", "assertion", "refresh_token")
 _SECRET_HEADERS = ("X-IDENTITY-HEADER", "Secret", "secret", "Authorization")
+_NOBODY = Asked("the token service")
+_UNREAD = re.compile(
+    r"^(?:Unexpected response from Microsoft Entra ID|No response content"
+    r"|ManagedIdentityCredential authentication unavailable, no response from)"
+)
+_UNREAD_LINK = re.compile(r"^Unexpected content type|no response from the IMDS endpoint")
 _OF_PYTHON = re.compile(
     r"\bNoneType\b|argument \d must be|object is not|Expecting value|time data|indices must be"
 )
@@ -69,7 +92,10 @@ def token_failure(error: BaseException, *, source: str, now: float) -> AzureErro
     asked = _asked(chain)
     for link in chain:
         if found := connection_failure(link, asked):
-            return _unconnected(found, error, source)
+            return _unconnected(found, error, source, asked)
+    answer = LAST_ANSWER.get()
+    if answer is not None and _is_unread(error):
+        return _answered(answer, now=now)
     return _told(error, source, asked)
 
 
@@ -88,7 +114,14 @@ def _asked(chain: tuple[BaseException, ...]) -> Asked:
     for link in chain:
         if notes := getattr(link, "__notes__", None):
             return Asked(*notes[:2])
-    return Asked("the token service")
+    return _NOBODY
+
+
+def _is_unread(error: BaseException) -> bool:
+    """Whether azure-identity fell over an answer, instead of saying what it is."""
+    if isinstance(error, core.AzureError):
+        return _UNREAD.search(str(error.message)) is not None
+    return isinstance(error, ValueError | TypeError | LookupError | AttributeError)
 
 
 def _answered(response: Any, *, now: float) -> AzureError:
@@ -97,13 +130,16 @@ def _answered(response: Any, *, now: float) -> AzureError:
     said = _words(response)
     message = f"no token: {_service(url)} answered HTTP {status}{f': {said}' if said else ''}"
     wait = retry_after(response.headers.get("Retry-After"), now=now)
-    advice = advice_on(said, metadata=_is_machine_s_own(url))
+    machine = _is_machine_s_own(url)
+    advice = advice_on(said, metadata=machine)
+    if status == 401 and machine:  # noqa: PLR2004 - HTTP's own number
+        advice = _WRONG_HEADER
     if status in _MAY_PASS or status >= 500:  # noqa: PLR2004 - HTTP's own numbers
         found: AzureError = ServerFailed(
             message, status=status, advice="it is retried automatically, which may take a minute"
         )
-    elif status < 400:  # noqa: PLR2004 - HTTP's own number
-        found = BrokenAnswer(message, advice="check that nothing answers in its place")
+    elif status < 400 or (not machine and said.endswith(_NO_JSON)):  # noqa: PLR2004 - as above
+        found = BrokenAnswer(message, advice=_ANOTHER if not machine else _NOTHING_BETWEEN)
     else:
         found = Unauthenticated(message, advice=advice)
     found.retry_after = wait
@@ -140,7 +176,7 @@ def _words(response: Any) -> str:
         return _words_of(found)
     if media == "text/plain" and response.status_code >= 400:  # noqa: PLR2004 - HTTP's own number
         return clean(text)
-    return f"{clean(media, longest=80) or 'no media type'} in place of JSON" if text else ""
+    return f"{clean(media, longest=80) or 'no media type'} {_NO_JSON}" if text else ""
 
 
 def _secrets_of(request: Any) -> Iterator[str]:
@@ -165,7 +201,10 @@ def _words_of(found: dict[str, Any]) -> str:
     return clean(": ".join(part for part in (code, text) if part))
 
 
-def _unconnected(found: AzureError, error: BaseException, source: str) -> AzureError:
+def _unconnected(found: AzureError, error: BaseException, source: str, asked: Asked) -> AzureError:
+    if isinstance(found, TimedOut) and asked is _NOBODY:
+        # No request was made: it is a tool that does not come to an end.
+        return TimedOut(f"no token: {source} gave no answer in time", advice=_SLOW_TOOL)
     message = f"no token from {source}: {found.message}"
     if isinstance(error, core.ClientAuthenticationError):
         # The machine's own endpoint: elsewhere than on Azure there is none.
@@ -205,7 +244,7 @@ def _strerror(error: OSError) -> str:
 
 def _quoted(text: str) -> str:
     """azure-identity's own message: each link of its chain shortened by itself."""
-    links = _LINK.findall(text)
+    links: list[tuple[str, str]] = _LINK.findall(text)
     if not text.startswith(("DefaultAzureCredential failed", "ChainedTokenCredential failed")):
         links = []
     if not links:
@@ -216,6 +255,10 @@ def _quoted(text: str) -> str:
 
 
 def _link(name: str, said: str) -> str:
+    answer = LAST_ANSWER.get()
+    if answer is not None and _UNREAD_LINK.search(said):
+        # The managed identity's: no credential after it in the chain asks by HTTP.
+        return _answered(answer, now=0.0).message.removeprefix("no token: ")
     if _OF_PYTHON.search(said):
         # azure-identity's own stumbling over what a tool printed.
         return "its answer cannot be read"
@@ -233,7 +276,8 @@ def _without_braces(text: str) -> str:
         found = _DESCRIPTION.search(match[0])
         return (found[1] or found[2] or "") if found else match[0]
 
-    return _BRACES.sub(described, text).partition("{")[0].rstrip(" :\"'")
+    bare = _BRACES.sub(described, text).partition("{")[0]
+    return _CONTENT.sub("", bare).rstrip(" :\"'")
 
 
 SLOW = (

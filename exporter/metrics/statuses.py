@@ -84,8 +84,9 @@ def _learn(code: str | None, level: str | None) -> Meaning:
 
 def _take_apart(code: str | None, level: str | None) -> Meaning:
     """`ProvisioningState/failed/X` is (provisioningstate, failed, x)."""
-    kind, _, tail = (code or "").strip().lower().partition("/")
-    state, _, rest = tail.partition("/")
+    kind, _, tail = (code or "").lower().partition("/")
+    kind, (state, _, rest) = kind.strip(), tail.partition("/")
+    state, rest = state.strip(), rest.strip()
     rank = None if level is None else _RANKS.get(level.lower())
     return Meaning(
         kind=kind,

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from exporter.azure.decode import ErrorBody, ErrorDetail, decode_error, decode_scale_set
+from exporter.azure.decode import decode_scale_set
+from exporter.azure.error_body import ErrorBody, ErrorDetail, decode_error
 from exporter.azure.errors import BrokenAnswer
 from exporter.model.scale_set import ScaleSetFacts
 

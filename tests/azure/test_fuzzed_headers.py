@@ -12,8 +12,8 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from exporter.azure.challenge import claims_of
-from exporter.azure.decode import decode_error
 from exporter.azure.endpoints import resolve
+from exporter.azure.error_body import decode_error
 from exporter.azure.errors import BrokenAnswer
 from exporter.azure.links import next_url
 from exporter.azure.ratelimit import (

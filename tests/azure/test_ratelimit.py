@@ -9,7 +9,7 @@ import pytest
 from multidict import CIMultiDict
 
 from exporter.azure.challenge import claims_of
-from exporter.azure.decode import ErrorBody, decode_error
+from exporter.azure.error_body import ErrorBody, decode_error
 from exporter.azure.errors import PolicyUse
 from exporter.azure.ratelimit import remaining_of_arm, remaining_of_compute, retry_after
 from exporter.azure.throttling import policies_of, throttled, wait_told

@@ -174,7 +174,14 @@ async def test_a_retry_that_would_begin_after_the_deadline_is_not_made(
 
 
 @pytest.mark.parametrize(
-    "cut", [b'{"value": [{"instanceId": "0", "na', b'{"value": [', b' {"value"']
+    "cut",
+    [
+        b'{"value": [{"instanceId": "0", "na',
+        b'{"value": [',
+        b' {"value"',
+        b'{"value": [{"instanceId": "0", "properties": {}}',
+        b'{"value": [{"instanceId": "0", "properties": {}\n',
+    ],
 )
 async def test_an_answer_whose_end_is_missing_is_asked_for_again(
     new_client: NewClient,

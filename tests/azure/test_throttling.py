@@ -10,7 +10,7 @@ import pytest
 from aioresponses import aioresponses as mocked_answers
 from multidict import CIMultiDict
 
-from exporter.azure.decode import decode_error
+from exporter.azure.error_body import decode_error
 from exporter.azure.errors import PolicyUse, Throttled
 from exporter.azure.throttling import count_throttling, throttled
 from exporter.telemetry import NEW_LABELS_WAIT, Telemetry

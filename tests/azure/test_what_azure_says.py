@@ -7,7 +7,8 @@ import json
 import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from exporter.azure.errors import AzureError, Rejected
+from exporter.azure.decode import decode_instance_page, decode_scale_set
+from exporter.azure.errors import AzureError, BrokenAnswer, Forbidden, Rejected
 from exporter.azure.failures import Answer, failure_of
 from support.answers import WEB
 
@@ -88,3 +89,47 @@ def test_the_wanted_tenant_is_named_once(message: str, times: int) -> None:
     challenge = f'Bearer authorization_uri="https://login.example/{TENANT}"'
     error = failure(401, "InvalidAuthenticationTokenTenant", message, WWW_Authenticate=challenge)
     assert str(error).lower().count(TENANT) == times
+
+
+def test_of_two_actions_the_one_that_is_lacking_is_to_be_granted() -> None:
+    said = (
+        "The client has permission to perform action 'Microsoft.Compute/x/read' on scope '/a'; "
+        "however, it does not have permission to perform action 'Microsoft.Network/y/read' on the "
+        "linked scope(s) '/subscriptions/b/y' or the linked scope(s) are invalid."
+    )
+    error = failure(403, "LinkedAuthorizationFailed", said)
+    assert isinstance(error, Forbidden)
+    assert (error.action, error.scope) == ("Microsoft.Network/y/read", "/subscriptions/b/y")
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "advice"),
+    [
+        (403, "ReadOnlyDisabledSubscription", "the subscription is disabled"),
+        (409, "ReadOnlyDisabledSubscription", "the subscription is disabled"),
+        (409, "OperationNotAllowed", "asked again with the next poll"),
+        (409, "ScopeLocked", "asked again with the next poll"),
+        (401, "ExpiredAuthenticationToken", "azure.credential.token_file"),
+        (401, "InvalidAuthenticationToken", "check azure.credential"),
+    ],
+)
+def test_the_advice_leads_to_the_cause_that_the_code_names(
+    status: int, code: str, advice: str
+) -> None:
+    assert advice in failure(status, code).advice
+
+
+def test_an_error_that_azure_sends_as_a_success_is_told() -> None:
+    body = json.dumps({"error": {"code": "InternalServerError", "message": SAYS}}).encode()
+    with pytest.raises(BrokenAnswer, match=f"not a list .InternalServerError: {SAYS}"):
+        list(decode_instance_page(body))
+    with pytest.raises(BrokenAnswer, match=f"is not a scale set .InternalServerError: {SAYS}"):
+        decode_scale_set(body)
+
+
+def test_braces_in_a_text_do_not_make_an_answer_cut() -> None:
+    headers = CIMultiDictProxy(CIMultiDict[str]())
+    assert not Answer(200, headers, b'{"value": [{"name": "{{{"}]}').is_cut
+    assert not Answer(200, headers, b'{"value": [{"name": {{{} oops}').is_cut
+    assert Answer(200, headers, b'{"value": [{"name": "}}", "x": {"y": {}}').is_cut is False
+    assert Answer(200, headers, b'{"value": [{"name": {}}').is_cut

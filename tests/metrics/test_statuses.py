@@ -26,6 +26,7 @@ def in_tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         (" ProvisioningState/Succeeded ", ("provisioningstate", "succeeded", "")),
         ("\tPowerState/running\n", ("powerstate", "running", "")),
         ("ProvisioningState/failed/A/b", ("provisioningstate", "failed", "a/b")),
+        ("PowerState / running / x ", ("powerstate", "running", "x")),
         ("PowerState/", ("powerstate", "", "")),
         ("/running", ("", "running", "")),
         ("", ("", "", "")),
