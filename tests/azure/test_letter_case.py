@@ -8,13 +8,8 @@ from typing import Any
 
 import pytest
 
-from exporter.azure.decode import (
-    WHOLE_BYTES,
-    ErrorDetail,
-    decode_error,
-    decode_instance_page,
-    decode_scale_set,
-)
+from exporter.azure.decode import WHOLE_BYTES, decode_instance_page, decode_scale_set
+from exporter.azure.error_body import ErrorDetail, decode_error
 from exporter.metrics.mapper import Mapper, TargetMemory
 from exporter.model.instance_view import Instance
 from exporter.model.lenient import respelled
