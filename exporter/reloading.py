@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack, suppress
 from functools import partial
@@ -98,7 +99,8 @@ async def poll_until(
 ) -> int | tuple[Prepared, str]:
     """Keep polling until the stop, or until there is another valid configuration.
 
-    Polls under way of sets that are in it too may end first.
+    Polls under way of sets that are in it too may end first. The garbage collector is
+    disabled then: the caller enables it when all poll loops have started.
 
     Returns:
         The exit code: 1 if the poll loops end by themselves, which they never should. Else the
@@ -124,6 +126,8 @@ async def poll_until(
             return 1
         return reloading.result()
     finally:
+        # While thousands of poll loops end and start, a full collection takes 100 ms and more.
+        gc.disable()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

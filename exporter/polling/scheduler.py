@@ -91,7 +91,7 @@ class Scheduler:
         self._poll_ended = asyncio.Event()
         self._closed = False
         self.begun = asyncio.Event()
-        """Set once every poll loop has started."""
+        """Set while every poll loop runs: not before all have started."""
 
     async def run(self) -> None:
         """Poll until cancelled. A poll loop that ends by itself is a fault and ends the others.
@@ -112,9 +112,12 @@ class Scheduler:
                 # Until the cancellation, or until a crashed poll loop makes the group cancel it.
                 await asyncio.Event().wait()
             finally:
+                self.begun.clear()
                 for number, task in enumerate(tasks):
                     await _pause(number)
                     task.cancel()
+                # A cancelled group is a cycle with this frame, which would keep all poll loops.
+                tasks.clear()
 
     async def close(self, staying: Collection[ScaleSetId]) -> None:
         """Begin no poll any more, and wait for those of some sets that are under way.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import gc
+from collections.abc import AsyncIterator, Iterator
 from types import SimpleNamespace
 from typing import cast
 
@@ -16,6 +17,13 @@ from exporter.reloading import SignalEvents, poll_until
 from faults.story import ScriptedAzure, Story, WireClock, machine, scripted_sets
 
 FETCHED = "azure_vmss_last_success_timestamp_seconds"
+
+
+@pytest.fixture(autouse=True)
+def collections() -> Iterator[None]:
+    """A reload and a stop turn collections off, and the tests go on."""
+    yield
+    gc.enable()
 
 
 @pytest.fixture
@@ -217,4 +225,29 @@ async def test_a_reload_of_a_bad_file_in_mid_poll_changes_nothing_and_the_poll_p
         await story.clock.advance(1)
         assert await story.value("azure_vmss_instances") == 3
         assert await story.value("azure_vmss_instance_creations_total") == 1
+        await reloads.end()
+
+
+async def test_no_garbage_is_collected_from_a_reload_on_until_the_beats_have_begun(
+    azure: ScriptedAzure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    story = Story(azure, WireClock())
+    reloads = Reloads(story)
+    collected_at_the_end: list[bool] = []
+    run = scheduler.Scheduler.run
+
+    async def watched(self: scheduler.Scheduler) -> None:
+        try:
+            await run(self)
+        finally:
+            collected_at_the_end.append(gc.isenabled())
+
+    monkeypatch.setattr(scheduler.Scheduler, "run", watched)
+    async with story.assembled(story.configuration("web", "batch")):
+        reloads.begin()
+        await story.clock.advance(5)
+        assert gc.isenabled()
+        await reloads.reload(story.configuration("web"))
+        assert collected_at_the_end == [False]
+        assert not gc.isenabled()
         await reloads.end()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
+import weakref
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -355,3 +357,23 @@ async def test_thousands_of_sets_begin_and_end_a_few_in_each_pass_of_the_loop(
     await until(0)
     await ending
     assert max(abs(after - before) for before, after in pairwise(seen)) <= 2 * TASKS_AT_A_TIME
+
+
+async def test_beats_that_end_are_freed_without_a_collection(fleet: Fleet) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        fleet.start(*names(20))
+        await fleet.scheduler.begun.wait()
+        beats = [
+            weakref.ref(task)
+            for task in asyncio.all_tasks()
+            if task.get_name().startswith(("poll ", "facts "))
+        ]
+        assert len(beats) == 40
+        await fleet.stop()
+        assert not fleet.scheduler.begun.is_set()
+        # The frame that made them holds the last one.
+        assert sum(beat() is not None for beat in beats) <= 1
+    finally:
+        gc.enable()
