@@ -131,8 +131,10 @@ class Connection:
         finally:
             self._users -= 1
             if not self._users:
-                await self._tokens.close()
-                await self._session.close()
+                try:
+                    await self._tokens.close()
+                finally:
+                    await self._session.close()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

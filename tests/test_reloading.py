@@ -77,6 +77,19 @@ async def test_session_and_token_live_on_where_their_settings_do(
     assert (closed.times, connection._session.closed) == (1, True)
 
 
+async def test_the_session_is_closed_even_if_the_token_source_fails_to_close(
+    in_force: InForce, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = in_force.exporter.connection
+
+    async def close() -> None:
+        raise ValueError("odd")
+
+    monkeypatch.setattr(connection._tokens, "close", close)
+    await in_force.end()
+    assert connection._session.closed
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -13,10 +13,10 @@ from exporter.runtime.files import read_file
 
 _VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 _LONGEST = 16 * 1024 * 1024
+# Base64 has no "-", so each byte is read once, however many begins have no end.
 _PEM = re.compile(
-    rb"-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----.+?"
-    rb"-----END (?:X509 |TRUSTED )?CERTIFICATE-----",
-    re.DOTALL,
+    rb"-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----[^-]++"
+    rb"-----END (?:X509 |TRUSTED )?CERTIFICATE-----"
 )
 
 

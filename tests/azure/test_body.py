@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 import json
 import tracemalloc
@@ -15,6 +14,7 @@ from aiohttp import web
 from exporter.azure.body import PIECE
 from exporter.azure.errors import BrokenAnswer, ServerFailed
 from support.azure_room import Handler, NewClient, Wire, failure_of, ids, walk
+from support.turns import counted_turns
 
 JSON = "application/json"
 BODY = json.dumps({"value": [{"instanceId": str(number)} for number in range(500)]}).encode()
@@ -81,18 +81,9 @@ async def test_others_have_their_turn_while_much_is_inflated(
     wire: Wire, new_client: NewClient, bombs: dict[str, bytes]
 ) -> None:
     wire.handler = answer(bombs["gzip"], "gzip")
-    turns = 0
-
-    async def count() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
-    counting = asyncio.create_task(count())
-    await failure_of(new_client(wire.endpoints, body_limit=64 * MB))
-    counting.cancel()
-    assert turns > 64
+    async with counted_turns() as turns:
+        await failure_of(new_client(wire.endpoints, body_limit=64 * MB))
+    assert turns.count > 64
 
 
 async def test_blocks_without_contents_have_an_end(wire: Wire, new_client: NewClient) -> None:

@@ -201,3 +201,11 @@ async def test_without_strictness_name_chain_and_dates_still_count(
     assert await failure(theirs.server("localhost"), lenient) is not None
     old = ours.server("localhost", begins=-2 * day, ends=-day)
     assert await failure(old, lenient) is not None
+
+
+def test_a_file_of_beginnings_without_an_end_is_read_in_linear_time(tmp_path: Path) -> None:
+    # In quadratic time it took an hour, and no other thread of Python ran meanwhile.
+    file = tmp_path / "authority.pem"
+    file.write_bytes(b"-----BEGIN CERTIFICATE-----\nAAAA\n" * 250_000)
+    with pytest.raises(ConfigurationError, match="holds no certificate"):
+        certificates.new_context(Azure(ca_file=str(file)))

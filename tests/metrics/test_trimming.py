@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from itertools import chain
 from typing import Any
@@ -26,6 +25,7 @@ from support.answers import decode_page, described, instance, map_instances, tex
 from support.clock import FakeClock
 from support.site import WebCase
 from support.source import page
+from support.turns import counted_turns
 
 MANY = 50_000
 
@@ -152,18 +152,9 @@ async def test_others_have_their_turn_while_such_an_instance_is_mapped(clock: Fa
     assert len(body) > WHOLE_BYTES
     pieces = decode_page(body)
     case.source.pages["web"] = [page(*pieces.instances)]
-    turns = 0
-
-    async def count() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
-    counting = asyncio.create_task(count())
-    assert await case.poller.poll(case.records[0]) is None
-    counting.cancel()
-    assert turns > MANY // 1000
+    async with counted_turns() as turns:
+        assert await case.poller.poll(case.records[0]) is None
+    assert turns.count > MANY // 1000
 
 
 def test_a_long_page_is_read_with_pauses_between_its_passes(

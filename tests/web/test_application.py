@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 import json
 import zlib
@@ -23,6 +22,7 @@ from support.answers import SUBSCRIPTION, instance, samples
 from support.clock import FakeClock
 from support.site import WebCase
 from support.source import page
+from support.turns import counted_turns
 
 Client: TypeAlias = TestClient[web.Request, web.Application]
 
@@ -369,25 +369,16 @@ async def test_everybody_has_a_turn_between_the_chunks_of_a_page(
     many = [instance(VIEW, instance_id=str(number)) for number in range(200)]
     case.source.pages["web"] = [page(*many)]
     await case.poll()
-    turns = 0
-
-    async def take_turns() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
     written: list[int] = []
     write = web.StreamResponse.write
 
     async def note(response: web.StreamResponse, data: bytes) -> None:
-        written.append(turns)
+        written.append(turns.count)
         await write(response, data)
 
     monkeypatch.setattr(application, "PAGE_PIECE", 1000)
     monkeypatch.setattr(web.StreamResponse, "write", note)
-    taking = asyncio.create_task(take_turns())
-    await text(client)
-    taking.cancel()
+    async with counted_turns() as turns:
+        await text(client)
     assert len(written) > 20
     assert all(later > earlier for earlier, later in pairwise(written))
