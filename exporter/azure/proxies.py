@@ -23,6 +23,7 @@ METADATA_VARIABLES = (
 """Where App Service, Azure Arc, Service Fabric, Azure ML, Cloud Shell and pod identity name the
 endpoint of the machine's own tokens."""
 
+_WITH_PORT = re.compile(r"(\[[0-9a-f:.]+\]|[^:]+):([0-9]{1,5})")
 _VISIBLE = re.compile(r"[!-~]+")
 
 
@@ -48,9 +49,9 @@ def proxy_for(url: URL) -> Proxy | None:
         ConfigurationError: the variable names no proxy that can be used. Going direct instead
             would ignore the setting.
     """
-    if is_metadata(url) or urllib.request.proxy_bypass(url.host or ""):
-        return None
     proxies = urllib.request.getproxies()
+    if is_metadata(url) or _is_exempt(url, proxies.get("no", "")):
+        return None
     for kind in (url.scheme, "all"):
         if proxies.get(kind):
             return _parsed(f"{kind.upper()}_PROXY", proxies[kind])
@@ -66,6 +67,38 @@ def is_metadata(url: URL) -> bool:
         for name in METADATA_VARIABLES
         if (found := _address(os.environ.get(name, ""))) is not None
     )
+
+
+def _is_exempt(url: URL, exempt: str) -> bool:
+    """Whether NO_PROXY exempts the host, by the rules of curl, Go and requests together.
+
+    An entry is a name, which includes the names below it, an address, a network such as 10.0.0.0/8,
+    or `*`, each with a port or without. The standard library reads names without a port only.
+    """
+    host = (url.host or "").rstrip(".").lower()
+    if urllib.request.proxy_bypass(host):
+        return True
+    return any(_matches(entry.strip().lower(), host, url.port) for entry in exempt.split(","))
+
+
+def _matches(entry: str, host: str, port: int | None) -> bool:
+    if found := _WITH_PORT.fullmatch(entry):
+        if int(found[2]) != port:
+            return False
+        entry = found[1]
+    network, address = _network(entry.strip("[]")), _network(host)
+    if network is not None:
+        return address is not None and address[0] in network
+    name = entry.removeprefix("*").strip(".")
+    return entry == "*" or (bool(name) and f".{host}".endswith(f".{name}"))
+
+
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    """A network, or an address as one that has this address only; None for a name."""
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return None
 
 
 def _is_local(host: str) -> bool:

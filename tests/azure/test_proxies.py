@@ -100,6 +100,40 @@ def test_the_variables_count_for_everything_else(
 
 
 @pytest.mark.parametrize(
+    ("entry", "address", "direct"),
+    [
+        ("*.azure.com", "https://management.azure.com", True),
+        ("management.azure.com:443", "https://management.azure.com", True),
+        ("management.azure.com:8443", "https://management.azure.com", False),
+        ("management.azure.com.", "https://management.azure.com", True),
+        ("azure.com", "https://management.azure.com.", True),
+        ("x, .azure.com", "https://management.azure.com", True),
+        ("*:443", "https://management.azure.com", True),
+        ("zure.com", "https://management.azure.com", False),
+        (".", "https://management.azure.com", False),
+        ("", "https://management.azure.com", False),
+        ("http://management.azure.com", "https://management.azure.com", False),
+        ("10.0.0.0/8", "https://10.1.2.3", True),
+        ("10.0.0.0/8", "https://11.1.2.3", False),
+        ("10.0.0.0/8", "https://management.azure.com", False),
+        ("10.1.2.3:443", "https://10.1.2.3", True),
+        ("10.1.2.3:8443", "https://10.1.2.3", False),
+        ("fd00::/8", "https://[fd00::1]", True),
+        ("fd00::/8", "https://10.1.2.3", False),
+        ("[fd00::1]", "https://[fd00::1]", True),
+        ("[fd00::1]:443", "https://[fd00::1]", True),
+        ("[fd00:0::1]:8443", "https://[fd00::1]", False),
+    ],
+)
+def test_no_proxy_may_name_networks_ports_and_wildcards(
+    variables: pytest.MonkeyPatch, entry: str, address: str, *, direct: bool
+) -> None:
+    variables.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    variables.setenv("no_proxy", entry)
+    assert (proxy_for(URL(address)) is None) is direct
+
+
+@pytest.mark.parametrize(
     ("value", "said"),
     [
         ("http://127.0.0.1:abc", "not the address of a proxy"),
