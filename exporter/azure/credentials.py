@@ -21,7 +21,7 @@ from exporter.runtime.files import read_file
 
 _LARGEST_FILE = 1024 * 1024
 _NOT_WRITTEN = (
-    "check that whoever writes it does (in Kubernetes the workload identity webhook), and that the "
+    "check that it is written (in Kubernetes by the workload identity webhook), and that the "
     "exporter's user may read it"
 )
 

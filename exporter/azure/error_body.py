@@ -57,7 +57,7 @@ def decode_error(body: bytes) -> ErrorBody:
 
 
 def error_in(body: bytes) -> str:
-    """What Azure says went wrong, in brackets; empty for nothing. It says so with HTTP 200 too."""
+    """Azure's code and message in brackets; empty for none. They come with HTTP 200 too."""
     error = decode_error(body[:_LONGEST_ERROR])
     return f" ({clean(f'{error.code}: {error.message}')})" if error.code else ""
 

@@ -90,8 +90,8 @@ _CONFLICT = (
     "nothing needs doing unless it lasts"
 )
 _RENEW = (
-    "the token has ended: whoever gives it must renew it before (with type static, whoever writes "
-    "azure.credential.token_file), and this machine's clock must be right"
+    "the token has ended: its issuer must renew it before (with type static, the program "
+    "that writes azure.credential.token_file), and this machine's clock must be right"
 )
 _DISABLED_CODES = ("readonlydisabledsubscription", "subscriptionnotenabled", "disabledsubscription")
 _REJECTED_ADVICE = {

@@ -57,7 +57,7 @@ _ANOTHER = (
     "azure.authority_host"
 )
 _WRONG_HEADER = (
-    "the endpoint does not take the exporter for a program of this machine: whoever starts it must "
+    "the endpoint does not take the exporter for a local program: the service manager must "
     "pass on IDENTITY_ENDPOINT and IDENTITY_HEADER (MSI_ENDPOINT, MSI_SECRET) unchanged"
 )
 _SLOW_TOOL = "see how long az account get-access-token takes for the exporter's user"
