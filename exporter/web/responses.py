@@ -20,6 +20,9 @@ READER_LIMIT = 120.0
 """Seconds that a reader may take for one answer: no scrape timeout is longer, and all that time
 the answer's bytes are held."""
 
+OFFERED = web.RequestKey("offered", float)
+"""Since when the piece that a reader has not taken yet waits for it: the loop's time."""
+
 _NO_CHUNKS = (1, 0)
 
 
@@ -121,6 +124,7 @@ class Responses:
         if request.method != "HEAD":
             async with aclosing(in_turn(body)) as pieces:
                 async for piece in pieces:
+                    request[OFFERED] = asyncio.get_running_loop().time()
                     await response.write(piece)
                     await request.writer.drain()
                     # A quick reader never makes it wait: a large page would hold the loop.

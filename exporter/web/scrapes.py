@@ -10,7 +10,7 @@ import structlog
 from aiohttp import web
 
 from exporter.runtime.rate_limited_log import RateLimitedLog
-from exporter.web.responses import abort
+from exporter.web.responses import OFFERED, abort
 
 _log = structlog.get_logger(__name__)
 
@@ -18,7 +18,10 @@ MAX_REQUESTS = 40
 
 STALLED = 10.0
 """Seconds after which an answer may be aborted for a new scrape: Prometheus waits no longer by
-default, and clients that do not read must not keep the scraper out."""
+default, and clients that read slowly must not keep the scraper out."""
+
+SILENT = 2.0
+"""Seconds for which a client may read nothing at all while a new scrape waits for its place."""
 
 
 class Scrapes:
@@ -49,11 +52,18 @@ class Scrapes:
     def _make_room(self) -> bool:
         if not self.most or len(self._running) < self.most:
             return True
-        oldest, (request, since) = next(iter(self._running.items()))
-        if asyncio.get_running_loop().time() - since < STALLED:
+        first = min(self._running, key=lambda scrape: _until(*self._running[scrape]))
+        request, since = self._running[first]
+        if _until(request, since) > asyncio.get_running_loop().time():
             self._refused(at_a_time=self.most, hint="raise --web.max-requests")
             return False
         self._gave_way(at_a_time=self.most)
-        del self._running[oldest]
+        del self._running[first]
         abort(request)
         return True
+
+
+def _until(request: web.Request, since: float) -> float:
+    """Until when the answer to a request that came then is not aborted for another."""
+    offered = request.get(OFFERED)
+    return since + STALLED if offered is None else min(since + STALLED, offered + SILENT)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import resource
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -136,12 +135,6 @@ async def served(case: WebCase, limits: ConnectionLimits) -> AsyncIterator[Serve
     application.router.add_get("/endless", endless)
     async with serving(application, limits) as server:
         yield server
-
-
-@pytest.fixture
-def driven() -> LoopClock:
-    """A clock that is to drive the loop's timers; the test begins with that."""
-    return LoopClock()
 
 
 @pytest.mark.parametrize(
@@ -299,55 +292,3 @@ async def test_slow_readers_keep_no_scrape_out_for_longer_than_ten_seconds(
             assert (await receive(admitted)).startswith(b"HTTP/1.1 200 OK")
     warnings = [entry["event"] for entry in logs if entry["log_level"] == "warning"]
     assert warnings == ["connections refused", "connections closed for newer ones"]
-
-
-async def test_more_scrapes_than_max_requests_get_a_503_that_says_so(
-    case: WebCase,
-    driven: LoopClock,
-    monkeypatch: pytest.MonkeyPatch,
-    logs: list[structlog.typing.EventDict],
-) -> None:
-    case.site.max_requests = 2
-    await case.poll()
-    scraping = asyncio.Event()
-    page = case.exposition.page
-
-    async def waiting(*arguments: object) -> object:
-        await scraping.wait()
-        return await page(*arguments)  # type: ignore[arg-type] # handed through
-
-    monkeypatch.setattr(case.exposition, "page", waiting)
-    scrape = b"GET /metrics HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n"
-    async with served(case, FEW) as server, AsyncExitStack() as stack:
-        driven.drive(monkeypatch)
-        readers = [await stack.enter_async_context(connected(server)) for _ in range(3)]
-        for reader in readers[:2]:
-            await send(reader, scrape)
-        await driven.settle()
-        await send(readers[2], scrape)
-        answer = await receive_all(readers[2])
-        assert answer.startswith(b"HTTP/1.1 503 ")
-        assert answer.endswith(b"Limit of concurrent requests reached (2), try again later.\n")
-        async with connected(server) as other:
-            await send(other, GET)
-            assert (await receive(other)).startswith(b"HTTP/1.1 200 OK")
-        # Who takes as long as no scraper waits gives way.
-        await driven.advance(10.0)
-        newest = await stack.enter_async_context(connected(server))
-        await send(newest, scrape)
-        await driven.settle()
-        scraping.set()
-        ends = [await receive_all(reader) for reader in (*readers[:2], newest)]
-        assert [end[:12] for end in ends] == [b"", b"HTTP/1.1 200", b"HTTP/1.1 200"]
-    events = [entry["event"] for entry in logs if entry["log_level"] == "warning"]
-    assert events == ["scrapes refused", "scrapes aborted for newer ones"]
-    assert "azure_vmss_up" in ends[2].decode()
-
-
-async def test_max_requests_0_is_no_limit(case: WebCase) -> None:
-    case.site.max_requests = 0
-    async with serving(make_application(case.site)) as server, ClientSession(server.url) as client:
-        answers = await asyncio.gather(*(client.get("/metrics") for _ in range(45)))
-        assert {answer.status for answer in answers} == {200}
-        for answer in answers:
-            answer.release()
