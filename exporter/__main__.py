@@ -20,7 +20,10 @@ def main() -> int:
 
     from exporter import command  # noqa: PLC0415 - see above
 
-    return command.main(signals=signals)
+    try:
+        return command.main(signals=signals)
+    finally:
+        signals.ignore()
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from exporter.configuration import ConfigurationError
 from exporter.configuration_file import read_configuration
 from exporter.preparation import prepare, unknown_patterns
-from exporter.printing import say
+from exporter.printing import print_line, say
 
 GOOD, BAD = 0, 2
 
@@ -24,7 +24,7 @@ def check_file(path: str) -> int:
     for warning in unknown_patterns(configuration):
         say(f"{path}: warning: {warning}")
     count = len(configuration.scale_sets)
-    print(f"{path}: good, {count} scale set{'' if count == 1 else 's'}")  # noqa: T201 - the answer
+    print_line(f"{path}: good, {count} scale set{'' if count == 1 else 's'}")
     return GOOD
 
 

@@ -5,11 +5,23 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable
+from typing import TextIO
 
 
 def say(text: str) -> None:
-    """Print a line on stderr."""
-    print(text, file=sys.stderr)  # noqa: T201 - the answer to the one who ran the command
+    """Print a line on stderr. Where that cannot be written, the exit code still tells."""
+    if sys.stderr is None:
+        return
+    try:
+        print(text, file=sys.stderr)  # noqa: T201 - the answer to the one who ran the command
+    except OSError:
+        _give_up(sys.stderr)
+
+
+def print_line(text: str) -> bool:
+    """Print a line on stdout; False if it cannot be written, which is said on stderr."""
+    # A path is whatever bytes it is.
+    return print_page([text.encode(errors="surrogateescape") + b"\n"])
 
 
 def print_page(chunks: Iterable[bytes]) -> bool:
@@ -27,12 +39,19 @@ def print_page(chunks: Iterable[bytes]) -> bool:
             sys.stdout.buffer.write(chunk)
         sys.stdout.flush()
     except OSError as error:
-        # What is left in the buffer must not be tried again at the end.
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
+        _give_up(sys.stdout)
         if isinstance(error, BrokenPipeError):
             return True
         say(f"stdout: {error.strerror}")
         return False
     return True
+
+
+def _give_up(stream: TextIO) -> None:
+    """Let the stream lead nowhere.
+
+    What is left in its buffer would be tried again at the end, and make another exit code.
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)

@@ -7,8 +7,10 @@ in which a signal would kill the process or, for process 1 of a container, be lo
 from __future__ import annotations
 
 import os
+import select
 import signal
 import threading
+import time
 from collections.abc import Callable
 
 STOP_TIMEOUT = 4.0
@@ -35,6 +37,7 @@ class Signals:
         self._lock = threading.Lock()
         self._takers: tuple[Call, Call] | None = None
         self._reload_waits = False
+        self._end_at = float("inf")
 
     def catch(self) -> None:
         """Begin. To be called once, in the main thread."""
@@ -44,6 +47,15 @@ class Signals:
         for number in (*STOPPING, signal.SIGHUP):
             signal.signal(number, _nothing)
         threading.Thread(target=self._watch, args=(read,), name="signals", daemon=True).start()
+
+    @staticmethod
+    def ignore() -> None:
+        """Let signals change nothing any more: the exit code stands.
+
+        While Python ends it takes its handlers back, and a signal that comes again would kill.
+        """
+        for number in (*STOPPING, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
 
     def hand_to(self, *, stop: Call, reload: Call) -> None:
         """Call these from now on, in another thread; a reload that came before counts.
@@ -59,6 +71,11 @@ class Signals:
 
     def _watch(self, pipe: int) -> None:
         while True:
+            if self._end_at < float("inf"):
+                # In this thread: the system may give no other one for it.
+                left = max(0.0, self._end_at - time.monotonic())
+                if not select.select([pipe], [], [], left)[0]:
+                    os._exit(0)
             for number in os.read(pipe, 1024):
                 self._told(number)
 
@@ -71,9 +88,7 @@ class Signals:
                 return
             stop, reload = self._takers
         if number in STOPPING:
-            end = threading.Timer(STOP_TIMEOUT, os._exit, (0,))
-            end.daemon = True
-            end.start()
+            self._end_at = min(self._end_at, time.monotonic() + STOP_TIMEOUT)
             stop()
         else:
             reload()

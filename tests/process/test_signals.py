@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from support.answers import ROOT
+from support.process import running
 from support.waiting import eventually
 
 UNSHARED = ("unshare", "--pid", "--fork", "--mount-proc")
@@ -129,6 +130,7 @@ def test_a_stop_while_modules_are_imported_ends_process_1_of_a_container(tmp_pat
 
 BLOCKED = """\
 import os
+import threading
 from exporter.runtime import signals
 signals.STOP_TIMEOUT = 0.1
 caught = signals.Signals()
@@ -140,9 +142,14 @@ while True:
 """
 
 
-def test_a_process_whose_main_thread_is_blocked_hears_signals_and_ends_in_time() -> None:
+@pytest.mark.parametrize("more", ["", "threading.Thread.start = None\n"])
+def test_a_process_whose_main_thread_is_blocked_hears_signals_and_ends_in_time(
+    more: str,
+) -> None:
+    """Also where the system gives no thread any more."""
+    script = BLOCKED.replace('os.write(1, b"ready")', more + 'os.write(1, b"ready")')
     with subprocess.Popen(
-        [sys.executable, "-c", BLOCKED], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-c", script], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
         assert process.stdout is not None
         assert process.stdout.read(5) == b"ready"
@@ -151,3 +158,15 @@ def test_a_process_whose_main_thread_is_blocked_hears_signals_and_ends_in_time()
         process.send_signal(signal.SIGTERM)
         assert process.stdout.read() == b"stop"
         assert process.wait(timeout=SECONDS) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_signals_that_come_until_the_process_has_gone_change_no_exit_code(
+    number: signal.Signals,
+) -> None:
+    with running("--demo") as exporter:
+        process = exporter.process
+        process.send_signal(signal.SIGTERM)
+        while process.poll() is None:
+            process.send_signal(number)
+        assert process.returncode == 0

@@ -121,3 +121,17 @@ def test_once_that_cannot_print_says_so(tmp_path: Path) -> None:
         assert once(flag, full) == (1, "stdout: No space left on device\n")
         assert once(flag, None) == (1, "stdout: it is closed; nothing can be printed\n")
     os.close(full)
+
+
+@pytest.mark.parametrize(("text", "code"), [("", 0), ("unknown: 1\n", 2)])
+@pytest.mark.parametrize("ending", [">/dev/full 2>/dev/full", ">&- 2>&-", "| true"])
+def test_the_exit_code_of_config_check_tells_all_where_nothing_can_be_printed(
+    tmp_path: Path, text: str, code: int, ending: str
+) -> None:
+    flag = configured(tmp_path, "http://127.0.0.1:1", "web")
+    with (tmp_path / "config.yaml").open("a") as file:
+        file.write(text)
+    check = f"{sys.executable} -m exporter --config.check {flag} {ending}; exit ${{PIPESTATUS[0]}}"
+    ended = subprocess.run(["bash", "-c", check], cwd=ROOT, capture_output=True, check=False)
+    assert ended.returncode == code
+    assert b"Traceback" not in ended.stderr
