@@ -7,8 +7,9 @@ look like, and are for the text that people read: error messages, and what exten
 
 from __future__ import annotations
 
+import base64
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from multidict import CIMultiDict, CIMultiDictProxy
@@ -30,6 +31,9 @@ _SHORTEST_VALUE = 8
 
 _VALUE_PREFIX = 32
 """Characters of a known secret that are enough to know it by: a message may have cut the rest."""
+
+_BASE64_MARKS = re.compile("[+/]")
+_BASE64_MORE = "[A-Za-z0-9+/=_-]*"
 
 _MARKUP = re.compile(rf"<(?!{MASK[1:]})[a-zA-Z!?/].*", re.DOTALL)
 # They change how the text around them is shown: marks, embeddings, overrides and isolates.
@@ -136,34 +140,82 @@ def _redacted(text: str) -> str:
 
 
 class ValueMask:
-    """Removes one known secret, in every spelling that JSON and addresses have for it.
+    """Removes one known secret, as JSON, HTML, base64 and addresses spell it.
 
     Args:
         secret: the token in use, or other credentials that were sent.
+
+    Attributes:
+        forms: the ways to write it.
     """
 
     def __init__(self, secret: str) -> None:
         head = secret[:_VALUE_PREFIX] if len(secret) >= _SHORTEST_VALUE else ""
-        # Looking for the longest part without special characters first spares the pattern, which
-        # is slow, nearly every text.
-        self._core = max(re.findall(r"[A-Za-z0-9]+", head), key=len, default="")
-        self._raw_core = self._core.encode()
         spelled = "".join(map(_spellings, head))
-        more = r"(?:[A-Za-z0-9._~+/=-]|%(?:25)*[0-9a-f]{2}|\\+u00[0-9a-f]{2}|\\+/)*"
-        self._pattern = re.compile(spelled + more, re.IGNORECASE)
-        self._raw_pattern = re.compile((spelled + more).encode(), re.IGNORECASE)
+        more = (
+            r"(?:[A-Za-z0-9._~+/=-]|%(?:25)*[0-9a-f]{2}|\\+u00[0-9a-f]{2}|\\+/"
+            r"|&#(?:x[0-9a-f]{2}|[0-9]{2,3});)*"
+        )
+        core = _core(head)
+        # In any letter case, as codes and host names are written.
+        forms = [Form((core, core.lower(), core.upper()), spelled + more)] if core else []
+        forms += [
+            Form((_core(part),), _BASE64_MARKS.sub(_either, part) + _BASE64_MORE)
+            for part in _base64_parts(head)
+            if _core(part)
+        ]
+        self.forms = forms
 
     def of_bytes(self, data: bytes) -> bytes:
         """The data without the secret."""
-        if not self._core or self._raw_core not in data:
-            return data
-        return self._raw_pattern.sub(MASK.encode(), data)
+        for form in self.forms:
+            data = form.of_bytes(data)
+        return data
 
     def of_text(self, text: str) -> str:
         """The text without the secret, in any letter case."""
-        if not self._core or self._core.lower() not in text.lower():
-            return text
-        return self._pattern.sub(MASK, text)
+        lower = text.lower()
+        for form in self.forms:
+            if form.core in lower:
+                text = form.pattern.sub(MASK, text)
+        return text
+
+
+class Form:
+    """One way to write a secret.
+
+    Looking for the longest part without special characters first spares the pattern, which is
+    slow, nearly every text.
+    """
+
+    def __init__(self, cores: tuple[str, ...], pattern: str) -> None:
+        self.core = cores[0].lower()
+        self.pattern = re.compile(pattern, re.IGNORECASE)
+        self._raw_cores = tuple(dict.fromkeys(core.encode() for core in cores))
+        self._raw_pattern = re.compile(pattern.encode(), re.IGNORECASE)
+
+    def of_bytes(self, data: bytes) -> bytes:
+        """The data without it."""
+        if any(core in data for core in self._raw_cores):
+            return self._raw_pattern.sub(MASK.encode(), data)
+        return data
+
+
+def _core(text: str) -> str:
+    """The longest part without special characters."""
+    return max(re.findall(r"[A-Za-z0-9]+", text), key=len, default="")
+
+
+def _base64_parts(text: str) -> Iterator[str]:
+    """What base64 makes of a text in the midst of another: there are three places to begin at."""
+    for before in range(3):
+        data = bytes(before) + text.encode()
+        # Without the characters that hold bits of what is around it.
+        yield base64.b64encode(data).decode()[-(-before * 8 // 6) : len(data) * 8 // 6]
+
+
+def _either(mark: re.Match[str]) -> str:
+    return "[+-]" if mark[0] == "+" else "[/_]"
 
 
 @lru_cache(maxsize=16)
@@ -206,8 +258,8 @@ def _without(masks: Sequence[ValueMask], text: str) -> str:
 
 
 def _spellings(character: str) -> str:
-    """A pattern for a character as it is, as an escape of JSON, and percent-encoded."""
-    if character.isalnum():
-        return character
+    """A pattern for a character as it is, as an escape of JSON or HTML, and percent-encoded."""
     code = f"{ord(character):02x}"
-    return rf"(?:\\*{re.escape(character)}|\\+u00{code}|%(?:25)*{code})"
+    escaped = rf"\\+u00{code}|%(?:25)*{code}|&#(?:x{code}|{ord(character)});"
+    plain_one = character if character.isalnum() else rf"\\*{re.escape(character)}"
+    return f"(?:{plain_one}|{escaped})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode, urlsafe_b64encode
 from urllib.parse import quote
 
 import pytest
@@ -147,14 +148,35 @@ def escaped(token: str, *, upper: bool) -> str:
         quote(OPAQUE, safe=""),
         quote(quote(OPAQUE, safe=""), safe="").replace("%2F", "%2f"),
         OPAQUE[:35],
+        OPAQUE.upper(),
+        OPAQUE.lower(),
+        "".join(c if c.isalnum() else f"&#{ord(c)};" for c in OPAQUE),
+        "".join(c if c.isalnum() else f"&#x{ord(c):X};" for c in OPAQUE),
+        b64encode(OPAQUE.encode()).decode(),
+        urlsafe_b64encode(OPAQUE.encode()).decode(),
     ],
-    ids=["as it is", "slash", "JSON", "JSON in JSON", "percent", "percent twice", "cut"],
+    ids=[
+        *("as it is", "slash", "JSON", "JSON in JSON", "percent", "percent twice", "cut", "upper"),
+        *("lower", "HTML", "HTML hexadecimal", "base64", "base64 for addresses"),
+    ],
 )
 def test_a_known_secret_goes_in_every_spelling(spelling: str) -> None:
     data = f'{{"message":"it was {spelling}","code":"{spelling}"}}'
     wanted = f'{{"message":"it was {MASK}","code":"{MASK}"}}'
     assert ValueMask(OPAQUE).of_bytes(data.encode()) == wanted.encode()
     assert ValueMask(OPAQUE).of_text(data) == wanted
+
+
+@pytest.mark.parametrize("before", ["", "a", "ab", "Bearer ", "user:"])
+def test_a_known_secret_goes_from_the_midst_of_base64(before: str) -> None:
+    data = b64encode(f"{before}{OPAQUE} and more".encode()).decode()
+    known = b64encode(before.encode()).decode().rstrip("=")
+    for left in (
+        ValueMask(OPAQUE).of_bytes(data.encode()).decode(),
+        ValueMask(OPAQUE).of_text(data),
+    ):
+        assert left.endswith(MASK)
+        assert len(left.removesuffix(MASK)) <= len(known) + 1
 
 
 def test_a_known_secret_goes_from_names_and_values_of_headers_in_any_case() -> None:

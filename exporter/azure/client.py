@@ -21,7 +21,7 @@ from yarl import URL
 
 import exporter
 from exporter.azure.authorization import Authorization
-from exporter.azure.body import read_body
+from exporter.azure.body import masked, read_body
 from exporter.azure.breaker import Breaker
 from exporter.azure.budget import Budget
 from exporter.azure.clock_check import ClockCheck
@@ -342,8 +342,7 @@ class AzureClient:
                 self._note_limits(headers, call)
                 self._clock_check.note(headers)
                 body = await read_body(response, limit=self._body_limit)
-                for mask in masks:
-                    body = mask.of_bytes(body)
+                body = await masked(body, masks)
                 code = str(response.status)
                 return Answer(response.status, headers, body)
         except FOREIGN as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import tracemalloc
@@ -11,8 +12,9 @@ from collections.abc import Iterator
 import pytest
 from aiohttp import web
 
-from exporter.azure.body import PIECE
+from exporter.azure.body import PIECE, masked
 from exporter.azure.errors import BrokenAnswer, ServerFailed
+from exporter.redaction import Form, ValueMask
 from support.azure_room import Handler, NewClient, Wire, failure_of, ids, walk
 from support.turns import counted_turns
 
@@ -149,3 +151,28 @@ async def test_a_wrongly_encoded_error_body_does_not_hide_the_status(
 ) -> None:
     wire.handler = answer(b"no gzip, but a page of some gateway", "gzip", status=503)
     assert isinstance(await failure_of(new_client(wire.endpoints)), ServerFailed)
+
+
+async def test_others_get_their_turn_while_a_giant_body_is_searched_for_secrets(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    turns, met = 0, []
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    def search(form: Form, data: bytes) -> bytes:
+        del form
+        met.append(turns)
+        return data
+
+    monkeypatch.setattr(Form, "of_bytes", search)
+    task = asyncio.create_task(others())
+    mask = ValueMask("opaque-secret-value")
+    assert await masked(bytes(PIECE), [mask, mask]) == bytes(PIECE)
+    task.cancel()
+    assert met == sorted(set(met)), "each search in a turn of its own"
+    assert len(met) == 2 * len(mask.forms)
