@@ -75,7 +75,7 @@ fuzz: $(BIN)/.installed-test ## The property tests with FUZZ=50 times as many ex
 bench: $(BIN)/.installed-bench bench-tools ## Measure against the peers; writes docs/benchmarks.md. Takes about an hour.
 	$(BIN)/python -m bench $(BENCH_ARGS)
 
-bench-quick: $(BIN)/.installed-bench bench-tools ## The same with 10,000 instances, in three minutes; writes no document.
+bench-quick: $(BIN)/.installed-bench bench-tools ## The same with 10,000 instances, in several minutes; writes no document.
 	$(BIN)/python -m bench --quick --output $(VENV)/benchmarks-quick.md $(BENCH_ARGS)
 
 .PHONY: bench-budget

@@ -8,7 +8,7 @@ class Scale:
     """The sizes and rounds of one run.
 
     Attributes:
-        quick: Whether this is the short run, of under three minutes.
+        quick: Whether this is the short run, of several minutes.
         sizes: Numbers of instances, the smallest first; targets hold for the last.
         alone: One more number of instances, for the exporter alone; `None` without one.
         small_sets: Number of scale sets where there are many small ones.
