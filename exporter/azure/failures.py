@@ -43,8 +43,7 @@ WORDS = {
 }
 """What an operation is to people."""
 
-# Of two actions the one that is lacking, which stands last: LinkedAuthorizationFailed names both.
-_ACTION = re.compile(r".*perform action '([A-Za-z0-9./*_-]{1,200})'", re.DOTALL)
+_ACTION = re.compile(r"perform action '([A-Za-z0-9./*_-]{1,200})'")
 _SCOPE = re.compile(r"(?:over scope|on the linked scope\(s\)) '([^']{1,400})'")
 _FLEXIBLE = re.compile(r"'virtualMachineScaleSets\.[^']*' is not allowed on", re.IGNORECASE)
 _MISSING: dict[str, Missing] = {
@@ -253,7 +252,8 @@ def _forbidden(
     if not error.code:
         # Not an answer of Azure's: a role would not help.
         return _foreign(answer, said)
-    found, scope = _ACTION.search(error.message), _SCOPE.search(error.message)
+    # LinkedAuthorizationFailed names two actions; the one that is lacking stands last.
+    actions, scope = _ACTION.findall(error.message), _SCOPE.search(error.message)
     advice = ""
     if _DENIED.search(f"{error.code} {error.message}"):
         advice = _EXCLUDE
@@ -263,7 +263,7 @@ def _forbidden(
         advice = _DISABLED
     return Forbidden(
         f"not allowed to read {scale_set.name} ({said})",
-        action=found[1] if found else action,
+        action=actions[-1] if actions else action,
         scope=clean(scope[1]) if scope else "",
         advice=advice,
     )

@@ -36,8 +36,14 @@ LAST_ANSWER: ContextVar[Any] = ContextVar("the last answer to a request for a to
 _LONGEST_LINK = 300
 """Characters that are kept of the message of one credential of the default chain."""
 
+_MOST_LINKS = 16
+"""Credentials of the default chain that are shown: it has ten."""
+
 _DEPTH = 10
-_LINK = re.compile(r"\n\s*(\w+): (.*?)(?=\n\s*\w*Credential: |\nTo mitigate|\Z)", re.DOTALL)
+# The texts may hold a whole body, so each pattern must read it in linear time.
+_LINK = re.compile(
+    r"\n[^\S\n]*+(\w++): (.*?)(?=\n[^\S\n]*+\w*Credential: |\nTo mitigate|\Z)", re.DOTALL
+)
 _HELP = re.compile(
     r"(?:(?:Please )?[Vv]isit|To mitigate this issue, please refer to the troubleshooting "
     r"guidelines here at|See the troubleshooting guide for more information:) https://aka\.ms/\S+"
@@ -46,8 +52,8 @@ _HELP = re.compile(
 _DESCRIPTION = re.compile(
     r"'(?:error_description|message)': (?:'([^']*)'|\"([^\"]*)\")", re.IGNORECASE
 )
-# azure-core quotes the body below its message.
-_CONTENT = re.compile(r"\s*\n\s*Content:?\s*\Z")
+# azure-core quotes the body below its message, after a line with this.
+_CONTENT = ("Content", "Content:")
 _BRACES = re.compile(r"\{[^{}]*\}")
 _MAY_PASS = (410, 429)
 _NO_JSON = "in place of JSON"
@@ -250,7 +256,8 @@ def _quoted(text: str) -> str:
     if not links:
         return clean(_without_braces(_HELP.sub("", text)))
     return "; ".join(
-        f"{name}: {clean(_link(name, said), longest=_LONGEST_LINK)}" for name, said in links
+        f"{name}: {clean(_link(name, said), longest=_LONGEST_LINK)}"
+        for name, said in links[:_MOST_LINKS]
     )
 
 
@@ -276,8 +283,11 @@ def _without_braces(text: str) -> str:
         found = _DESCRIPTION.search(match[0])
         return (found[1] or found[2] or "") if found else match[0]
 
-    bare = _BRACES.sub(described, text).partition("{")[0]
-    return _CONTENT.sub("", bare).rstrip(" :\"'")
+    bare = _BRACES.sub(described, text).partition("{")[0].rstrip()
+    before, _, last_line = bare.rpartition("\n")
+    if before and last_line.strip() in _CONTENT:
+        bare = before
+    return bare.rstrip(" :\"'\n\r\t")
 
 
 SLOW = (

@@ -133,3 +133,8 @@ def test_braces_in_a_text_do_not_make_an_answer_cut() -> None:
     assert not Answer(200, headers, b'{"value": [{"name": {{{} oops}').is_cut
     assert Answer(200, headers, b'{"value": [{"name": "}}", "x": {"y": {}}').is_cut is False
     assert Answer(200, headers, b'{"value": [{"name": {}}').is_cut
+
+
+def test_a_long_message_of_a_403_is_read_in_linear_time() -> None:
+    # In quadratic time it held the event loop for minutes.
+    assert isinstance(failure(403, "AuthorizationFailed", "a" * 1_000_000), Forbidden)
