@@ -85,3 +85,10 @@ def test_the_documents_name_only_commands_that_the_makefile_has() -> None:
     for page in pages:
         named = set(re.findall(r"(?:`|^)make ([a-z-]+)", page.read_text("utf-8"), re.MULTILINE))
         assert named <= targets, page
+
+
+def test_each_section_of_the_changelog_stands_once_and_in_order() -> None:
+    newest = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").split("\n## ")[1]
+    sections = [line.removeprefix("### ") for line in newest.split("\n") if line.startswith("### ")]
+    order = ["Metrics", "Added", "Changed", "Fixed"]
+    assert sections == [section for section in order if section in sections]
