@@ -14,6 +14,7 @@ from exporter.configuration import ConfigurationError
 from exporter.configuration_file import read_configuration
 from exporter.printing import say
 from exporter.runtime import logs
+from exporter.runtime.rate_limited_log import write_out_all
 from exporter.runtime.signals import Signals
 from exporter.web.scrapes import MAX_REQUESTS
 
@@ -33,6 +34,7 @@ def start(flags: argparse.Namespace, signals: Signals) -> int:
         try:
             return asyncio.run(_start(flags, signals))
         finally:
+            write_out_all()
             # Before the messages below, and a traceback.
             logs.flush()
     except ConfigurationError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from weakref import WeakSet
 
 INTERVAL = 60.0
 """Seconds between two lines about the same event."""
@@ -38,13 +39,29 @@ class RateLimitedLog:
         self._count += 1
         self._fields = fields
         if self._timer is None:
-            self._write()
+            self._next()
+        else:
+            _waiting.add(self)
 
-    def _write(self) -> None:
+    def write_out(self) -> None:
+        """Write the line that is due, or will be."""
+        count, fields = self._count, self._fields
+        self._count, self._fields = 0, {}
+        _waiting.discard(self)
+        getattr(self._log, self._level)(self._event, count=count, **fields)
+
+    def _next(self) -> None:
         self._timer = None
         if self._count:
-            count, fields = self._count, self._fields
-            self._count, self._fields = 0, {}
             loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(self._interval, self._write)
-            getattr(self._log, self._level)(self._event, count=count, **fields)
+            self._timer = loop.call_later(self._interval, self._next)
+            self.write_out()
+
+
+_waiting: WeakSet[RateLimitedLog] = WeakSet()
+
+
+def write_out_all() -> None:
+    """Write all lines that wait for the end of their interval; at the end of the process."""
+    for event in tuple(_waiting):
+        event.write_out()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -109,3 +110,15 @@ def test_once_names_what_does_not_exist(tmp_path: Path) -> None:
     assert f"{SUBSCRIPTION}/rg-web/typo: " in ended.stderr
     assert "check the scale set's name" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_malformed_requests_of_the_last_minute_are_counted_at_the_end() -> None:
+    with running("--demo") as exporter:
+        address = ("127.0.0.1", int(exporter.url.rpartition(":")[2]))
+        for _ in range(5):
+            with socket.create_connection(address) as connection:
+                connection.sendall(b"\x16\x03\x01\r\n\r\n")
+                assert connection.recv(1024).startswith(b"HTTP/1.0 400 ")
+        assert exporter.stop() == 0
+        exporter.wait_for_log("malformed requests.* count=1 ")
+        exporter.wait_for_log("malformed requests.* count=4 ")

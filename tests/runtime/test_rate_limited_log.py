@@ -10,7 +10,7 @@ import pytest
 import structlog
 
 from exporter.runtime import logs as exporter_logs
-from exporter.runtime.rate_limited_log import INTERVAL, RateLimitedLog
+from exporter.runtime.rate_limited_log import INTERVAL, RateLimitedLog, write_out_all
 from support.loop_clock import LoopClock
 
 
@@ -41,6 +41,23 @@ async def test_a_flood_is_one_line_at_once_and_one_per_interval(
     assert len(logs) == 2
     event(number=11)
     assert (len(logs), logs[-1]["count"]) == (3, 1)
+
+
+async def test_at_the_end_what_is_counted_so_far_is_written_once(
+    logs: list[structlog.typing.EventDict], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    LoopClock().drive(monkeypatch)
+    flood, single = (RateLimitedLog(structlog.get_logger("test"), name) for name in "ab")
+    single()
+    for number in range(10):
+        flood(number=number)
+    for _ in range(2):
+        write_out_all()
+        assert [(entry["event"], entry["count"]) for entry in logs] == [
+            ("b", 1),
+            ("a", 1),
+            ("a", 9),
+        ]
 
 
 @pytest.mark.usefixtures("logging_as_before")
