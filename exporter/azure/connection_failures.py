@@ -8,6 +8,7 @@ import ssl
 from typing import NamedTuple
 
 import aiohttp
+from multidict import MultiMapping
 
 from exporter.azure.errors import AzureError, BrokenAnswer, TimedOut, Unreachable
 from exporter.redaction import clean, plain
@@ -15,6 +16,8 @@ from exporter.redaction import clean, plain
 _ERRNO = re.compile(r"\[Errno (-?\d{1,5})\]")
 PROXY_CREDENTIALS = "put them into HTTPS_PROXY, as http://user:password@host:port, percent-encoded"
 _PROXY_ADVICE = "check HTTPS_PROXY; NO_PROXY exempts hosts that need no proxy"
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,20}")
+_MOST_SCHEMES = 4
 _LONGEST_CAUSE = 200
 
 # The numbers are OpenSSL's X509_V_ERR_…, which the ssl module has no names for.
@@ -48,7 +51,8 @@ def connection_failure(error: BaseException, asked: Asked) -> AzureError | None:
     server, cause = _server(error, asked), getattr(error, "os_error", None)
     match error:
         case aiohttp.ClientHttpProxyError():
-            return _refused_by_proxy(getattr(error, "status", 0), asked)
+            schemes = _schemes(getattr(error, "headers", None))
+            return _refused_by_proxy(getattr(error, "status", 0), asked, schemes)
         case aiohttp.ClientProxyConnectionError():
             return Unreachable(
                 f"the proxy {server} cannot be reached ({_cause(cause)})", advice=_PROXY_ADVICE
@@ -83,8 +87,21 @@ def _server(error: BaseException, asked: Asked) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _refused_by_proxy(status: int, asked: Asked) -> Unreachable:
+def _schemes(headers: MultiMapping[str] | None) -> list[str]:
+    """How a proxy wants to be shown credentials: Basic, NTLM, Negotiate and the like."""
+    given = headers.getall("Proxy-Authenticate", []) if headers else []
+    found = (_SCHEME.match(value.strip()) for value in given)
+    return list(dict.fromkeys(scheme[0] for scheme in found if scheme))[:_MOST_SCHEMES]
+
+
+def _refused_by_proxy(status: int, asked: Asked, schemes: list[str]) -> Unreachable:
     proxy = f"the proxy {asked.proxy}" if asked.proxy else "the proxy"
+    if schemes and "basic" not in map(str.lower, schemes):
+        return Unreachable(
+            f"{proxy} wants credentials by {' or '.join(schemes)} (HTTP {status})",
+            advice="only Basic is supported: have the proxy allow this machine without "
+            "credentials, or exempt the host by NO_PROXY",
+        )
     if status == 407:  # noqa: PLR2004 - HTTP's own number, shown in the message
         return Unreachable(
             f"{proxy} wants credentials, or others (HTTP 407)",

@@ -73,6 +73,8 @@ class IdentityTransport(AioHttpTransport):  # type: ignore[misc] # its package l
             response = await super().send(request, stream=stream, **options)
         except AzureError as error:
             error.add_note(f"{url.host}:{url.port}")
+            if proxy is not None:
+                error.add_note(proxy.name)
             raise
         LAST_ANSWER.set(response)
         return response

@@ -134,6 +134,8 @@ def _answered(response: Any, *, now: float) -> AzureError:
     """The error of an answer that is no token."""
     status, url = int(response.status_code), URL(str(response.request.url))
     said = _words(response)
+    if not said and status < 300:  # noqa: PLR2004 - HTTP's own number
+        said = "but no token that can be read"
     message = f"no token: {_service(url)} answered HTTP {status}{f': {said}' if said else ''}"
     wait = retry_after(response.headers.get("Retry-After"), now=now)
     machine = _is_machine_s_own(url)
@@ -178,8 +180,8 @@ def _words(response: Any) -> str:
         found = json.loads(text)
     except (ValueError, RecursionError):
         found = None
-    if isinstance(found, dict):
-        return _words_of(found)
+    if found is not None:
+        return _words_of(found) if isinstance(found, dict) else ""
     if media == "text/plain" and response.status_code >= 400:  # noqa: PLR2004 - HTTP's own number
         return clean(text)
     return f"{clean(media, longest=80) or 'no media type'} {_NO_JSON}" if text else ""

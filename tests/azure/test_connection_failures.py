@@ -165,6 +165,16 @@ async def test_https_to_a_port_that_speaks_http(wire: Wire, new_client: NewClien
     ("refusal", "said", "advice"),
     [
         ("407 Proxy Authentication Required", "wants credentials, or others (HTTP 407)", "user:"),
+        (
+            "407 No\r\nProxy-Authenticate: NTLM\r\nProxy-Authenticate: Negotiate x",
+            "wants credentials by NTLM or Negotiate (HTTP 407)",
+            "only Basic is supported",
+        ),
+        (
+            '407 No\r\nProxy-Authenticate: NTLM\r\nProxy-Authenticate: basic realm="x"',
+            "wants credentials, or others (HTTP 407)",
+            "user:",
+        ),
         ("500 Oops", "cannot reach management.azure.com:443 (HTTP 500)", "proxy's own connection"),
         (
             "502 Bad Gateway",

@@ -12,13 +12,21 @@ from azure.identity import CredentialUnavailableError
 
 from exporter.azure import certificates, token_sources
 from exporter.azure.endpoints import Endpoints
-from exporter.azure.errors import AzureError, BrokenAnswer, ServerFailed, TimedOut, Unauthenticated
+from exporter.azure.errors import (
+    AzureError,
+    BrokenAnswer,
+    ServerFailed,
+    TimedOut,
+    Unauthenticated,
+    Unreachable,
+)
 from exporter.azure.proxies import METADATA_VARIABLES
 from exporter.azure.token_advice import advice_on
 from exporter.azure.token_failures import token_failure
 from exporter.configuration import Azure, Credential
 from support.azure_room import Wire
 from support.clock import FakeClock
+from support.proxy import TunnelProxy
 from support.tls import Authority
 
 TENANT = "11111111-1111-1111-1111-111111111111"
@@ -56,12 +64,17 @@ async def login(authority: Authority) -> AsyncIterator[Wire]:
 
 
 async def failure(
-    settings: dict[str, Any], clock: FakeClock, *, login: Wire, authority: Authority
+    settings: dict[str, Any],
+    clock: FakeClock,
+    *,
+    login: Wire,
+    authority: Authority,
+    host: str = "localhost",
 ) -> AzureError:
     endpoints = Endpoints(
         resource_manager="https://management.azure.com",
         scope="https://management.azure.com/.default",
-        authority=f"https://localhost:{login.server.port}",
+        authority=f"https://{host}:{login.server.port}",
     )
     tls = certificates.new_context(Azure(ca_file=str(authority.file)))
     source = token_sources.build(
@@ -132,7 +145,7 @@ async def test_an_answer_of_imds_that_cannot_be_read_is_not_called_none(
     environment.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", wire.origin)
     found = await failure(MACHINE, clock, login=login, authority=authority)
     assert type(found) is BrokenAnswer
-    assert f"(IMDS, 127.0.0.1:{wire.server.port}) answered HTTP 200" in found.message
+    assert f"(IMDS, 127.0.0.1:{wire.server.port}) answered HTTP 200: but no" in found.message
     assert "no response" not in found.message
     assert "hunter2" not in str(found)
 
@@ -179,6 +192,18 @@ async def test_a_wrong_identity_header_is_not_taken_for_a_missing_identity(
     found = await failure(MACHINE, clock, login=login, authority=authority)
     assert "HTTP 401: Unauthorized" in found.message
     assert "IDENTITY_HEADER" in found.advice
+
+
+async def test_a_proxy_that_declines_a_token_call_is_named(
+    login: Wire, authority: Authority, clock: FakeClock, environment: pytest.MonkeyPatch
+) -> None:
+    async with TunnelProxy(refusal="407 Proxy Authentication Required") as proxy:
+        environment.setenv("HTTPS_PROXY", proxy.url)
+        found = await failure(
+            SECRET, clock, login=login, authority=authority, host="login.example.com"
+        )
+    assert f"the proxy 127.0.0.1:{proxy.port} wants credentials" in found.message
+    assert type(found) is Unreachable
 
 
 async def test_an_empty_token_file_is_named_before_anybody_is_asked(
