@@ -183,6 +183,11 @@ async def test_https_to_a_port_that_speaks_http(wire: Wire, new_client: NewClien
         ),
         ("504 Gateway Timeout", "cannot reach management.azure.com:443 (HTTP 504)", "NO_PROXY"),
         (
+            "499 Odd",
+            "does not allow a connection to management.azure.com:443 (HTTP 499)",
+            "allow that host",
+        ),
+        (
             "403 Forbidden",
             "does not allow a connection to management.azure.com:443 (HTTP 403)",
             "allow that host",

@@ -351,6 +351,8 @@ def test_a_page_larger_than_azures_comes_in_pieces_of_120() -> None:
     assert found == [str(n) for n in range(300) if n != 7]
     assert [problem.path for problem in pieces[0].problems] == [""]
     assert [problem.path for problem in pieces[1].problems] == ["properties.vmId"]
+    raws = [raw for piece in pieces for raw in piece.source or ()]
+    assert [json.loads(bytes(raw)) for raw in raws] == items, "each has its own text"
 
 
 @pytest.mark.parametrize("end", ["", ',"nextLink":"https://next"'])
@@ -358,3 +360,10 @@ def test_a_large_page_without_items_is_a_page(end: str) -> None:
     body = f'{{"filler":"{"x" * WHOLE_BYTES}","value":[]{end}}}'.encode()
     (piece,) = decode_instance_page(body)
     assert (piece.instances, piece.next_link) == ([], "https://next" if end else None)
+
+
+def test_half_a_character_at_the_very_end_of_a_slice_is_no_utf_8() -> None:
+    end = b"\xc3"
+    body = b'{"value":[],"filler":"' + b"x" * (4 * 1024 * 1024)
+    with pytest.raises(BrokenAnswer, match="UTF-8"):
+        list(decode_instance_page(body[: 4 * 1024 * 1024 - len(end)] + end))

@@ -9,6 +9,7 @@ from azure.core.exceptions import ServiceRequestError
 from azure.core.pipeline.transport import AioHttpTransport, HttpRequest
 
 from exporter.azure.identity_transport import IdentityTransport
+from exporter.azure.token_failures import token_failure
 
 CLUSTER = "https://10.0.0.4:2377/metadata/identity/oauth2/token"
 LOGIN = "https://login.microsoftonline.com/t/oauth2/v2.0/token"
@@ -87,3 +88,15 @@ async def test_proxies_that_azure_core_found_itself_are_not_used_and_errors_say_
     error = await ask(LOGIN, proxies={"https": "http://other:1"})
     assert error.__notes__ == ["login.microsoftonline.com:443"]
     assert not {"proxies", "proxy"} & sent[0].keys()
+
+
+def test_a_note_that_somebody_else_added_names_nobody() -> None:
+    error = ServiceRequestError("no way")
+    error.__cause__ = TimeoutError()
+    for note in ("login.example:443", "proxy.example:3128", "somebody else's"):
+        error.add_note(note)
+    failure = token_failure(error, source="x", now=0.0)
+    assert failure.message == (
+        "no token from x: no answer from login.example:443 through the proxy "
+        "proxy.example:3128 in time"
+    )

@@ -48,6 +48,7 @@ WANTED = f'Bearer authorization_uri="https://login.example/{TENANT}", error="inv
         ),
         ("InvalidAuthenticationTokenWhatever", "New.", "", "New.", "azure.credential"),
         ("AuthenticationFailedMissingToken", "No header.", "", "No header.", "proxy"),
+        ("AuthenticationFailedInvalidHeader", "Odd header.", "", "Odd header.", "proxy"),
     ],
 )
 async def test_a_token_that_another_one_would_not_mend_is_kept(

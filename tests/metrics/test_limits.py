@@ -76,6 +76,7 @@ def shown(found: Samples, label: str) -> set[str]:
 @pytest.mark.parametrize(("make", "label"), KINDS)
 def test_of_8000_names_64_have_series_and_the_rest_is_other(make: Named, label: str) -> None:
     names = [f"name-{number}" for number in range(8000)]
+    assert (MOST_NAMES, OTHER) == (64, "other")
     mapped = map_instances(instance(make(names)), instance(make(names[:3]), instance_id="1"))
     found = page_of(mapped)
     assert shown(found, label) == {*names[:MOST_NAMES], OTHER}

@@ -279,7 +279,9 @@ async def test_fields_left_out_and_unknown_codes_are_counted(
 def test_counters_start_at_0_for_every_reason(telemetry: Telemetry) -> None:
     assert own(telemetry, "poll_failures_total", reason="throttled") == 0
     assert own(telemetry, "poll_failures_total", reason="internal") == 0
-    assert own(telemetry, "mapping_errors_total", family="azure_vmss_disk_state") == 0
+    for family in ("azure_vmss_disk_state", "azure_vmss_instances"):
+        assert own(telemetry, "mapping_errors_total", family=family) == 0
+    assert own(telemetry, "mapping_errors_total", family="azure_vmss_up") is None
 
 
 async def test_a_set_that_is_gone_for_good_loses_its_facts_though_it_was_never_polled_well(

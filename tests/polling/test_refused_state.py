@@ -157,3 +157,18 @@ def test_no_time_but_a_past_one_is_believed(moment: float) -> None:
     odd = encode(Saved(last_success=moment), scale_set="s", form="f", target=WEB_TARGET)
     with pytest.raises(Refused, match="future"):
         _decode(odd)
+
+
+async def test_a_file_whose_error_has_no_text_of_the_system_says_what_it_says(
+    tmp_path: Path,
+    clock: FakeClock,
+    logs: list[MutableMapping[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def odd(*_: object, **__: object) -> bytes:
+        raise OSError("the disk is odd")
+
+    monkeypatch.setattr(folder_module, "read_file", odd)
+    await _refused(Life(tmp_path, clock), "unreadable")
+    (said,) = [entry for entry in logs if entry["event"] == "state file rejected"]
+    assert "the disk is odd" in said["example"]

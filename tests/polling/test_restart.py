@@ -129,6 +129,7 @@ async def test_restored_facts_have_an_age_of_their_own(tmp_path: Path, clock: Fa
 async def test_a_set_that_is_gone_does_not_come_back(tmp_path: Path, clock: FakeClock) -> None:
     first = Life(tmp_path, clock)
     await first.poll(*two())
+    polled = clock.now()
     first.source.pages["web"] = [NotFound("gone", missing="scale set", removes=True)]
     async with first.keeper.writing():
         for _ in range(3):
@@ -137,6 +138,8 @@ async def test_a_set_that_is_gone_does_not_come_back(tmp_path: Path, clock: Fake
     second = Life(tmp_path, clock)
     await second.start()
     assert "azure_vmss_instances{" not in second.page()
+    assert second.records[0].facts is None
+    assert second.records[0].poll.model_last_success == polled
 
 
 # What was written by another Azure, or in another form

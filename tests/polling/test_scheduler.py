@@ -11,6 +11,7 @@ import pytest
 
 from exporter.azure.budget import Budget
 from exporter.azure.errors import AzureError, Throttled, TimedOut
+from exporter.polling.intervals import Intervals
 from exporter.polling.lanes import Lanes
 from exporter.polling.poller import Poller
 from exporter.polling.record import Record
@@ -297,4 +298,40 @@ async def test_a_poll_that_is_under_way_is_not_late(
         await clock.advance(1)
         assert scheduler.lag() <= 1
     assert len(source.polled["web"]) == 1
+    await stop(task)
+
+
+async def test_a_poll_that_azure_itself_throttled_was_a_poll_and_keeps_the_beat(
+    start: Start, source: FakeSource, new_record: NewRecord, clock: FakeClock
+) -> None:
+    source.pages["web"] = [Throttled("busy", retry_after=5.0)]
+    _, task = start(new_record("web", 600.0))
+    await clock.advance(1500)
+    assert len(source.polled["web"]) <= 4
+    assert gaps(source.polled["web"])[-1] == 600.0
+    await stop(task)
+
+
+async def test_the_interval_of_the_facts_follows_what_it_should_be_by_more_than_a_hundredth(
+    start: Start, new_record: NewRecord, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned = [400.0]
+    monkeypatch.setattr(Intervals, "of_facts", lambda *_: planned[-1])
+    record = new_record("web")
+    _, task = start(record)
+    await clock.advance(100)
+    for wanted, kept in ((402.0, 400.0), (398.0, 400.0), (410.0, 410.0), (300.0, 300.0)):
+        planned.append(wanted)
+        await clock.advance(100)
+        assert record.facts_interval == kept
+    await stop(task)
+
+
+async def test_facts_that_azure_itself_throttled_are_asked_for_again_like_after_any_failure(
+    start: Start, source: FakeSource, new_record: NewRecord, clock: FakeClock
+) -> None:
+    source.facts["web"] = Throttled("busy", retry_after=1.0)
+    _, task = start(new_record("web"))
+    await clock.advance(1800)
+    assert 15 <= len(source.facts_polled["web"]) <= 32
     await stop(task)

@@ -197,6 +197,17 @@ async def test_below_the_smallest_page_only_the_polls_are_told_and_it_is_said_on
     assert len(said) == 1
 
 
+async def test_a_set_that_was_never_polled_well_has_nothing_to_give_up(
+    clock: FakeClock, source: FakeSource
+) -> None:
+    guarded = Guarded(clock, source, 3)
+    for name in ("small", "large"):
+        source.pages[name] = [TimedOut("late")]
+        await guarded.poller.poll(guarded.records[name])
+    await guarded.poll(middle=5)
+    assert guarded.suppressed() == ["middle"]
+
+
 async def test_a_set_without_any_series_of_instances_is_never_said_to_give_way(
     guarded: Guarded,
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import resource
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -15,6 +16,7 @@ from exporter.runtime.turns import Turns
 from exporter.web.application import make_application
 from exporter.web.bodies import PIECE
 from exporter.web.connections import MOST, ConnectionLimits, Connections
+from exporter.web.protocol import Connection
 from exporter.web.responses import Responses
 from support.loop_clock import LoopClock
 from support.site import WebCase
@@ -292,3 +294,37 @@ async def test_slow_readers_keep_no_scrape_out_for_longer_than_ten_seconds(
             assert (await receive(admitted)).startswith(b"HTTP/1.1 200 OK")
     warnings = [entry["event"] for entry in logs if entry["log_level"] == "warning"]
     assert warnings == ["connections refused", "connections closed for newer ones"]
+
+
+async def test_the_ten_seconds_of_an_answer_begin_with_its_request(
+    case: WebCase,
+    driven: LoopClock,
+    monkeypatch: pytest.MonkeyPatch,
+    logs: list[structlog.typing.EventDict],
+) -> None:
+    async with served(case, FEW) as server, AsyncExitStack() as stack:
+        driven.drive(monkeypatch)
+        readers = [
+            await stack.enter_async_context(connected(server, buffer=4096))
+            for _ in range(FEW.total)
+        ]
+        await driven.settle()
+        await driven.advance(9.0)
+        for reader in readers:
+            await send(reader, SLOW)
+            assert await receive(reader, 100)
+        await driven.advance(9.0)
+        await stack.enter_async_context(connected(server))
+        await driven.settle()
+    warnings = [entry["event"] for entry in logs if entry["log_level"] == "warning"]
+    assert warnings == ["connections refused"]
+
+
+async def test_nothing_is_left_of_a_connection_that_has_gone(case: WebCase) -> None:
+    async with served(case, FEW) as server:
+        async with connected(server) as reader:
+            await send(reader, GET)
+            assert await receive(reader)
+        await server.all_closed()
+        gc.collect()
+        assert not [thing for thing in gc.get_objects() if isinstance(thing, Connection)]

@@ -199,6 +199,7 @@ async def test_an_error_in_a_connection_is_the_reader_s_or_has_a_traceback(
         assert nothing_told(logs, caplog) == ["malformed requests"]
         connection.log_exception("Unhandled exception", exc_info=KeyError("ours"))
     assert [entry["event"] for entry in logs] == ["malformed requests", "request failed"]
+    assert logs[0]["client"] == "127.0.0.1"
     assert "exc_info" in logs[1]
 
 

@@ -136,3 +136,12 @@ async def test_max_requests_0_is_no_limit(case: WebCase) -> None:
         assert {answer.status for answer in answers} == {200}
         for answer in answers:
             answer.release()
+
+
+async def test_scrapes_one_after_the_other_are_one_at_a_time(case: WebCase) -> None:
+    case.site.max_requests = 1
+    async with serving(make_application(case.site)) as server, ClientSession(server.url) as client:
+        for _ in range(3):
+            async with client.get("/metrics") as answer:
+                assert answer.status == 200
+                await answer.read()
