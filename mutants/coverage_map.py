@@ -54,13 +54,15 @@ class Tests:
         """The tests for a change, the likeliest to notice it first, within a limit in seconds.
 
         What is at module level runs at import, in no test: there all tests count that run
-        anything of the module, or else of those that import it.
+        anything of the module, or else of those that import it, and those of the documents, which
+        tell the numbers and names of the program.
         """
         found = self.of_lines(mutant.path, mutant.place.lines)
         if mutant.place.function is None:
             found = found or self.of_module(mutant.path)
             for path in importers:
                 found = found | self.of_module(path)
+            found = found | {test for test in self.seconds if test.startswith("tests/docs/")}
         room, name = Path(mutant.path).parts[1], Path(mutant.path).stem
 
         def rank(test: str) -> float:

@@ -71,6 +71,7 @@ def test_an_instance_in_a_passing_state_is_motion_from_the_first_poll_on() -> No
 
 
 def test_what_is_stuck_in_a_passing_state_is_quiet_after_an_hour_but_not_for_good() -> None:
+    assert STUCK == 3600.0
     motion = Motion()
     motion.seen(seen(STOPPING), 0.0)
     motion.seen(seen(STOPPING), STUCK - 1)
