@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import hashlib
 import json
 import tracemalloc
 import zlib
@@ -20,6 +21,9 @@ from support.turns import counted_turns
 
 JSON = "application/json"
 BODY = json.dumps({"value": [{"instanceId": str(number)} for number in range(500)]}).encode()
+_ODD = b"".join(hashlib.sha256(b"%d" % number).hexdigest().encode() for number in range(400))
+FAR = BODY[:-1] + b',"one":"' + _ODD + b'","other":"' + _ODD + b'"}'
+"""Its second half is packed as what came 25 KB before: gzip looks back 32 KB."""
 
 
 def packed(data: bytes) -> bytes:
@@ -113,8 +117,9 @@ async def test_blocks_without_contents_have_an_end(wire: Wire, new_client: NewCl
         (raw_deflate(BODY), "deflate"),
         (packed(BODY + b" " * (PIECE - len(BODY))), "gzip"),
         (packed(BODY + b" " * 3 * PIECE), "gzip"),
+        (packed(FAR), "gzip"),
     ],
-    ids=["plain", "gzip", "x-gzip", "members", "zlib", "raw", "one whole piece", "pieces"],
+    ids=["plain", "gzip", "x-gzip", "members", "zlib", "raw", "one whole piece", "pieces", "far"],
 )
 async def test_every_usual_encoding_is_read(
     wire: Wire, new_client: NewClient, body: bytes, encoding: str

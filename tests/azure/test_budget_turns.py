@@ -10,10 +10,11 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from exporter.azure.allowance import WINDOW
-from exporter.azure.budget import HOLD
+from exporter.azure.budget import HOLD, Budget
 from exporter.azure.pacing import READS_PAUSE
 from exporter.azure.spending import LIST_INSTANCES, PAGE_INSTANCES
 from exporter.model.scale_set import ScaleSetId
+from exporter.telemetry import Telemetry
 from support.budget_caller import (
     REQUESTS,
     VIEWS,
@@ -38,6 +39,18 @@ async def test_turns_come_in_the_order_they_were_asked_for(
         caller.start(caller.walk(a_set(number), 1, instances=1))
     await pass_time(clock, 3 * WINDOW)
     assert [int(scale_set.name) for _, scale_set, _ in caller.sent] == list(range(500))
+
+
+async def test_turns_that_hold_nothing_put_off_no_other(clock: FakeClock) -> None:
+    telemetry = Telemetry(version="1", python_version="3", process=False)
+    budget = Budget(clock=clock, telemetry=telemetry, share=0.01, burst=1e6)
+    turns = [
+        asyncio.create_task(budget.turn(LIST_INSTANCES, a_set(number), WEST, hold=False))
+        for number in range(20)
+    ]
+    await clock.advance(1)
+    assert all(turn.done() for turn in turns)
+    await asyncio.gather(*turns)
 
 
 async def test_a_large_set_is_not_passed_by_small_ones_for_ever(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, MutableMapping
 from dataclasses import replace
 from typing import Any
@@ -225,6 +226,33 @@ async def test_a_fault_in_the_facts_ends_nothing(
     assert await poller.poll_facts(record) is None
     await poller.poll(record)
     assert "azure_vmss_up 1\n" in served(record, clock)
+
+
+async def test_a_fault_in_the_facts_of_a_good_set_is_said_once_with_its_reason(
+    poller: Poller,
+    source: FakeSource,
+    new_record: NewRecord,
+    logs: list[MutableMapping[str, Any]],
+) -> None:
+    record = new_record()
+    await poller.poll(record)
+    source.facts["web"] = ZeroDivisionError("a bug")
+    for _ in range(3):
+        await poller.poll_facts(record)
+    assert [entry.get("reason", "") for entry in logs if entry["log_level"] != "debug"] == [
+        "",
+        "internal",
+    ]
+
+
+async def test_without_any_set_nothing_expires_and_the_check_goes_on(
+    poller: Poller, clock: FakeClock
+) -> None:
+    expiring = asyncio.create_task(poller.keep_expiring())
+    await clock.advance(60)
+    assert not expiring.done()
+    expiring.cancel()
+    await asyncio.wait({expiring})
 
 
 async def test_facts_come_by_their_own_call_and_their_failure_leaves_them(

@@ -208,6 +208,16 @@ async def test_a_set_that_was_never_polled_well_has_nothing_to_give_up(
     assert guarded.suppressed() == ["middle"]
 
 
+async def test_facts_give_way_before_anything_else_was_polled(
+    clock: FakeClock, source: FakeSource
+) -> None:
+    guarded = Guarded(clock, source, 10)
+    source.facts["small"] = ScaleSetFacts(location="westeurope", capacity=1)
+    await guarded.poller.poll_facts(guarded.records["small"])
+    assert guarded.suppressed() == ["small"]
+    assert guarded.series() == 10
+
+
 async def test_a_set_without_any_series_of_instances_is_never_said_to_give_way(
     guarded: Guarded,
 ) -> None:
