@@ -11,9 +11,11 @@ from azure.core.exceptions import AzureError
 from azure.core.pipeline.transport import AioHttpTransport
 from yarl import URL
 
+from exporter.azure.body import read_body
 from exporter.azure.endpoints import same_origin
+from exporter.azure.errors import BrokenAnswer
 from exporter.azure.proxies import is_metadata, proxy_for
-from exporter.azure.token_failures import LAST_ANSWER
+from exporter.azure.token_failures import LAST_ANSWER, unread_answer
 
 CONNECT_TIMEOUT = 10.0
 """Seconds for a connection to the login service."""
@@ -23,6 +25,9 @@ METADATA_CONNECT_TIMEOUT = 2.0
 
 READ_TIMEOUT = 30.0
 """Seconds of silence in an answer."""
+
+ANSWER_LIMIT = 1024 * 1024
+"""Bytes of an answer after inflating: a token and what comes with it have a few thousand."""
 
 
 class IdentityTransport(AioHttpTransport):  # type: ignore[misc] # its package loads it lazily
@@ -49,6 +54,7 @@ class IdentityTransport(AioHttpTransport):  # type: ignore[misc] # its package l
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=False,
                 auto_decompress=False,
+                response_class=_BoundedResponse,
             )
         await super().open()
 
@@ -70,14 +76,33 @@ class IdentityTransport(AioHttpTransport):  # type: ignore[misc] # its package l
             options["connection_verify"] = False
         LAST_ANSWER.set(None)
         try:
-            response = await super().send(request, stream=stream, **options)
+            response = await super().send(request, stream=True, **options)
+            LAST_ANSWER.set(response)
+            if not stream:
+                # `_BoundedResponse` inflates it.
+                response.headers.pop("Content-Encoding", None)
+                await response.load_body()
         except AzureError as error:
             error.add_note(f"{url.host}:{url.port}")
             if proxy is not None:
                 error.add_note(proxy.name)
             raise
-        LAST_ANSWER.set(response)
+        except BrokenAnswer as error:
+            raise unread_answer(url, error) from None
         return response
+
+
+class _BoundedResponse(aiohttp.ClientResponse):
+    """An answer whose body is read and inflated up to a limit: azure-core's reading has none."""
+
+    async def read(self) -> bytes:
+        if self._body is None:
+            try:
+                self._body = await read_body(self, limit=ANSWER_LIMIT)
+            except BaseException:
+                self.close()
+                raise
+        return self._body
 
 
 def _is_service_fabric(url: URL) -> bool:

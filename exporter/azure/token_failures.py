@@ -88,9 +88,11 @@ def token_failure(error: BaseException, *, source: str, now: float) -> AzureErro
         source: what gives the tokens, for people.
         now: the Unix time, for a Retry-After with a date.
     """
-    if isinstance(error, AzureError):
-        return error
     chain = tuple(_chain(error))
+    for link in chain:
+        # Of this program's own parts, maybe wrapped by azure-identity.
+        if isinstance(link, AzureError):
+            return link
     for link in chain:
         response = getattr(link, "response", None)
         if response is not None and getattr(response, "status_code", None) is not None:
@@ -103,6 +105,17 @@ def token_failure(error: BaseException, *, source: str, now: float) -> AzureErro
     if answer is not None and _is_unread(error):
         return _answered(answer, now=now)
     return _told(error, source, asked)
+
+
+def unread_answer(url: URL, error: BrokenAnswer) -> BrokenAnswer:
+    """The error of a token service's answer whose body could not be read.
+
+    Args:
+        url: what was asked.
+        error: what is wrong with the body.
+    """
+    advice = _NOTHING_BETWEEN if _is_machine_s_own(url) else _ANOTHER
+    return BrokenAnswer(f"no token: {_service(url)}: {error.message}", advice=advice)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import gzip
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from exporter.azure.errors import (
     Unauthenticated,
     Unreachable,
 )
+from exporter.azure.identity_transport import ANSWER_LIMIT
 from exporter.azure.proxies import METADATA_VARIABLES
 from exporter.azure.token_advice import advice_on
 from exporter.azure.token_failures import token_failure
@@ -251,3 +253,72 @@ def test_a_tool_that_does_not_end_is_no_missing_identity_of_the_machine() -> Non
 )
 def test_the_advice_fits_what_was_said(said: str, advice: str) -> None:
     assert advice in advice_on(said, metadata=False)
+
+
+def _answers_without_end(wire: Wire) -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "application/json"})
+        await response.prepare(request)
+        # An end all the same, should nobody stop reading.
+        for _ in range(64):
+            await response.write(b" " * 256 * 1024)
+        return response
+
+    wire.handler = answer
+
+
+def _answers_with_a_bomb(wire: Wire) -> None:
+    bomb = gzip.compress(b" " * 64 * ANSWER_LIMIT)
+
+    async def answer(_: web.Request) -> web.StreamResponse:
+        headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+        return web.Response(body=bomb, headers=headers)
+
+    wire.handler = answer
+
+
+@pytest.mark.parametrize("play", [_answers_without_end, _answers_with_a_bomb])
+async def test_no_more_than_a_megabyte_of_a_token_answer_is_read(
+    wire: Wire,
+    login: Wire,
+    authority: Authority,
+    clock: FakeClock,
+    environment: pytest.MonkeyPatch,
+    *,
+    play: Callable[[Wire], None],
+) -> None:
+    play(wire)
+    play(login)
+    environment.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", wire.origin)
+    said = f": the answer is longer than {ANSWER_LIMIT} bytes"
+    for settings, who in (
+        (SECRET, f"the login service localhost:{login.server.port}"),
+        (MACHINE, f"(IMDS, 127.0.0.1:{wire.server.port})"),
+    ):
+        found = await failure(settings, clock, login=login, authority=authority)
+        assert type(found) is BrokenAnswer
+        assert f"{who}{said}" in found.message
+        assert "nothing answers in its place" in found.advice or "HTTPS_PROXY" in found.advice
+    found = await failure({"type": "default"}, clock, login=login, authority=authority)
+    assert "answered HTTP 200: but no token that can be read" in found.message
+    assert "no response" not in found.message
+
+
+async def test_a_compressed_token_answer_is_read(
+    wire: Wire, clock: FakeClock, environment: pytest.MonkeyPatch
+) -> None:
+    body = gzip.compress(
+        b'{"access_token": "packed", "expires_on": "4102444800", '
+        b'"resource": "x", "token_type": "Bearer"}'
+    )
+
+    async def answer(_: web.Request) -> web.StreamResponse:
+        headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+        return web.Response(body=body, headers=headers)
+
+    wire.handler = answer
+    environment.setenv("IDENTITY_ENDPOINT", f"{wire.origin}/msi/token")
+    environment.setenv("IDENTITY_HEADER", "any")
+    source = token_sources.build(Credential(type="managed_identity"), wire.endpoints, clock=clock)
+    assert await source.get() == "packed"
+    await source.close()
