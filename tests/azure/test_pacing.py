@@ -82,6 +82,17 @@ async def test_another_subscription_has_a_pace_of_its_own(paced: Caller, clock: 
     await paced.stop()
 
 
+async def test_a_subscription_in_other_letters_shares_the_pace(
+    paced: Caller, clock: FakeClock
+) -> None:
+    for number in range(20):
+        paced.start(paced.walk(a_set(number, "another"), 1))
+        paced.start(paced.walk(a_set(number, "ANOTHER"), 1))
+    await clock.settle()
+    assert len(paced.sent) == BURST
+    await paced.stop()
+
+
 async def test_lists_go_before_gets_and_gets_are_not_starved(
     paced: Caller, clock: FakeClock
 ) -> None:
@@ -104,6 +115,23 @@ async def test_gets_have_the_whole_pace_while_no_list_waits(
     await pass_ticks(clock, 5)
     assert len(paced.sent) >= 0.95 * FULL_RATE * 5
     await paced.stop()
+
+
+async def test_no_poll_begins_while_a_request_of_one_that_has_begun_waits(
+    clock: FakeClock,
+) -> None:
+    kept = pace(clock)
+    for _ in range(int(BURST)):
+        await kept.send()
+    sending = asyncio.create_task(kept.send())
+    await clock.settle()
+    turn = asyncio.create_task(kept.turn(LIST_INSTANCES, 1.0))
+    await clock.settle()
+    assert not sending.done()
+    assert not turn.done()
+    await clock.advance(5)
+    assert sending.done()
+    assert turn.done()
 
 
 async def test_what_is_left_of_the_bucket_slows_the_pace_and_its_level_brings_it_back(

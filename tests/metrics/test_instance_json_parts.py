@@ -14,7 +14,8 @@ from support.answers import WEB_TARGET, described, instance, map_instances
 
 
 def status(code: str) -> dict[str, Any]:
-    return {"code": code, "level": "Info", "displayStatus": f"{code}!", "message": f"of {code}"}
+    said = {"displayStatus": f"{code}!", "message": f"of {code}", "time": f"time of {code}"}
+    return {"code": code, "level": "Info", **said}
 
 
 VIEW = {
@@ -55,6 +56,7 @@ def test_the_statuses_of_every_part_are_told_with_what_they_are_of(*, messages: 
     assert [(each["part"], each.get("name"), each["code"]) for each in one["statuses"]] == PARTS
     for each in one["statuses"]:
         assert each["level"] == "Info"
+        assert each["time"] == f"time of {each['code']}"
         assert each["display_status"] == f"{each['code']}!"
         assert each.get("message") == (f"of {each['code']}" if messages else None)
     assert one["vm_agent_version"] == "2.9"

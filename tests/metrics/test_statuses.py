@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from exporter.metrics.statuses import read, timestamp_of, timestamp_text, worst
+from exporter.metrics.statuses import _known, read, timestamp_of, timestamp_text, worst
 from exporter.model.instance_view import Status
 
 
@@ -122,3 +122,9 @@ def test_of_equals_the_first_counts_and_of_one_that_one() -> None:
     assert worst([first, second]) is first
     assert worst([second]) is second
     assert read(second).state == "2"
+
+
+def test_no_more_codes_than_4096_are_remembered() -> None:
+    for number in range(5000):
+        read(Status(code=f"Odd/{number}"))
+    assert len(_known) <= 4096

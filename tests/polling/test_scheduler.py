@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from contextlib import suppress
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -244,6 +245,7 @@ async def test_a_beat_that_breaks_is_never_unseen(
     new_record: NewRecord,
     clock: FakeClock,
     monkeypatch: pytest.MonkeyPatch,
+    logs: list[MutableMapping[str, Any]],
 ) -> None:
     async def broken(_: Record) -> None:
         raise ZeroDivisionError
@@ -253,6 +255,9 @@ async def test_a_beat_that_breaks_is_never_unseen(
     await clock.advance(1)
     with pytest.raises(ExceptionGroup):
         await task
+    (said,) = [entry for entry in logs if entry["log_level"] == "error"]
+    assert said["event"] == "poll loop crashed"
+    assert said["scale_set"].endswith("/web")
 
 
 @pytest.mark.parametrize("reloads", [1.0, 7.0, 20.0, 29.0])
