@@ -339,3 +339,31 @@ async def test_without_a_directory_nothing_is_read_written_or_said(
         pass
     assert logs == []
     assert names_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("left", ["pipe", "hard link", "symbolic link"])
+def test_whatever_lies_in_the_way_of_a_write_holds_nothing_up_and_harms_nothing_else(
+    tmp_path: Path, left: str
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_bytes(b"somebody's")
+    folder = StateFolder(tmp_path / "state")
+    name = "0" * 64
+    folder.write(name, b"old")
+    in_the_way = folder.path / f"{name}.state.new"
+    if left == "pipe":
+        os.mkfifo(in_the_way)
+    elif left == "hard link":
+        in_the_way.hardlink_to(elsewhere)
+    else:
+        in_the_way.symlink_to(elsewhere)
+    # A write into the pipe would wait for a reader for ever; with one it fails.
+    reader = os.open(in_the_way, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        folder.write(name, b"new")
+    finally:
+        os.close(reader)
+        folder.close()
+    assert folder.read(name) == b"new"
+    assert elsewhere.read_bytes() == b"somebody's"
+    assert sorted(names_in(folder.path)) == [f"{name}.state", "lock"]

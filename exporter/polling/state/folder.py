@@ -82,8 +82,11 @@ class StateFolder:
             raise OSError(errno.EFBIG, "too large")
         final = self._file(name)
         unfinished = final.with_name(final.name + _UNFINISHED)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
         try:
+            # What a crash or somebody else left there may be a pipe, which would wait for a
+            # reader, or another name of a file elsewhere.
+            unfinished.unlink(missing_ok=True)
             with os.fdopen(os.open(unfinished, flags, 0o600), "wb") as file:
                 file.write(data)
                 file.flush()
