@@ -6,11 +6,10 @@ age that is shown, and is rarely the first suspect.
 
 from __future__ import annotations
 
-from email.utils import parsedate_to_datetime
-
 import structlog
 from multidict import MultiMapping
 
+from exporter.azure.ratelimit import time_of
 from exporter.runtime.clock import Clock
 
 WRONG = 60.0
@@ -35,7 +34,7 @@ class ClockCheck:
         if "x-ms-request-id" not in headers or "Age" in headers:
             return
         try:
-            there = parsedate_to_datetime(headers.get("Date", "")).timestamp()
+            there = time_of(headers.get("Date", ""))
         except (ValueError, TypeError, OverflowError, IndexError):
             return
         ahead = self._clock.now() - there

@@ -25,7 +25,7 @@ from exporter.azure.errors import (
     Unauthenticated,
     Unreachable,
 )
-from exporter.azure.ratelimit import retry_after
+from exporter.azure.ratelimit import requested_wait
 from exporter.azure.spending import GET_SCALE_SET, LIST_INSTANCES
 from exporter.azure.throttling import throttled
 from exporter.model.scale_set import ScaleSetId
@@ -177,7 +177,7 @@ def failure_of(  # noqa: PLR0911 - a table of statuses
         case status if status in range(400, 500):
             return _rejected(answer, error, said, scale_set)
         case status if status in range(500, 600):
-            wait = retry_after(answer.headers.get("Retry-After"), now=now)
+            wait = requested_wait(answer.headers, now=now)
             return ServerFailed(f"Azure failed ({said})", status=status, retry_after=wait)
         case status if status in range(300, 400):
             return BrokenAnswer(f"a redirect, which is never followed ({said})")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 from multidict import MultiMapping
@@ -80,12 +81,48 @@ def retry_after(value: str | None, *, now: float) -> float | None:
         return None
     value = value.strip()
     try:
-        seconds = float(value) if value[:1].isdigit() else parsedate_to_datetime(value).timestamp()
+        seconds = float(value) if value[:1].isdigit() else time_of(value) - now
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
-    if not value[:1].isdigit():
-        seconds -= now
     return wait_of(seconds)
+
+
+def requested_wait(headers: MultiMapping[str], *, now: float) -> float | None:
+    """The seconds that an answer asks to wait; the longest where it names several.
+
+    A date that has passed by this machine's clock counts from the answer's own `Date`: the clock
+    may be wrong.
+
+    Args:
+        headers: of the answer.
+        now: the Unix time.
+    """
+    waits = []
+    for value in headers.getall("Retry-After", []):
+        for part in value.split(",") if value.strip()[:1].isdigit() else [value]:
+            wait = retry_after(part, now=now)
+            if wait == 0:
+                wait = retry_after(part, now=_date_of(headers, now))
+            if wait is not None:
+                waits.append(wait)
+    return max(waits, default=None)
+
+
+def time_of(date: str) -> float:
+    """The Unix time of an HTTP date, which is in GMT whether it says so or not.
+
+    Raises:
+        ValueError, TypeError, OverflowError, IndexError: it is none.
+    """
+    found = parsedate_to_datetime(date)
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+
+
+def _date_of(headers: MultiMapping[str], otherwise: float) -> float:
+    try:
+        return time_of(headers.get("Date", ""))
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return otherwise
 
 
 def wait_of(seconds: float) -> float | None:

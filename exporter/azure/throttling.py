@@ -18,7 +18,7 @@ from exporter.azure.ratelimit import (
     policy_name,
     remaining_of_arm,
     remaining_of_compute,
-    retry_after,
+    requested_wait,
     wait_of,
 )
 from exporter.redaction import clean
@@ -45,7 +45,7 @@ def throttled(headers: MultiMapping[str], error: ErrorBody, *, now: float) -> Th
     """
     uses = policies_of(error)
     layer = _layer(headers, error, uses)
-    wait = retry_after(headers.get("Retry-After"), now=now)
+    wait = requested_wait(headers, now=now)
     if wait is None:
         wait = wait_told(error)
     code = clean(error.code) or "without an error code"

@@ -25,7 +25,7 @@ from exporter.azure.errors import (
     Unreachable,
 )
 from exporter.azure.proxies import is_metadata
-from exporter.azure.ratelimit import retry_after
+from exporter.azure.ratelimit import requested_wait
 from exporter.azure.token_advice import advice_on
 from exporter.azure.translation import FOREIGN, translate
 from exporter.redaction import clean, value_mask
@@ -150,7 +150,7 @@ def _answered(response: Any, *, now: float) -> AzureError:
     if not said and status < 300:  # noqa: PLR2004 - HTTP's own number
         said = "but no token that can be read"
     message = f"no token: {_service(url)} answered HTTP {status}{f': {said}' if said else ''}"
-    wait = retry_after(response.headers.get("Retry-After"), now=now)
+    wait = requested_wait(response.headers, now=now)
     machine = _is_machine_s_own(url)
     advice = advice_on(said, metadata=machine)
     if status == 401 and machine:  # noqa: PLR2004 - HTTP's own number

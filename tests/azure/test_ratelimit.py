@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -11,7 +12,12 @@ from multidict import CIMultiDict
 from exporter.azure.challenge import claims_of
 from exporter.azure.error_body import ErrorBody, decode_error
 from exporter.azure.errors import PolicyUse
-from exporter.azure.ratelimit import remaining_of_arm, remaining_of_compute, retry_after
+from exporter.azure.ratelimit import (
+    remaining_of_arm,
+    remaining_of_compute,
+    requested_wait,
+    retry_after,
+)
 from exporter.azure.throttling import policies_of, throttled, wait_told
 from support.answers import RECORDINGS, needs_recordings, recording
 
@@ -99,6 +105,39 @@ def test_arm_limits_go_by_the_header_s_ending() -> None:
 )
 def test_retry_after_is_seconds_or_a_date(value: str | None, wanted: float | None) -> None:
     assert retry_after(value, now=NOW) == wanted
+
+
+@pytest.mark.parametrize(
+    ("values", "date", "wanted"),
+    [
+        ([], None, None),
+        (["5", "600"], None, 600.0),
+        (["600", "soon"], None, 600.0),
+        (["300, 300"], None, 300.0),
+        (["5, soon,90"], None, 90.0),
+        # Without a zone it is GMT all the same, wherever this machine is.
+        (["Fri, 15 Jan 2027 08:00:30"], None, 30.0),
+        (["Fri, 15 Jan 2027 08:00:30 -0000"], None, 30.0),
+        # This machine's clock is an hour ahead.
+        (["Fri, 15 Jan 2027 07:01:30 GMT"], "Fri, 15 Jan 2027 07:00:00 GMT", 90.0),
+        (["Fri, 15 Jan 2027 07:01:30 GMT"], "soon", 0.0),
+        (["Fri, 15 Jan 2027 07:01:30 GMT"], None, 0.0),
+        (["Thu, 01 Jan 1970 00:00:00 GMT"], "Fri, 15 Jan 2027 07:00:00 GMT", 0.0),
+    ],
+)
+def test_of_several_waits_the_longest_counts_whatever_this_machines_clock_says(
+    monkeypatch: pytest.MonkeyPatch, values: list[str], date: str | None, wanted: float | None
+) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    headers = CIMultiDict([("Retry-After", value) for value in values])
+    if date is not None:
+        headers["Date"] = date
+    try:
+        assert requested_wait(headers, now=NOW) == wanted
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 @pytest.mark.parametrize(

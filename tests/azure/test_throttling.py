@@ -211,3 +211,8 @@ def test_the_recorded_throttling_of_the_resource_manager_tells_its_limit() -> No
     error = told(recording(path)["response"]["body"])
     assert error.layer == "arm"
     assert error.uses == (PolicyUse("SubscriptionRequestsThrottled", 1200),)
+
+
+def test_the_longest_of_several_retry_after_headers_is_waited() -> None:
+    headers = CIMultiDict([("Retry-After", "5"), ("Retry-After", "600, 7")])
+    assert throttled(headers, decode_error(b""), now=0.0).retry_after == 600
