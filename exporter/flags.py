@@ -24,7 +24,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     flags = reader.parse_args(arguments)
     if flags.demo and flags.config_file is not None:
         reader.error("--demo brings its own configuration: leave out --config.file")
-    flags.config_file = flags.config_file or DEFAULT_CONFIGURATION
+    if flags.config_file is None:
+        flags.config_file = DEFAULT_CONFIGURATION
     flags.listen_addresses = tuple(flags.listen_addresses or [DEFAULT_ADDRESS])
     return flags
 
@@ -54,6 +55,13 @@ def _path(text: str) -> str:
     return text
 
 
+def _file(text: str) -> str:
+    if not text:
+        # As of a variable that is not set: no other file is taken in its place.
+        raise argparse.ArgumentTypeError("expected the name of a file, got none")
+    return text
+
+
 def _count(text: str) -> int:
     if not (text.isascii() and text.isdigit()):
         raise argparse.ArgumentTypeError(f"expected a number from 0 on, got {text!r}")
@@ -71,6 +79,7 @@ def parser() -> argparse.ArgumentParser:
     add(
         "--config.file",
         dest="config_file",
+        type=_file,
         metavar="FILE",
         help=f"the YAML configuration (default: {DEFAULT_CONFIGURATION})",
     )

@@ -54,6 +54,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["--web.max-requests=-1"], "expected a number from 0 on, got '-1'"),
         (["--web.max-requests=many"], "expected a number from 0 on"),
         (["--log.level=loud"], "invalid choice: 'loud'"),
+        (["--config.file="], "--config.file: expected the name of a file, got none"),
         (["--demo", "--config.file=config.yaml"], "leave out --config.file"),
     ],
 )
