@@ -143,8 +143,7 @@ class Poller:
     async def restore(self, found: AsyncIterable[tuple[Record, Saved]]) -> None:
         """Serve what an earlier process left, as old as it is: `azure_vmss_up` stays 0."""
         async for record, saved in found:
-            # One that was adopted knows better.
-            if not record.poll.tried and record.snapshot is None:
+            if record.is_new:
                 self._restore(record, saved)
 
     async def keep_expiring(self) -> None:

@@ -110,6 +110,11 @@ class Record:
     shown_until: float = inf
 
     @property
+    def is_new(self) -> bool:
+        """Whether no poll of this process has told anything of the set."""
+        return not self.poll.tried and self.snapshot is None
+
+    @property
     def location(self) -> str:
         """The short name of the region, by which limits are counted; empty until it is known."""
         return short_region(self.facts.facts.location) if self.facts else ""

@@ -99,6 +99,21 @@ async def test_lines_of_another_configuration_are_left_out_and_the_rest_is_kept(
     assert "azure_vmss_info{" in second.page(), "facts are rendered anew"
 
 
+async def test_a_reload_to_another_form_refuses_no_file_of_a_set_that_stays(
+    tmp_path: Path, clock: FakeClock, logs: list[MutableMapping[str, Any]]
+) -> None:
+    first = Life(tmp_path, clock)
+    await first.poll(*two())
+    second = Life(tmp_path, clock, form="another")
+    second.records = first.records
+    for record in second.records:
+        second.poller.adopt(record, record.target)
+    await second.start()
+    assert second.own("state_refused_total", reason="configuration") == 0
+    assert "state file rejected" not in [entry["event"] for entry in logs]
+    assert state_files(tmp_path), "the files stay"
+
+
 def test_the_form_tells_versions_families_labels_and_settings_apart() -> None:
     def form(version: str = "1", setting: str = "full", **options: Any) -> str:
         families = Mapper(**options).families

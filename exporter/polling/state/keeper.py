@@ -72,7 +72,8 @@ class StateKeeper:
     async def saved(self, records: Iterable[Record]) -> AsyncGenerator[tuple[Record, Saved], None]:
         """What the files tell of the records; then all other state files are removed.
 
-        A file that is not good is as none, and is said and counted.
+        A file that is not good is as none, and is said and counted. After a reload the files of
+        sets that stay are not read: their records know better.
         """
         waiting = iter(records)
         names: set[str] = set()
@@ -81,7 +82,8 @@ class StateKeeper:
         examples: dict[Reason, str] = {}
         while batch := list(islice(waiting, AT_A_TIME)):
             names.update(self._name(record.target.scale_set) for record in batch)
-            read = await asyncio.to_thread(self._read, batch, self._clock.now())
+            new = [record for record in batch if record.is_new]
+            read = await asyncio.to_thread(self._read, new, self._clock.now())
             for record, saved, refused in read:
                 if refused is not None:
                     complaints[refused.reason] += 1
