@@ -8,6 +8,7 @@ from enum import IntEnum
 from math import inf
 
 from exporter.metrics.mapper import Lines, MappedInstances, TargetMemory
+from exporter.metrics.text import cut
 from exporter.model.poll import PollState
 from exporter.model.scale_set import ScaleSetFacts, Target, short_region
 from exporter.polling.confirmation import Confirmation
@@ -116,8 +117,11 @@ class Record:
 
     @property
     def location(self) -> str:
-        """The short name of the region, by which limits are counted; empty until it is known."""
-        return short_region(self.facts.facts.location) if self.facts else ""
+        """The short name of the region, by which limits are counted; empty until it is known.
+
+        It becomes a label value of the exporter's own metrics, so it is as short as one.
+        """
+        return cut(short_region(self.facts.facts.location)) if self.facts else ""
 
     @property
     def capacity(self) -> int | None:

@@ -280,6 +280,15 @@ async def test_calls_are_counted_by_the_short_name_of_the_region(
         assert record.location == "westus2"
 
 
+async def test_a_region_is_no_longer_than_a_label_value_where_calls_are_counted(
+    poller: Poller, source: FakeSource, new_record: NewRecord
+) -> None:
+    source.facts["web"] = ScaleSetFacts(location="é" * 300)
+    record = new_record()
+    await poller.poll_facts(record)
+    assert record.location == "é" * 126 + "…"
+
+
 async def test_a_flexible_set_is_told_by_its_mode_and_costs_no_call(
     poller: Poller, source: FakeSource, new_record: NewRecord, clock: FakeClock
 ) -> None:
