@@ -289,7 +289,7 @@ class AzureClient:
         )
         if isinstance(error, Throttled):
             self._note_throttling(error, call)
-        _log.debug("request failed", scale_set=str(call.scale_set), error=error.message)
+        _log.debug("request failed", scale_set=str(call.scale_set), status=answer.status)
         return error
 
     async def _answer(self, url: URL, token: str, call: _Call, *, until: float) -> Answer:

@@ -61,7 +61,7 @@ class Metrics(Section):
 
 
 class Web(Section):
-    """`web`: what the pages and the JSON show.
+    """`web`: what the pages, the JSON and the log show.
 
     Attributes:
         messages: whether Azure's messages are shown; they are free text.

@@ -176,19 +176,19 @@ class Poller:
             error = throttled
             if throttled.sent:
                 record.confirmation.failed(throttled, self._clock.monotonic())
-                self._failed(record, throttled.reason, str(throttled), begun)
+                self._failed(record, throttled, begun)
         except AzureError as failure:
             error = failure
             if record.confirmation.failed(failure, self._clock.monotonic()):
                 self._remove(record)
-            self._failed(record, failure.reason, str(failure), begun)
+            self._failed(record, failure, begun)
         except Exception:  # noqa: BLE001 - see the comment
             # The one broad catch: a fault in one set's mapping must not end the other sets'
             # polls. The traceback is logged and the last good snapshot stays.
             if not record.outage.knows(INTERNAL):
                 _log.exception("poll crashed", scale_set=str(record.target.scale_set))
             record.confirmation.failed(None, self._clock.monotonic())
-            self._failed(record, INTERNAL, FAULT, begun)
+            self._failed(record, None, begun)
         else:
             self._succeeded(record, mapped, begun)
         return error
@@ -202,12 +202,12 @@ class Poller:
             )
         except AzureError as error:
             if not (isinstance(error, Throttled) and not error.sent):
-                self._facts_failed(record, error.reason, str(error))
+                self._facts_failed(record, error)
             return error
         except Exception:  # noqa: BLE001 - as in poll: a fault in one set's facts ends no other
             if record.facts_reason != INTERNAL:
                 _log.exception("facts poll crashed", scale_set=str(scale_set))
-            self._facts_failed(record, INTERNAL, FAULT)
+            self._facts_failed(record, None)
             return None
         if record.facts_reason is not None:
             _log.info("facts recovered", scale_set=str(scale_set))
@@ -309,10 +309,12 @@ class Poller:
             seconds=round(duration, 3),
         )
 
-    def _failed(self, record: Record, reason: str, message: str, begun: float) -> None:
+    def _failed(self, record: Record, error: AzureError | None, begun: float) -> None:
+        """Note a failed poll; None is a fault of the exporter."""
         now = self._clock.monotonic()
         duration = now - begun
-        record.outage.failing(record.target.scale_set, reason, message, now)
+        reason, message, logged = self._told(error)
+        record.outage.failing(record.target.scale_set, reason, logged, now)
         record.outage.poll_failed()
         self._put(
             record,
@@ -328,8 +330,8 @@ class Poller:
         self._count("failure", duration)
         self._telemetry.counter("poll_failures_total", reason=reason).inc()
 
-    def _facts_failed(self, record: Record, reason: str, message: str) -> None:
-        record.facts_message = message
+    def _facts_failed(self, record: Record, error: AzureError | None) -> None:
+        reason, record.facts_message, logged = self._told(error)
         # While the polls fail too, they say so: one trouble is one line.
         if record.poll.up and reason != record.facts_reason:
             record.facts_reason = reason
@@ -337,8 +339,15 @@ class Poller:
                 "facts failing",
                 scale_set=str(record.target.scale_set),
                 reason=reason,
-                error=message,
+                error=logged,
             )
+
+    def _told(self, error: AzureError | None) -> tuple[str, str, str]:
+        """The reason of a failure, its message, and what of it is logged."""
+        if error is None:
+            return INTERNAL, FAULT, FAULT
+        # The advice is the exporter's own text, the rest may quote Azure.
+        return error.reason, str(error), str(error) if self._mapper.messages else error.advice
 
     def _remove(self, record: Record) -> None:
         """Remove the data of a set that does not exist any more."""

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from exporter.azure.client import RESTART
-from exporter.azure.errors import BrokenAnswer, NotFound, TimedOut
+from exporter.azure.errors import BrokenAnswer, Forbidden, NotFound, TimedOut
+from exporter.metrics.mapper import Mapper
 from exporter.model.instance_view import Problem
-from exporter.model.scale_set import ScaleSetFacts
+from exporter.model.scale_set import ScaleSetFacts, ScaleSetId, Target
 from exporter.polling.confirmation import NOT_FOUND_ANSWERS, NOT_FOUND_SECONDS
 from exporter.polling.poller import Poller
 from exporter.polling.record import Record
@@ -278,6 +279,36 @@ async def test_calls_are_counted_by_the_short_name_of_the_region(
         record = new_record()
         await poller.poll_facts(record)
         assert record.location == "westus2"
+
+
+async def test_hidden_messages_are_not_logged_but_the_reason_and_the_advice_are(
+    source: FakeSource,
+    clock: FakeClock,
+    telemetry: Telemetry,
+    logs: list[MutableMapping[str, Any]],
+) -> None:
+    poller = Poller(
+        source=source,
+        mapper=Mapper(messages=False),
+        telemetry=telemetry,
+        clock=clock,
+        retention=Retention(keep_for=600.0, deadline=180.0),
+    )
+    record = poller.new_record(Target(ScaleSetId(SUBSCRIPTION, "rg-web", "web"), 60.0))
+    source.pages["web"] = [page(instance({}))]
+    await poller.poll(record)
+    source.facts["web"] = Forbidden("said by Azure", action="some/read")
+    await poller.poll_facts(record)
+    source.pages["web"] = [Forbidden("said by Azure", action="some/read")]
+    await poller.poll(record)
+    assert [entry["event"] for entry in logs if "error" in entry] == [
+        "facts failing",
+        "scale set failing",
+    ]
+    for entry in logs:
+        assert "said by Azure" not in str(entry)
+        assert entry.get("reason", "permission") == "permission"
+        assert "some/read" in entry.get("error", "some/read")
 
 
 async def test_a_region_is_no_longer_than_a_label_value_where_calls_are_counted(
