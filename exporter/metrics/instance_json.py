@@ -44,6 +44,8 @@ _LARGEST = 2**63
 _MESSAGE = re.compile(rb'essage"\s*:\s*"[^"\\]*(?:\\.[^"\\]*)*"')
 _Part = tuple[str, str | None, Sequence[Status | None] | None]
 _encoder = msgspec.json.Encoder()
+# Ends an array in a stream. Valid JSON never contains it, and the decoder has checked that.
+_END = b"\0"
 
 
 _RAWS = msgspec.json.Decoder(list[Raw])
@@ -78,8 +80,8 @@ class _Instance(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
 class ItemStore:
     """Azure's items of one walk as they came, compressed at once.
 
-    All chunks are one stream: each can be inflated when those before it have been, and what is
-    alike in all instances costs next to nothing.
+    They are one stream of JSON arrays, so that what is alike in all instances costs next to
+    nothing, and in the end one object: many small ones would leave holes between them.
 
     Args:
         messages: whether Azure's messages are kept (`web.messages`).
@@ -88,7 +90,7 @@ class ItemStore:
     def __init__(self, *, messages: bool = True) -> None:
         self._messages = messages
         self._compressor = isal_zlib.compressobj(1)
-        self.chunks: list[bytes] = []
+        self._compressed: list[bytes] = []
 
     def add(self, page: InstancePage) -> None:
         """Append the items of a page."""
@@ -116,12 +118,16 @@ class ItemStore:
         text = b"[%b]" % b",".join(items)
         if not self._messages:
             text = _MESSAGE.sub(b'essage":null', text)
-        compressed = self._compressor.compress(text)
-        self.chunks.append(compressed + self._compressor.flush(isal_zlib.Z_SYNC_FLUSH))
+        self._compressed.append(self._compressor.compress(text + _END))
+
+    def finish(self) -> bytes:
+        """End the stream. The result is what `describe` takes."""
+        self._compressed.append(self._compressor.flush())
+        return b"".join(self._compressed)
 
 
 def describe(
-    chunks: Sequence[bytes],
+    stored: bytes,
     *,
     scale_set: ScaleSetId,
     spellings: Mapping[str, str],
@@ -130,17 +136,15 @@ def describe(
     """A JSON array of the instances, in chunks of a few milliseconds' work, some of them empty.
 
     Args:
-        chunks: those of an `ItemStore`.
+        stored: the stream of an `ItemStore`; empty for none.
         scale_set: whose instances, in the spelling that is served.
         spellings: those of the instance ids, by the id without letter case.
         messages: whether Azure's messages are shown (`web.messages`).
     """
     seen: set[str] = set()
     text = bytearray(b"[")
-    # It has an eighth of the memory of isal's decompressor.
-    decompressor = zlib.decompressobj()
-    for chunk in chunks:
-        for raw in _RAWS.decode(decompressor.decompress(chunk)):
+    for array in _arrays(stored):
+        for raw in _RAWS.decode(array):
             instance = decode_instance(raw, [], respell=True)
             if instance is None or not identify(instance):
                 continue
@@ -166,6 +170,24 @@ def describe(
                 yield bytes(text)
                 text.clear()
     yield bytes(text) + b"]"
+
+
+def _arrays(stored: bytes) -> Iterator[bytes]:
+    """The JSON arrays of a stream; no more is inflated than the one that is needed next."""
+    # It has an eighth of the memory of isal's decompressor.
+    decompressor = zlib.decompressobj()
+    text = bytearray()
+    for begin in range(0, len(stored), PIECE):
+        # A short part of the stream at a time: what is not consumed of it is copied each time.
+        rest = stored[begin : begin + PIECE]
+        while rest:
+            looked_at = len(text)
+            text += decompressor.decompress(rest, CHUNK)
+            rest = decompressor.unconsumed_tail
+            while (end := text.find(_END, looked_at)) >= 0:
+                yield bytes(text[:end])
+                del text[: end + 1]
+                looked_at = 0
 
 
 def _generic(item: Raw | bytes) -> Any:

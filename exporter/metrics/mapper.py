@@ -87,7 +87,7 @@ class MappedInstances:
         series: the number of all.
         instance_series: the number of those of the instances.
         instances: the number of instances.
-        details: the chunks of Azure's own items, see `ItemStore`.
+        details: Azure's own items, compressed, see `ItemStore`.
         mapping_errors: fields left out, counted per family.
         unknown_codes: codes and levels that are not known.
         unsettled: instances in a state that should pass, such as creating or stopping.
@@ -99,7 +99,7 @@ class MappedInstances:
     series: int
     instance_series: int
     instances: int
-    details: tuple[bytes, ...]
+    details: bytes
     mapping_errors: dict[str, int]
     unknown_codes: int
     unsettled: int = 0
@@ -292,7 +292,7 @@ class Mapping:
             + sum(block.lines for block in (*lines.values(), *open_lines.values())),
             instance_series=instance_series,
             instances=self.instances,
-            details=tuple(self._items.chunks),
+            details=self._items.finish(),
             mapping_errors=dict(self._errors),
             unknown_codes=self._unknown_codes,
             unsettled=self._unsettled,

@@ -112,7 +112,7 @@ class Poller:
         record.target = target
         snapshot, facts = record.snapshot, record.facts
         if snapshot and not details:
-            record.snapshot = replace(snapshot, mapped=replace(snapshot.mapped, details=()))
+            record.snapshot = replace(snapshot, mapped=replace(snapshot.mapped, details=b""))
         if facts:
             record.facts = replace(facts, lines=self._mapper.facts(target, facts.facts))
         record.suppressed = Suppressed.NOTHING

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from exporter.azure.decode import WHOLE_BYTES, decode_instance_page
-from exporter.metrics.instance_json import CHUNK, ItemStore, describe
+from exporter.metrics.instance_json import ItemStore, describe
 from exporter.metrics.mapper import MappedInstances, Mapper, TargetMemory
 from exporter.redaction import MASK
 from support.answers import (
@@ -210,7 +211,7 @@ def test_instances_are_named_as_they_are_served_and_come_once() -> None:
     )
     for page in decode_instance_page(body):
         store.add(page)
-    pieces = describe(store.chunks, scale_set=WEB, spellings={"a_b": "A_B"}, messages=True)
+    pieces = describe(store.finish(), scale_set=WEB, spellings={"a_b": "A_B"}, messages=True)
     found = json.loads(b"".join(pieces))
     assert [one["instance_id"] for one in found] == ["A_B", "2"]
 
@@ -220,7 +221,24 @@ def test_the_array_is_whole_however_many_chunks_it_has(count: int) -> None:
     items = [{**EVERYTHING, "instanceId": str(number), "id": None} for number in range(count)]
     mapped = map_items(*items)
     assert [one["instance_id"] for one in described(mapped)] == [str(n) for n in range(count)]
-    assert len(mapped.details) <= max(1, count * 2000 // CHUNK) + 1
+
+
+def test_no_more_is_inflated_than_the_next_piece_needs() -> None:
+    store = ItemStore()
+    item = {**EVERYTHING, "tags": {"of no use here": "x" * 20_000}}
+    body = json.dumps({"value": [{**item, "instanceId": str(n), "id": None} for n in range(500)]})
+    for page in decode_instance_page(body.encode()):
+        store.add(page)
+    stored = store.finish()
+    tracemalloc.start()
+    try:
+        first = next(iter(describe(stored, scale_set=WEB, spellings={}, messages=True)))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert first
+    assert len(stored) < 400_000
+    assert peak < 1_000_000, "ten million bytes are stored"
 
 
 def test_an_item_of_a_large_page_is_kept_too() -> None:

@@ -376,6 +376,6 @@ async def test_a_reload_keeps_what_azure_said_unless_it_may_not_be_shown_any_mor
     assert record.snapshot is not None
     before = record.snapshot.mapped
     poller.adopt(record, replace(record.target, interval=30.0), details=details)
-    assert record.snapshot.mapped.details == (before.details if details else ())
+    assert record.snapshot.mapped.details == (before.details if details else b"")
     assert record.snapshot.mapped.all_lines == before.all_lines
     assert record.poll.interval == 30.0

@@ -202,7 +202,7 @@ async def test_many_slow_readers_of_a_large_set_cost_little_and_give_it_back(
     ]
     store = ItemStore()
     store.add(InstancePage(large, []))
-    details = tuple(store.chunks)
+    details = store.finish()
     assert sum(map(len, describe(details, scale_set=WEB, spellings={}, messages=True))) > 7_000_000
     case.source.pages["web"] = [page(instance({}, instance_id="1"))]
     await case.poll()
