@@ -240,7 +240,7 @@ class Mapping:
         for problem in problems:
             self._errors[family_of(problem.path)] += 1
         for instance in instances:
-            azure_id = instance.instance_id or (instance.id or "").rpartition("/")[2]
+            azure_id = instance.instance_id or ""
             key = cut_id(azure_id.casefold())
             if key in self._seen:
                 continue

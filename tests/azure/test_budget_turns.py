@@ -89,6 +89,21 @@ async def test_a_walk_that_has_begun_goes_before_the_next_turn(
     assert names.count("grown") == 30
 
 
+async def test_turns_that_need_little_do_not_pass_a_walk_that_waits_for_much(
+    caller: Caller, clock: FakeClock
+) -> None:
+    caller.start(caller.walk(a_set("large"), 100, 120, instances=100, takes=55))
+    for number in range(49):
+        caller.start(caller.walk(a_set(number), 100, instances=100))
+        await pass_time(clock, 1)
+    for number in range(20):
+        caller.start(caller.walk(a_set(f"small {number}"), 10, instances=10))
+    await pass_time(clock, 70)
+    later = [scale_set.name for _, scale_set, _ in caller.sent[50:]]
+    assert later[0] == "large"
+    assert len(later) == 21
+
+
 async def test_what_a_turn_holds_and_nobody_uses_goes_back(
     caller: Caller, clock: FakeClock
 ) -> None:

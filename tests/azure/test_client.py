@@ -61,6 +61,18 @@ async def test_full_detail_selects_nothing(new_client: NewClient, answers: mocke
     assert ids(await walk(new_client(detail="full"))) == ["0"]
 
 
+@pytest.mark.parametrize("operation", ["list_instances", "get_scale_set"])
+@pytest.mark.parametrize(
+    "code",
+    ["200", "400", "401", "403", "404", "408", "409", "429", "500", "502", "503", "504", "error"],
+)
+async def test_how_requests_usually_end_is_counted_from_0(
+    new_client: NewClient, telemetry: Telemetry, operation: str, code: str
+) -> None:
+    new_client()
+    assert sample(telemetry, "azure_requests_total", operation=operation, code=code) == 0
+
+
 async def test_an_empty_set_is_one_empty_page(
     new_client: NewClient, answers: mocked_answers
 ) -> None:
