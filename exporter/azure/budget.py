@@ -140,7 +140,7 @@ class Budget:
             walk.held_until = math.inf
             try:
                 await self._pace(scale_set.subscription_id).turn(operation, cost.pages)
-            except BaseException:
+            except BaseException:  # a cancelled poll gives back what it held, too
                 self._end(call.key)
                 raise
             walk.held_until = self._clock.monotonic() + HOLD

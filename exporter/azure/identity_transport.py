@@ -99,7 +99,7 @@ class _BoundedResponse(aiohttp.ClientResponse):
         if self._body is None:
             try:
                 self._body = await read_body(self, limit=ANSWER_LIMIT)
-            except BaseException:
+            except BaseException:  # cancelled or not: what is half read serves no other request
                 self.close()
                 raise
         return self._body

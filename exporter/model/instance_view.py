@@ -173,7 +173,7 @@ class InstancePage(Struct, eq=False):
         """Whether both say the same, in whatever words."""
         return isinstance(other, InstancePage) and self._said() == other._said()
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment] # Python's own way to say: not hashable
 
     def _said(self) -> tuple[object, ...]:
         return self.instances, self.problems, self.lost, self.next_link
