@@ -224,9 +224,6 @@ class Poller:
         now, monotonic = self._clock.now(), self._clock.monotonic()
         poll = record.poll
         record.memory = saved.memory
-        if saved.mapped and record.memory.instances is None:
-            # The file of a version that did not note it.
-            record.memory.instances = saved.mapped.instances
         record.memory.transitions = Transitions.from_state(saved.transitions)
         show_counters(record, self._mapper, monotonic)
         if saved.last_success is not None:
