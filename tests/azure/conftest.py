@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
@@ -18,6 +19,7 @@ from exporter.telemetry import Telemetry
 from support.azure_room import PUBLIC, FakeTokens, Wire
 from support.budget_caller import Caller
 from support.clock import FakeClock
+from support.tls import Authority
 
 if "stream_writer" in inspect.signature(ClientResponse.__init__).parameters:
     # aioresponses 0.7.9 does not know this argument of aiohttp 3.14's, which has no default.
@@ -97,3 +99,17 @@ async def caller(clock: FakeClock) -> AsyncIterator[Caller]:
     made = Caller(clock)
     yield made
     await made.stop()
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path)
+
+
+@pytest.fixture
+async def login(authority: Authority) -> AsyncIterator[Wire]:
+    """A login service."""
+    playing = Wire()
+    await playing.server.start_server(ssl=authority.server("localhost"))
+    yield playing
+    await playing.server.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -159,11 +158,6 @@ def test_a_proxy_that_cannot_be_used_is_an_error_and_no_direct_way(
     assert "pass-word" not in str(caught.value)
     with pytest.raises(ConfigurationError, match=said):
         token_sources.build(Credential.model_validate(SECRET), resolve(Azure()))
-
-
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    return Authority(tmp_path)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -165,20 +164,6 @@ async def test_a_machine_without_an_identity_endpoint_is_told_who_was_asked(
     assert type(failure) is Unauthenticated
     assert f"no connection to {origin.removeprefix('http://')} (Connection refused)" in str(failure)
     assert "choose another azure.credential.type" in str(failure)
-
-
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    return Authority(tmp_path)
-
-
-@pytest.fixture
-async def login(authority: Authority) -> AsyncIterator[Wire]:
-    """A login service."""
-    playing = Wire()
-    await playing.server.start_server(ssl=authority.server("localhost"))
-    yield playing
-    await playing.server.close()
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -49,20 +49,6 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.Monke
     monkeypatch.delenv("AZURE_TOKEN_CREDENTIALS", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
     return monkeypatch
-
-
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    return Authority(tmp_path)
-
-
-@pytest.fixture
-async def login(authority: Authority) -> AsyncIterator[Wire]:
-    """A login service."""
-    playing = Wire()
-    await playing.server.start_server(ssl=authority.server("localhost"))
-    yield playing
-    await playing.server.close()
 
 
 async def failure(
