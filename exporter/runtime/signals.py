@@ -72,11 +72,13 @@ class Signals:
     def _watch(self, pipe: int) -> None:
         while True:
             if self._end_at < float("inf"):
-                # In this thread: the system may give no other one for it.
-                left = max(0.0, self._end_at - time.monotonic())
-                if not select.select([pipe], [], [], left)[0]:
+                # In this thread: the system may give no other one for it. The deadline comes first,
+                # since with signals that keep coming the pipe is always readable.
+                left = self._end_at - time.monotonic()
+                if left <= 0 or not select.select([pipe], [], [], left)[0]:
                     os._exit(0)
-            for number in os.read(pipe, 1024):
+            # Each once: a flood of them must not fill the event loop with callbacks.
+            for number in dict.fromkeys(os.read(pipe, 1024)):
                 self._told(number)
 
     def _told(self, number: int) -> None:
@@ -87,8 +89,10 @@ class Signals:
                 self._reload_waits = True
                 return
             stop, reload = self._takers
+        if self._end_at < float("inf"):
+            return  # It is stopping already.
         if number in STOPPING:
-            self._end_at = min(self._end_at, time.monotonic() + STOP_TIMEOUT)
+            self._end_at = time.monotonic() + STOP_TIMEOUT
             stop()
         else:
             reload()

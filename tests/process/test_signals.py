@@ -8,6 +8,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -160,6 +161,23 @@ def test_a_process_whose_main_thread_is_blocked_hears_signals_and_ends_in_time(
         assert process.wait(timeout=SECONDS) == 0
 
 
+def test_signals_that_keep_coming_put_no_stop_off() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", BLOCKED], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.read(5) == b"ready"
+            end = time.monotonic() + SECONDS
+            while process.poll() is None and time.monotonic() < end:
+                process.send_signal(signal.SIGTERM)
+            assert process.returncode == 0
+        finally:
+            process.kill()
+        # Once, however many came.
+        assert process.stdout.read() == b"stop"
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_signals_that_come_until_the_process_has_gone_change_no_exit_code(
     number: signal.Signals,
@@ -167,6 +185,7 @@ def test_signals_that_come_until_the_process_has_gone_change_no_exit_code(
     with running("--demo") as exporter:
         process = exporter.process
         process.send_signal(signal.SIGTERM)
-        while process.poll() is None:
+        end = time.monotonic() + SECONDS
+        while process.poll() is None and time.monotonic() < end:
             process.send_signal(number)
         assert process.returncode == 0
