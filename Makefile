@@ -13,7 +13,8 @@ LISTEN ?= :10048
 # More options of pytest, such as PYTEST_ARGS="-k beat -x".
 PYTEST_ARGS ?=
 # Processes that run the unit tests: one more than there are processors, as some tests wait.
-# WORKERS=0 runs them in one, for -s and the like.
+# WORKERS=0 runs them in one, for -s and the like. A worker that a hanging test has ended is not
+# replaced: pytest-xdist cannot do that with --dist loadgroup.
 WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 # More options of the benches, such as BENCH_ARGS="--only pipeline,loop".
 BENCH_ARGS ?=
@@ -53,11 +54,11 @@ lint: $(BIN)/.installed-test ## Format, lint, types, import directions. Shows al
 
 .PHONY: unit
 unit: $(BIN)/.installed-test prometheus-tools ## The tests, with branch coverage. PYTEST_ARGS="-k beat -x"
-	$(BIN)/python -m pytest --cov -n $(WORKERS) --dist loadgroup -m "not image and not alerts and not reports" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --cov -n $(WORKERS) --dist loadgroup --max-worker-restart=0 -m "not image and not alerts and not reports" $(PYTEST_ARGS)
 
 .PHONY: test-alerts
 test-alerts: $(BIN)/.installed-test prometheus-tools ## Faults in a simulated Azure, to the page of a real Alertmanager. Takes five minutes.
-	$(BIN)/python -m pytest -m alerts $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m alerts -o faulthandler_timeout=1200 $(PYTEST_ARGS)
 
 .PHONY: test-reports
 test-reports: $(BIN)/.installed-test ## What others have reported, if AZURE_VMSS_REPORTS names its folder. Takes three minutes.
@@ -65,7 +66,7 @@ test-reports: $(BIN)/.installed-test ## What others have reported, if AZURE_VMSS
 
 .PHONY: test-slow
 test-slow: $(BIN)/.installed-test image-tools ## Build and run the container image. The first time takes minutes.
-	$(BIN)/python -m pytest -m image $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m image -o faulthandler_timeout=1200 $(PYTEST_ARGS)
 
 .PHONY: fuzz
 fuzz: $(BIN)/.installed-test ## The property tests with FUZZ=50 times as many examples: some twenty minutes.
