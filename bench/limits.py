@@ -6,7 +6,7 @@ believes larger ones slowly: the benches would measure its waiting, so it is tol
 
 from __future__ import annotations
 
-from exporter.azure import spending
+from exporter.azure import operation
 
 WIDE = 10_000_000
 """What every bucket holds, and what flows back in a minute."""
@@ -14,6 +14,7 @@ WIDE = 10_000_000
 
 def believe_in_wide_limits() -> None:
     """Take them for the documented ones, in this process."""
-    for bucket in ("REQUESTS", "VIEWS", "GETS"):
-        policy, _ = getattr(spending, bucket)
-        setattr(spending, bucket, (policy, WIDE))
+    for call in operation.OPERATIONS:
+        object.__setattr__(call, "requests", call.requests._replace(capacity=WIDE))
+        if call.views is not None:
+            object.__setattr__(call, "views", call.views._replace(capacity=WIDE))

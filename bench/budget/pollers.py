@@ -15,6 +15,7 @@ from bench.budget.fleets import INTERVAL, pages
 from exporter.assembly import Process
 from exporter.azure.budget import Budget
 from exporter.azure.holds import Holds
+from exporter.azure.operation import Operation
 from exporter.azure.spending import Spending
 from exporter.model.scale_set import ScaleSetId
 from exporter.polling.beat import next_due, phase_of
@@ -35,7 +36,7 @@ class _NoBudget(Budget):
 
     @asynccontextmanager
     async def request(
-        self, operation: str, scale_set: ScaleSetId, location: str
+        self, operation: Operation, scale_set: ScaleSetId, location: str
     ) -> AsyncIterator[Spending]:
         """Make one request."""
         del operation, scale_set, location

@@ -19,9 +19,10 @@ from http import HTTPStatus
 from multidict import MultiMapping
 
 from exporter.azure.allowance import WINDOW, Limit, Policy, is_plausible, limit_of
+from exporter.azure.operation import GET_SCALE_SET, LIST_INSTANCES, Operation
 from exporter.azure.pacing import BURST, Pace
 from exporter.azure.ratelimit import CHARGE, charge_of, remaining_of_arm, remaining_of_compute
-from exporter.azure.spending import LIST_INSTANCES, PAGE_INSTANCES, Cost, Region, Spending, Walk
+from exporter.azure.spending import PAGE_INSTANCES, Cost, Region, Spending, Walk
 from exporter.model.scale_set import ScaleSetId
 from exporter.policy_names import OTHER
 from exporter.runtime.clock import Clock
@@ -52,13 +53,13 @@ class Rates:
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    operation: str
+    operation: Operation
     scale_set: ScaleSetId
     location: str
 
     @property
     def key(self) -> tuple[str, ...]:
-        return (self.operation, *self.scale_set.key)
+        return (self.operation.name, *self.scale_set.key)
 
 
 class Budget:
@@ -95,7 +96,9 @@ class Budget:
         """What may be spent in a region by Compute's limits."""
         now = self._clock.monotonic()
         region = self._region(subscription_id, location)
-        limits = (region.requests, region.views, region.gets)
+        requests, views = region.limits(LIST_INSTANCES)
+        gets, _ = region.limits(GET_SCALE_SET)
+        limits = (limit for limit in (requests, views, gets) if limit is not None)
         return Rates(*(limit.per_minute(now, self.share) / WINDOW for limit in limits))
 
     def reads(self, subscription_id: str) -> float:
@@ -108,7 +111,7 @@ class Budget:
 
     async def turn(
         self,
-        operation: str,
+        operation: Operation,
         scale_set: ScaleSetId,
         location: str,
         *,
@@ -127,7 +130,7 @@ class Budget:
         """
         call = _Call(operation, scale_set, location)
         region = self._region(scale_set.subscription_id, location)
-        cost = self._cost(scale_set, instances) if operation == LIST_INSTANCES else Cost(1, 0)
+        cost = self._cost(scale_set, instances) if operation.views is not None else Cost(1, 0)
         async with region.queues[operation]:
             while wait := self._wait(region, call, cost):
                 await self._clock.sleep(wait)
@@ -147,7 +150,7 @@ class Budget:
 
     @asynccontextmanager
     async def request(
-        self, operation: str, scale_set: ScaleSetId, location: str
+        self, operation: Operation, scale_set: ScaleSetId, location: str
     ) -> AsyncIterator[Spending]:
         """Make one request, as soon as it fits, and count it whether or not an answer comes.
 
@@ -174,7 +177,7 @@ class Budget:
                     pace.charge()
                     walk.spend(None, self._clock.monotonic())
         finally:
-            if operation != LIST_INSTANCES:
+            if operation.views is None:  # one request, not a walk over pages
                 self._end(call.key)
 
     def end_walk(self, scale_set: ScaleSetId, *, complete: bool) -> None:
@@ -184,7 +187,7 @@ class Budget:
             scale_set: the set.
             complete: whether it came to its end; else the next one may cost twice as much.
         """
-        walk = self._end((LIST_INSTANCES, *scale_set.key))
+        walk = self._end((LIST_INSTANCES.name, *scale_set.key))
         if walk is None or not walk.pages:
             return
         cost = Cost(walk.pages, walk.views)
@@ -195,7 +198,9 @@ class Budget:
             cost = before.raised_to(cost)
         self._costs[scale_set.key] = cost
 
-    def throttled(self, operation: str, scale_set: ScaleSetId, location: str, policy: str) -> None:
+    def throttled(
+        self, operation: Operation, scale_set: ScaleSetId, location: str, policy: str
+    ) -> None:
         """Take notice of a 429 of Compute's: spend half as much, and come back slowly.
 
         Args:
@@ -295,7 +300,7 @@ class Budget:
             region = self._regions[key] = Region(self._clock.monotonic())
             if location:
                 self._region(subscription_id, "").may_be(region)
-            for limit in (region.requests, region.views, region.gets):
+            for limit in region.all_limits:
                 for policy in limit.policies.values():
                     self._show(limit, policy, subscription_id, location)
         return region

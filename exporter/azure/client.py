@@ -29,14 +29,15 @@ from exporter.azure.connection_failures import Asked
 from exporter.azure.decode import decode_instance_page, decode_scale_set
 from exporter.azure.endpoints import Endpoints
 from exporter.azure.errors import AzureError, BrokenAnswer, Rejected, Throttled, TimedOut
-from exporter.azure.failures import ACTIONS, WORDS, Answer, failure_of, not_json
+from exporter.azure.failures import Answer, failure_of, not_json
 from exporter.azure.holds import Holds
 from exporter.azure.links import instances_url, next_url, scale_set_url
+from exporter.azure.operation import GET_SCALE_SET, LIST_INSTANCES, OPERATIONS, Operation
 from exporter.azure.proxies import proxy_for
 from exporter.azure.ratelimit import remaining_of_arm, remaining_of_compute
 from exporter.azure.retry import PASSING, RETRIES, Retries
 from exporter.azure.session import new_session
-from exporter.azure.spending import GET_SCALE_SET, LIST_INSTANCES, Spending
+from exporter.azure.spending import Spending
 from exporter.azure.throttling import count_throttling
 from exporter.azure.tokens import TokenSource
 from exporter.azure.translation import FOREIGN, translate
@@ -80,7 +81,7 @@ RESTART = Restart()
 class _Call:
     """Whom a request is for: the labels and the words for its failure."""
 
-    operation: str
+    operation: Operation
     scale_set: ScaleSetId
     location: str
 
@@ -155,11 +156,12 @@ class AzureClient:
             value_mask(value.partition(" ")[2])
             for value in (self._proxy.headers.values() if self._proxy else ())
         )
-        for operation in ACTIONS:
-            telemetry.histogram("azure_request_duration_seconds", operation=operation)
-            telemetry.counter("azure_retries_total", operation=operation)
+        for operation in OPERATIONS:
+            name = operation.name
+            telemetry.histogram("azure_request_duration_seconds", operation=name)
+            telemetry.counter("azure_retries_total", operation=name)
             for code in USUAL_CODES:
-                telemetry.start_at_zero("azure_requests_total", operation=operation, code=code)
+                telemetry.start_at_zero("azure_requests_total", operation=name, code=code)
 
     def wait_for(self, subscription_id: str, location: str) -> float:
         """Seconds for which Azure asked to be left alone; 0 where a request may go out."""
@@ -284,7 +286,7 @@ class AzureClient:
         error = failure_of(
             answer,
             scale_set=call.scale_set,
-            action=ACTIONS[call.operation],
+            action=call.operation.rbac_action,
             now=self._clock.now(),
         )
         if isinstance(error, Throttled):
@@ -303,7 +305,7 @@ class AzureClient:
                 raise BrokenAnswer("the answer is cut: its JSON has no end", cut=True)
             return answer
 
-        return await self._retries.run(attempt, until=until, operation=call.operation)
+        return await self._retries.run(attempt, until=until, operation=call.operation.name)
 
     async def _send(self, url: URL, token: str, call: _Call) -> Answer:
         """One request, as soon as the budget allows it."""
@@ -311,7 +313,7 @@ class AzureClient:
             with ExitStack() as stack:
                 try:
                     self._heed_hold(call)
-                    opens = call.operation == LIST_INSTANCES
+                    opens = call.operation.opens_breaker
                     going = self._breaker.call(call.scale_set, opens=opens)
                     outcome = stack.enter_context(going)
                 except AzureError:
@@ -346,13 +348,14 @@ class AzureClient:
                 code = str(response.status)
                 return Answer(response.status, headers, body)
         except FOREIGN as error:
-            raise translate(error, what=WORDS[call.operation], asked=self._asked) from None
+            raise translate(error, what=call.operation.failure, asked=self._asked) from None
         finally:
             duration = self._clock.monotonic() - begun
-            self._telemetry.count_open("azure_requests_total", operation=call.operation, code=code)
-            self._telemetry.histogram(
-                "azure_request_duration_seconds", operation=call.operation
-            ).observe(duration)
+            name = call.operation.name
+            self._telemetry.count_open("azure_requests_total", operation=name, code=code)
+            self._telemetry.histogram("azure_request_duration_seconds", operation=name).observe(
+                duration
+            )
 
     def _headers(self, url: URL, token: str) -> dict[str, str]:
         """The request's headers. This is the one place where a token is put into a request."""

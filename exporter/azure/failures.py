@@ -26,22 +26,9 @@ from exporter.azure.errors import (
     Unreachable,
 )
 from exporter.azure.ratelimit import requested_wait
-from exporter.azure.spending import GET_SCALE_SET, LIST_INSTANCES
 from exporter.azure.throttling import throttled
 from exporter.model.scale_set import ScaleSetId
 from exporter.redaction import clean
-
-ACTIONS = {
-    LIST_INSTANCES: "Microsoft.Compute/virtualMachineScaleSets/virtualMachines/read",
-    GET_SCALE_SET: "Microsoft.Compute/virtualMachineScaleSets/read",
-}
-"""The RBAC action that an operation needs."""
-
-WORDS = {
-    LIST_INSTANCES: "listing the instances failed",
-    GET_SCALE_SET: "reading the scale set failed",
-}
-"""What an operation is to people."""
 
 _ACTION = re.compile(r"perform action '([A-Za-z0-9./*_-]{1,200})'")
 _SCOPE = re.compile(r"(?:over scope|on the linked scope\(s\)) '([^']{1,400})'")

@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 from exporter.azure.allowance import Charges, Policy
-from exporter.azure.spending import GET_SCALE_SET, LIST_INSTANCES
+from exporter.azure.operation import Operation
 from exporter.runtime.clock import Clock
 
 READS = "subscription-reads"
@@ -33,9 +33,9 @@ RISE = 1.0
 BURST = 5.0
 """Requests of a subscription that may go out at the same moment."""
 
-LISTS_PER_GET = 3
-"""While both wait, so many instance lists go out for each GET of a scale set: data that is shown
-before data that changes rarely."""
+FIRST_PER_OTHER = 3
+"""While both wait, so many calls that go first, the instance lists, go out for each other one: data
+that changes often before data that changes rarely."""
 
 FEW_READS = 25
 READS_PAUSE = 1.0
@@ -45,7 +45,6 @@ LONGEST_SLEEP = 1.0
 """Seconds after which a wait is worked out again: the rate may have risen meanwhile."""
 
 _MOMENT = 0.001
-_OTHER = {LIST_INSTANCES: GET_SCALE_SET, GET_SCALE_SET: LIST_INSTANCES}
 
 
 class TokenBucket:
@@ -91,9 +90,10 @@ class Pace:
         self._share = share
         self._turns = TokenBucket(burst, now)
         self._sends = TokenBucket(burst, now)
-        self._queues = {operation: asyncio.Lock() for operation in _OTHER}
-        self._waiting = dict.fromkeys(_OTHER, 0)
-        self._lists_in_a_row = 0
+        # By whether the operation goes first.
+        self._queues = {True: asyncio.Lock(), False: asyncio.Lock()}
+        self._waiting = {True: 0, False: 0}
+        self._first_in_a_row = 0
         self._gate = asyncio.Lock()
         self._sending = 0
         self._paused_until = 0.0
@@ -110,23 +110,23 @@ class Pace:
         )
         return min(allowed) / 60
 
-    async def turn(self, operation: str, calls: float) -> None:
+    async def turn(self, operation: Operation, calls: float) -> None:
         """Wait until the requests of one poll may begin; first come, first served.
 
         Args:
-            operation: lists go before GETs, which still get one in `LISTS_PER_GET` + 1.
+            operation: one that goes first leaves the others one call in `FIRST_PER_OTHER` + 1.
             calls: how many requests the poll will need.
         """
-        self._waiting[operation] += 1
+        goes_first = operation.goes_first
+        self._waiting[goes_first] += 1
         try:
-            async with self._queues[operation]:
-                while wait := self._turn_wait(operation, calls):
+            async with self._queues[goes_first]:
+                while wait := self._turn_wait(calls, goes_first=goes_first):
                     await self._clock.sleep(wait)
                 self._turns.take(calls)
-                is_list = operation == LIST_INSTANCES
-                self._lists_in_a_row = self._lists_in_a_row + 1 if is_list else 0
+                self._first_in_a_row = self._first_in_a_row + 1 if goes_first else 0
         finally:
-            self._waiting[operation] -= 1
+            self._waiting[goes_first] -= 1
 
     def give_back(self, calls: float) -> None:
         """Return the requests that a finished poll reserved and did not need."""
@@ -179,18 +179,18 @@ class Pace:
         for policy in self.policies.values():
             policy.refused(now)
 
-    def _turn_wait(self, operation: str, calls: float) -> float:
+    def _turn_wait(self, calls: float, *, goes_first: bool) -> float:
         wait = self._wait(self._turns, calls)
-        if not wait and (self._sending or self._yields(operation)):
+        if not wait and (self._sending or self._yields(goes_first=goes_first)):
             return min(LONGEST_SLEEP, 1 / self.per_second())
         return wait
 
-    def _yields(self, operation: str) -> bool:
-        """Whether the other operation goes first."""
-        if not self._waiting[_OTHER[operation]]:
+    def _yields(self, *, goes_first: bool) -> bool:
+        """Whether a call of the other kind is next."""
+        if not self._waiting[not goes_first]:
             return False
-        lists_first = self._lists_in_a_row < LISTS_PER_GET
-        return lists_first == (operation == GET_SCALE_SET)
+        first_is_next = self._first_in_a_row < FIRST_PER_OTHER
+        return first_is_next != goes_first
 
     def _wait(self, bucket: TokenBucket, cost: float) -> float:
         now = self._clock.monotonic()

@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from multidict import MultiMapping
 
 from exporter.azure.allowance import Limit
-
-LIST_INSTANCES = "list_instances"
-GET_SCALE_SET = "get_scale_set"
-
-REQUESTS = ("HighCostGetVMScaleSetSubscriptionMaximum", 1080)
-VIEWS = ("VMScaleSetVMViewsSubscriptionMaximum", 30_000)
-GETS = ("GetVMScaleSetSubscriptionMaximum", 2400)
-"""What a page of the instance list, the VMs on it, and a GET of a set are charged to, and what
-the buckets hold until headers show something else. The refill of the views is not documented;
-a third of the capacity is, for all others."""
+from exporter.azure.operation import OPERATIONS, DocumentedLimit, Operation
 
 PAGE_INSTANCES = 120
 """Instances on a page of Azure's, for a set whose list was never seen."""
@@ -52,7 +43,7 @@ class Walk:
         held_until: when the reservation ends that nobody has made use of.
     """
 
-    def __init__(self, region: Region, operation: str, held_until: float) -> None:
+    def __init__(self, region: Region, operation: Operation, held_until: float) -> None:
         self.region = region
         self.calls, self.views_limit = region.limits(operation)
         self.begun = False
@@ -101,20 +92,27 @@ class Region:
     """The limits of one subscription and region."""
 
     def __init__(self, now: float) -> None:
-        self.requests, self.views, self.gets = (
-            Limit(name, capacity, now) for name, capacity in (REQUESTS, VIEWS, GETS)
-        )
-        self.queues = {operation: asyncio.Lock() for operation in (LIST_INSTANCES, GET_SCALE_SET)}
+        documented = [limit for operation in OPERATIONS for limit in operation.limits]
+        self._limits: dict[DocumentedLimit, Limit] = {
+            limit: Limit(*limit, now) for limit in documented
+        }
+        self.queues = {operation: asyncio.Lock() for operation in OPERATIONS}
         self.walks_waiting = 0
 
-    def limits(self, operation: str) -> tuple[Limit, Limit | None]:
+    @property
+    def all_limits(self) -> Iterable[Limit]:
+        """The limits of all operations."""
+        return self._limits.values()
+
+    def limits(self, operation: Operation) -> tuple[Limit, Limit | None]:
         """What counts the requests of an operation, and what the VMs viewed."""
-        return (self.requests, self.views) if operation == LIST_INSTANCES else (self.gets, None)
+        views = operation.views
+        return self._limits[operation.requests], None if views is None else self._limits[views]
 
     def may_be(self, other: Region) -> None:
         """The sets of this one, whose region is not known, may be in the other one."""
-        for name in ("requests", "views", "gets"):
-            mine, its = getattr(self, name), getattr(other, name)
+        for documented, mine in self._limits.items():
+            its = other._limits[documented]
             mine.candidates.append(its)
             its.unplaced.append(mine)
 

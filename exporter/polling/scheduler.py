@@ -11,7 +11,7 @@ import structlog
 
 from exporter.azure.budget import Budget
 from exporter.azure.errors import AzureError, Throttled
-from exporter.azure.spending import GET_SCALE_SET, LIST_INSTANCES
+from exporter.azure.operation import GET_SCALE_SET, LIST_INSTANCES, Operation
 from exporter.model.scale_set import ScaleSetId, Target
 from exporter.polling.backoff import Backoff
 from exporter.polling.beat import first_due, next_due, phase_of
@@ -271,7 +271,7 @@ class Scheduler:
         while wait := self._wait(record):
             await self._clock.sleep(wait + _spread(record, phase))
 
-    async def _turn(self, record: Record, operation: str, *, slow: int) -> None:
+    async def _turn(self, record: Record, operation: Operation, *, slow: int) -> None:
         """Wait until the budget allows the calls."""
         await self._budget.turn(
             operation,

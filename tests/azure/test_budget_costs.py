@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from exporter.azure.allowance import WINDOW
-from exporter.azure.spending import LIST_INSTANCES, Cost
+from exporter.azure.operation import LIST_INSTANCES
+from exporter.azure.spending import Cost
 from support.budget_caller import (
     REQUESTS,
     VIEWS,

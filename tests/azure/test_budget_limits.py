@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from exporter.azure.allowance import LEAST, WINDOW
-from exporter.azure.spending import LIST_INSTANCES
+from exporter.azure.operation import LIST_INSTANCES
 from support.answers import SUBSCRIPTION
 from support.budget_caller import (
     GETS,

@@ -7,7 +7,8 @@ import asyncio
 from multidict import CIMultiDict
 
 from exporter.azure.budget import LONG_WALK, Budget
-from exporter.azure.spending import LIST_INSTANCES, Cost
+from exporter.azure.operation import LIST_INSTANCES
+from exporter.azure.spending import Cost
 from exporter.model.scale_set import ScaleSetId
 from exporter.telemetry import Telemetry
 from support.answers import WEB

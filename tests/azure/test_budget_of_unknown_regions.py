@@ -6,7 +6,7 @@ import pytest
 from multidict import CIMultiDict
 
 from exporter.azure.budget import Budget
-from exporter.azure.spending import LIST_INSTANCES
+from exporter.azure.operation import LIST_INSTANCES
 from exporter.model.scale_set import ScaleSetId
 from exporter.telemetry import Telemetry
 from support.azure_room import sample

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from exporter.azure.allowance import WINDOW
 from exporter.azure.budget import HOLD, Budget
+from exporter.azure.operation import LIST_INSTANCES
 from exporter.azure.pacing import READS_PAUSE
-from exporter.azure.spending import LIST_INSTANCES, PAGE_INSTANCES
+from exporter.azure.spending import PAGE_INSTANCES
 from exporter.model.scale_set import ScaleSetId
 from exporter.telemetry import Telemetry
 from support.budget_caller import (

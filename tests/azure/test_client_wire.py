@@ -21,7 +21,7 @@ from exporter.azure.errors import (
     TimedOut,
     Unreachable,
 )
-from exporter.azure.failures import ACTIONS
+from exporter.azure.operation import OPERATIONS
 from exporter.telemetry import Telemetry
 from support.azure_room import PATH, QUERY, Handler, NewClient, Wire, ids, sample, walk
 
@@ -301,8 +301,8 @@ async def test_every_call_that_there_is_has_its_retries_from_the_start_on(
     wire: Wire, new_client: NewClient, telemetry: Telemetry
 ) -> None:
     new_client(wire.endpoints)
-    for operation in ACTIONS:
-        name, labels = "azure_vmss_exporter_azure_retries_total", {"operation": operation}
+    for operation in OPERATIONS:
+        name, labels = "azure_vmss_exporter_azure_retries_total", {"operation": operation.name}
         assert telemetry.registry.get_sample_value(name, labels) == 0.0
 
 

@@ -9,16 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.azure.budget import HOLD
+from exporter.azure.operation import GET_SCALE_SET, LIST_INSTANCES
 from exporter.azure.pacing import (
     BURST,
     CAPACITIES,
-    LISTS_PER_GET,
+    FIRST_PER_OTHER,
     READS,
     READS_PAUSE,
     Pace,
     TokenBucket,
 )
-from exporter.azure.spending import GET_SCALE_SET, LIST_INSTANCES
 from support.answers import SUBSCRIPTION
 from support.azure_room import sample
 from support.budget_caller import Caller, a_set, headers, pass_time
@@ -103,7 +103,7 @@ async def test_lists_go_before_gets_and_gets_are_not_starved(
     await pass_ticks(clock, 5)
     views = [charge for _, _, charge in paced.sent][int(BURST) :]
     lists = sum(views)
-    assert lists / len(views) == pytest.approx(LISTS_PER_GET / (LISTS_PER_GET + 1), abs=0.06)
+    assert lists / len(views) == pytest.approx(FIRST_PER_OTHER / (FIRST_PER_OTHER + 1), abs=0.06)
     await paced.stop()
 
 

@@ -21,6 +21,7 @@ from aiohttp.test_utils import TestServer
 
 from exporter.assembly import Process, build
 from exporter.azure.budget import Budget
+from exporter.azure.operation import Operation
 from exporter.azure.spending import Spending
 from exporter.configuration import Configuration, load
 from exporter.model.scale_set import ScaleSetId
@@ -139,7 +140,7 @@ class _WatchedBudget(Budget):
 
     @asynccontextmanager
     async def request(
-        self, operation: str, scale_set: ScaleSetId, location: str
+        self, operation: Operation, scale_set: ScaleSetId, location: str
     ) -> AsyncIterator[Spending]:
         async with super().request(operation, scale_set, location) as spending:
             self.on_the_wire += 1

@@ -18,6 +18,7 @@ from aiohttp import web
 
 from exporter.assembly import Exporter, Process, build
 from exporter.azure.budget import Budget
+from exporter.azure.operation import Operation
 from exporter.azure.spending import Spending
 from exporter.azure.token_file import FileTokens
 from exporter.azure.tokens import TokenSource
@@ -379,7 +380,7 @@ class _WatchedBudget(Budget):
 
     @asynccontextmanager
     async def request(
-        self, operation: str, scale_set: ScaleSetId, location: str
+        self, operation: Operation, scale_set: ScaleSetId, location: str
     ) -> AsyncIterator[Spending]:
         async with super().request(operation, scale_set, location) as spending:
             self.on_the_wire += 1

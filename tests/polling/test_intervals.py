@@ -10,7 +10,7 @@ from multidict import CIMultiDict
 
 from exporter.azure.budget import Budget
 from exporter.azure.errors import Forbidden, ServerFailed
-from exporter.azure.spending import LIST_INSTANCES
+from exporter.azure.operation import LIST_INSTANCES
 from exporter.model.scale_set import ScaleSetFacts, ScaleSetId
 from exporter.polling.intervals import PLAN_FOR, Intervals
 from exporter.polling.motion import CALM

@@ -9,7 +9,7 @@ from multidict import CIMultiDict
 
 from exporter.azure.allowance import WINDOW
 from exporter.azure.budget import Budget
-from exporter.azure.spending import GET_SCALE_SET, LIST_INSTANCES
+from exporter.azure.operation import GET_SCALE_SET, LIST_INSTANCES
 from exporter.model.scale_set import ScaleSetId
 from exporter.telemetry import Telemetry
 from support.answers import SUBSCRIPTION

@@ -13,7 +13,7 @@ from exporter.azure.budget import Budget
 from exporter.azure.client import Restart
 from exporter.azure.errors import ServerFailed, Throttled, TimedOut
 from exporter.azure.holds import Holds
-from exporter.azure.spending import GET_SCALE_SET, LIST_INSTANCES
+from exporter.azure.operation import GET_SCALE_SET, LIST_INSTANCES
 from exporter.model.instance_view import InstancePage, Problem
 from exporter.model.scale_set import ScaleSetFacts, ScaleSetId
 from exporter.simulator.buckets import (
