@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 import structlog
 
-from exporter.azure.errors import AzureError, NotFound
+from exporter.azure.errors import NoAnswer, NotFound, NotSent
 from exporter.azure.tokens import CredentialTokens
 from exporter.polling.confirmation import NOT_FOUND_ANSWERS
 from exporter.polling.record import Record
@@ -112,12 +112,12 @@ class Checker:
         polling = self._world.exporter.configuration.polling
         return max(polling.keep_for, 2 * interval + polling.deadline)
 
-    def poll_ended(self, record: Record, error: AzureError | None, is_new: bool) -> None:  # noqa: FBT001 - a callback's
+    def poll_ended(self, record: Record, error: NoAnswer | None, is_new: bool) -> None:  # noqa: FBT001 - a callback's
         """Check a record after its poll, whether it brought something new or not."""
         key = record.target.scale_set.key
         self.polls += 1
         if error is not None:
-            self.failures[error.reason] += 1
+            self.failures["not sent" if isinstance(error, NotSent) else error.reason] += 1
         if is_new:
             self._expected[key] = self._truth.take(key)
             self._since[key] = now = self._world.clock.monotonic()

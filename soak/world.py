@@ -18,7 +18,7 @@ from aiohttp import web
 
 from exporter import assembly, configuration
 from exporter.assembly import Exporter, Process
-from exporter.azure.errors import AzureError
+from exporter.azure.errors import NoAnswer
 from exporter.azure.tokens import TokenSource
 from exporter.polling.poller import Poller
 from exporter.polling.record import Record
@@ -40,7 +40,7 @@ class WatchedPoller(Poller):
         stretched: called with the record and its interval.
     """
 
-    ended: Callable[[Record, AzureError | None, bool], None] = staticmethod(lambda *_: None)
+    ended: Callable[[Record, NoAnswer | None, bool], None] = staticmethod(lambda *_: None)
     stretched: Callable[[Record, float], None] = staticmethod(lambda *_: None)
 
     def set_interval(self, record: Record, interval: float) -> None:
@@ -48,7 +48,7 @@ class WatchedPoller(Poller):
         self.stretched(record, interval)
         super().set_interval(record, interval)
 
-    async def poll(self, record: Record) -> AzureError | None:
+    async def poll(self, record: Record) -> NoAnswer | None:
         """Poll, and tell."""
         before = record.snapshot
         error = await super().poll(record)

@@ -17,7 +17,7 @@ from bench.budget.meter import Meter, region_charge
 from bench.budget.pollers import FixedInterval, Polling, RoundRobin, let_everything_go_out
 from bench.budget.quiet import quiet_logs
 from exporter.assembly import Process
-from exporter.azure.errors import AzureError
+from exporter.azure.errors import NoAnswer
 from exporter.polling.record import Record
 from exporter.runtime.clock import Clock
 from exporter.simulator import buckets
@@ -281,8 +281,8 @@ def _polling(way: Way, world: World, rate: float) -> Polling:
 
 def _telling(
     retrieved: Callable[[Record], None],
-) -> Callable[[Record, AzureError | None, bool], None]:
-    def ended(record: Record, error: AzureError | None, is_new: bool) -> None:  # noqa: FBT001 - a callback's
+) -> Callable[[Record, NoAnswer | None, bool], None]:
+    def ended(record: Record, error: NoAnswer | None, is_new: bool) -> None:  # noqa: FBT001 - a callback's
         del error
         if is_new:
             retrieved(record)

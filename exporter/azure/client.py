@@ -28,7 +28,7 @@ from exporter.azure.clock_check import ClockCheck
 from exporter.azure.connection_failures import Asked
 from exporter.azure.decode import decode_instance_page, decode_scale_set
 from exporter.azure.endpoints import Endpoints
-from exporter.azure.errors import AzureError, BrokenAnswer, Rejected, Throttled, TimedOut
+from exporter.azure.errors import AzureError, BrokenAnswer, NotSent, Rejected, Throttled, TimedOut
 from exporter.azure.failures import Answer, failure_of, not_json
 from exporter.azure.holds import Holds
 from exporter.azure.links import instances_url, next_url, scale_set_url
@@ -89,7 +89,7 @@ class _Call:
 class AzureClient:
     """Asks the Azure Resource Manager about scale sets.
 
-    Every method raises AzureError only, and CancelledError.
+    Every method raises AzureError and NotSent only, and CancelledError.
 
     Args:
         session: of `new_session`; the caller closes it.
@@ -316,7 +316,7 @@ class AzureClient:
                     opens = call.operation.opens_breaker
                     going = self._breaker.call(call.scale_set, opens=opens)
                     outcome = stack.enter_context(going)
-                except AzureError:
+                except (AzureError, NotSent):
                     spending.not_sent()
                     raise
                 answer = await self._exchange(url, token, call, spending)
@@ -371,9 +371,7 @@ class AzureClient:
     def _heed_hold(self, call: _Call) -> None:
         wait = self.wait_for(call.scale_set.subscription_id, call.location)
         if wait > 0:
-            raise Throttled(
-                f"not sent: Azure asked to wait {wait:.0f} s more", retry_after=wait, sent=False
-            )
+            raise NotSent(f"not sent: Azure asked to wait {wait:.0f} s more", retry_after=wait)
 
     def _note_limits(self, headers: MultiMapping[str], call: _Call) -> None:
         # The Resource Manager's limits are not the region's, so these have no location.

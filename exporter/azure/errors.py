@@ -12,7 +12,8 @@
     |-- TimedOut              timeout         no answer, or not the whole of it, in time
     `-- BrokenAnswer          broken_answer   an answer that is not what Azure sends
 
-The room lets no other exception out, but `CancelledError`. No message ever holds a token, a secret
+`NotSent` beside them is no failure: the request was not made, since Azure has asked to wait. Calls
+raise nothing else but `CancelledError`. No message ever holds a token, a secret
 or a body; the part that Azure worded has gone through `redaction.clean`.
 """
 
@@ -124,14 +125,13 @@ class PolicyUse(NamedTuple):
 
 
 class Throttled(AzureError):
-    """HTTP 429, or a request kept back because of one.
+    """HTTP 429: Azure has refused the request, since a limit is used up.
 
     Attributes:
         retry_after: seconds to wait as Azure says; None where it does not say.
         layer: who throttled: `arm` (the Resource Manager), `compute`, or empty where unknown.
         policy: the name of the limit that was exceeded; empty where unknown.
         uses: all limits that the body names, with its counts.
-        sent: whether the request went out at all.
     """
 
     reason = "throttled"
@@ -145,14 +145,12 @@ class Throttled(AzureError):
         layer: str = "",
         policy: str = "",
         uses: tuple[PolicyUse, ...] = (),
-        sent: bool = True,
     ) -> None:
         super().__init__(message)
         self.retry_after = retry_after
         self.layer = layer
         self.policy = policy
         self.uses = uses
-        self.sent = sent
 
 
 class Rejected(AzureError):
@@ -241,6 +239,23 @@ class BrokenAnswer(AzureError):
         super().__init__(message, advice=advice)
         self.cut = cut
 
+
+class NotSent(Exception):
+    """No request was made, since the time that Azure has asked to wait has not passed.
+
+    It is no `AzureError`: nothing has failed, and the call is due when the wait ends.
+
+    Attributes:
+        retry_after: seconds until then.
+    """
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+NoAnswer = AzureError | NotSent
+"""Why there is no answer: the call failed, or was not made."""
 
 LEAVES: tuple[type[AzureError], ...] = (
     Unauthenticated,

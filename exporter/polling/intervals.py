@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from math import inf
 
 from exporter.azure.budget import Budget
-from exporter.azure.errors import AzureError
+from exporter.azure.errors import NoAnswer
 from exporter.polling.planner import Demand, Load, Plan, plan_subscription
 from exporter.polling.record import FACTS_INTERVAL, Record
 from exporter.runtime.clock import Clock
@@ -48,7 +48,7 @@ class Intervals:
         """The same with room to spare."""
         return self._demand(record, self._clock.monotonic()).interval
 
-    def polled(self, record: Record, error: AzureError | None) -> None:
+    def polled(self, record: Record, error: NoAnswer | None) -> None:
         """Take notice of how a poll has ended."""
         now = self._clock.monotonic()
         if error is not None:

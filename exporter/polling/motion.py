@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf
 
-from exporter.azure.errors import AzureError, BrokenAnswer, ServerFailed, TimedOut, Unreachable
+from exporter.azure.errors import BrokenAnswer, NoAnswer, ServerFailed, TimedOut, Unreachable
 from exporter.metrics.mapper import MappedInstances
 
 CALM = 600.0
@@ -42,7 +42,7 @@ class Motion:
         if mapped.unsettled and now < self.changed + STUCK:
             self.until = now + CALM
 
-    def failed(self, error: AzureError, now: float) -> None:
+    def failed(self, error: NoAnswer, now: float) -> None:
         """Take notice of a failed poll: one whose reason may pass is worth looking again."""
         if isinstance(error, _PASSING):
             self.until = now + CALM

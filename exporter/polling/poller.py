@@ -15,6 +15,8 @@ from exporter.azure.errors import (
     REASONS,
     AzureError,
     FlexibleNotSupported,
+    NoAnswer,
+    NotSent,
     Throttled,
 )
 from exporter.metrics.catalogue import CATALOGUE
@@ -162,21 +164,18 @@ class Poller:
             # In an outage all sets expire at nearly the same time, at 0.3 ms each.
             await asyncio.sleep(0)
 
-    async def poll(self, record: Record) -> AzureError | None:
+    async def poll(self, record: Record) -> NoAnswer | None:
         """Poll the instances of one target and swap its snapshot.
 
-        Returns the error that made the poll fail, for the scheduler to act on; None after a
-        success, or after a fault of the exporter itself.
+        Returns the error that made the poll fail, or why it was not made, for the scheduler to act
+        on; None after a success, or after a fault of the exporter itself.
         """
         begun = self._clock.monotonic()
-        error: AzureError | None = None
+        error: NoAnswer | None = None
         try:
             mapped = await self._walk(record)
-        except Throttled as throttled:
-            error = throttled
-            if throttled.sent:
-                record.confirmation.failed(throttled, self._clock.monotonic())
-                self._failed(record, throttled, begun)
+        except NotSent as put_off:
+            error = put_off
         except AzureError as failure:
             error = failure
             if record.confirmation.failed(failure, self._clock.monotonic()):
@@ -193,16 +192,17 @@ class Poller:
             self._succeeded(record, mapped, begun)
         return error
 
-    async def poll_facts(self, record: Record) -> AzureError | None:
+    async def poll_facts(self, record: Record) -> NoAnswer | None:
         """Get the facts of one target; a failure leaves the old ones and is said once."""
         scale_set = record.target.scale_set
         try:
             facts, problems = await self._source.scale_set_facts(
                 scale_set, location=record.location
             )
+        except NotSent as put_off:
+            return put_off
         except AzureError as error:
-            if not (isinstance(error, Throttled) and not error.sent):
-                self._facts_failed(record, error)
+            self._facts_failed(record, error)
             return error
         except Exception:  # noqa: BLE001 - as in poll: a fault in one set's facts ends no other
             if record.facts_reason != INTERNAL:

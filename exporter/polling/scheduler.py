@@ -10,7 +10,7 @@ from typing import Protocol
 import structlog
 
 from exporter.azure.budget import Budget
-from exporter.azure.errors import AzureError, Throttled
+from exporter.azure.errors import NoAnswer, NotSent
 from exporter.azure.operation import GET_SCALE_SET, LIST_INSTANCES, Operation
 from exporter.model.scale_set import ScaleSetId, Target
 from exporter.polling.backoff import Backoff
@@ -180,7 +180,7 @@ class Scheduler:
         begun = due
         slow = 0
         backoff, earliest = Backoff(), 0.0
-        error: AzureError | None = None
+        error: NoAnswer | None = None
 
         async def poll() -> None:
             nonlocal error, begun
@@ -198,10 +198,10 @@ class Scheduler:
             await self._until_allowed(record, phase)
             await self._turn(record, LIST_INSTANCES, slow=slow)
             slow = await self._lanes.run(poll, slow=slow)
-            if isinstance(error, Throttled) and not error.sent:
+            if isinstance(error, NotSent):
                 self._ended(record)
                 # Put off by a hold that came while it waited: it is due when that ends.
-                await self._clock.sleep((error.retry_after or 0.0) + _spread(record, phase))
+                await self._clock.sleep(error.retry_after + _spread(record, phase))
                 self._due[target] = due = self._time()
                 continue
             self._intervals.polled(record, error)
@@ -290,7 +290,7 @@ class Scheduler:
         begun = due
         slow = 0
         backoff = Backoff()
-        error: AzureError | None = None
+        error: NoAnswer | None = None
 
         async def poll() -> None:
             nonlocal error, begun
@@ -302,8 +302,8 @@ class Scheduler:
             await self._until_allowed(record, phase)
             await self._turn(record, GET_SCALE_SET, slow=slow)
             slow = await self._lanes.run(poll, slow=slow)
-            if isinstance(error, Throttled) and not error.sent:
-                await self._clock.sleep((error.retry_after or 0.0) + _spread(record, phase))
+            if isinstance(error, NotSent):
+                await self._clock.sleep(error.retry_after + _spread(record, phase))
                 continue
             interval = self._facts_interval(record)
             stretch = interval / FACTS_INTERVAL

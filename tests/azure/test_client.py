@@ -16,6 +16,7 @@ from yarl import URL
 from exporter.azure.client import RESTART, new_session
 from exporter.azure.errors import (
     BrokenAnswer,
+    NotSent,
     Rejected,
     Throttled,
     TimedOut,
@@ -252,7 +253,7 @@ async def test_a_429_holds_back_the_region_until_retry_after(
     )
     with pytest.raises(Throttled) as caught:
         await walk(client, location="westeurope")
-    assert (caught.value.retry_after, caught.value.sent) == (17.0, True)
+    assert caught.value.retry_after == 17.0
     labels = {
         "subscription_id": SUBSCRIPTION,
         "location": "westeurope",
@@ -262,9 +263,8 @@ async def test_a_429_holds_back_the_region_until_retry_after(
     assert sample(telemetry, "azure_throttle_allowed_requests", **labels) == 180
     assert sample(telemetry, "azure_throttle_measured_requests", **labels) == 211
     assert client.wait_for(SUBSCRIPTION, "westeurope") == 17.0
-    with pytest.raises(Throttled) as caught:
+    with pytest.raises(NotSent):
         await walk(client, location="westeurope")
-    assert not caught.value.sent
     assert len(sent(answers)) == 1
     assert client.wait_for(SUBSCRIPTION, "northeurope") == 0.0
     await clock.advance(17)

@@ -9,7 +9,7 @@ from aioresponses import aioresponses as mocked_answers
 from yarl import URL
 
 from exporter.azure.budget import Budget
-from exporter.azure.errors import AzureError, ServerFailed, Throttled
+from exporter.azure.errors import AzureError, NotSent, ServerFailed, Throttled
 from exporter.azure.holds import Holds
 from exporter.azure.spending import Cost
 from exporter.model.scale_set import ScaleSetId
@@ -136,7 +136,6 @@ async def test_a_call_that_waits_for_its_pace_heeds_a_429_that_comes_meanwhile(
     await clock.settle()
     holds.put(SUBSCRIPTION, PLACE, 30.0)
     await clock.advance(5)
-    with pytest.raises(Throttled) as caught:
+    with pytest.raises(NotSent):
         await waiting
-    assert not caught.value.sent
     assert len(sent(answers)) == 5

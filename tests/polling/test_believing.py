@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.azure.errors import AzureError, NotFound, Throttled, TimedOut
+from exporter.azure.errors import AzureError, NoAnswer, NotFound, NotSent, TimedOut
 from exporter.model.instance_view import Instance
 from exporter.model.scale_set import ScaleSetFacts
 from exporter.polling.poller import Poller
@@ -21,7 +21,7 @@ NewRecord = Callable[..., Record]
 
 GONE = NotFound("gone", missing="scale set", removes=True)
 LATE = TimedOut("late")
-HELD = Throttled("held", retry_after=1.0, sent=False)
+HELD = NotSent("held", retry_after=1.0)
 
 
 class Believing:
@@ -40,7 +40,7 @@ class Believing:
         self.source.pages["web"] = [page(*instances, lost=lost)]
         await self.poller.poll(self.record)
 
-    async def fail(self, error: AzureError) -> None:
+    async def fail(self, error: NoAnswer) -> None:
         self.source.pages["web"] = [error]
         await self.poller.poll(self.record)
 

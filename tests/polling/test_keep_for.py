@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from exporter.azure.errors import AzureError, BrokenAnswer, Throttled, TimedOut
+from exporter.azure.errors import BrokenAnswer, NoAnswer, NotSent, TimedOut
 from exporter.metrics.mapper import Mapper
 from exporter.model.scale_set import ScaleSetFacts, ScaleSetId, Target
 from exporter.polling.poller import Poller
@@ -51,7 +51,7 @@ class Case:
         await self.poller.poll(record)
         return record
 
-    async def fail(self, record: Record, error: AzureError) -> None:
+    async def fail(self, record: Record, error: NoAnswer) -> None:
         self.source.pages[record.target.scale_set.name] = [error]
         await self.poller.poll(record)
 
@@ -251,7 +251,7 @@ async def test_a_set_that_is_put_off_is_up_as_long_as_it_has_data_and_then_throt
 ) -> None:
     case = Case(clock, keep_for=600, deadline=180)
     record = await case.polled()
-    put_off = Throttled("held", retry_after=1800.0, sent=False)
+    put_off = NotSent("held", retry_after=1800.0)
     for _ in range(9):
         await clock.advance(60)
         await case.fail(record, put_off)

@@ -6,11 +6,12 @@ import pytest
 
 from exporter.azure.errors import (
     LEAVES,
-    AzureError,
     BrokenAnswer,
     FlexibleNotSupported,
     Forbidden,
+    NoAnswer,
     NotFound,
+    NotSent,
     Rejected,
     ServerFailed,
     Throttled,
@@ -110,7 +111,7 @@ def test_what_happened_between_two_polls_shows_by_the_times_of_the_statuses() ->
         (Unreachable("x"), True),
         (BrokenAnswer("x"), True),
         (Throttled("x", retry_after=None), False),
-        (Throttled("x", retry_after=9.0, sent=False), False),
+        (NotSent("x", retry_after=9.0), False),
         (Unauthenticated("x"), False),
         (Forbidden("x", action="a/read"), False),
         (NotFound("x", missing="scale set"), False),
@@ -119,7 +120,7 @@ def test_what_happened_between_two_polls_shows_by_the_times_of_the_statuses() ->
     ],
 )
 def test_a_failure_that_may_pass_is_trouble_and_one_for_the_operator_is_not(
-    error: AzureError,
+    error: NoAnswer,
     worth_looking: bool,  # noqa: FBT001 - a parameter
 ) -> None:
     motion = Motion()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from exporter.azure.budget import Budget
-from exporter.azure.errors import AzureError, Throttled, TimedOut
+from exporter.azure.errors import AzureError, NotSent, Throttled, TimedOut
 from exporter.polling.intervals import Intervals
 from exporter.polling.lanes import Lanes
 from exporter.polling.poller import Poller
@@ -203,7 +203,7 @@ async def test_a_call_that_azure_asked_to_hold_back_waits_and_up_stays(
 async def test_a_poll_that_is_put_off_comes_when_the_hold_ends_not_an_interval_later(
     start: Start, source: FakeSource, new_record: NewRecord, clock: FakeClock
 ) -> None:
-    source.pages["web"] = [Throttled("not sent", retry_after=6, sent=False)]
+    source.pages["web"] = [NotSent("not sent", retry_after=6)]
     _, task = start(new_record("web", 3600.0))
     await clock.advance(1)
     assert len(source.polled["web"]) >= 1

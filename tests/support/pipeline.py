@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from exporter.azure.client import AzureClient
-from exporter.azure.errors import AzureError
+from exporter.azure.errors import NoAnswer
 from exporter.metrics.family import FamilyFilter
 from exporter.metrics.mapper import Mapper
 from exporter.model.scale_set import ScaleSetId, Target
@@ -57,7 +57,7 @@ class Pipeline:
         self.records.append(record)
         return record
 
-    async def poll(self, name: str = "web", resource_group: str = "rg-web") -> AzureError | None:
+    async def poll(self, name: str = "web", resource_group: str = "rg-web") -> NoAnswer | None:
         """Poll a set once."""
         return await self.poller.poll(self.record(name, resource_group))
 

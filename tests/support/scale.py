@@ -11,7 +11,7 @@ from multidict import CIMultiDict
 
 from exporter.azure.budget import Budget
 from exporter.azure.client import Restart
-from exporter.azure.errors import ServerFailed, Throttled, TimedOut
+from exporter.azure.errors import NotSent, ServerFailed, Throttled, TimedOut
 from exporter.azure.holds import Holds
 from exporter.azure.operation import GET_SCALE_SET, LIST_INSTANCES
 from exporter.model.instance_view import InstancePage, Problem
@@ -105,7 +105,7 @@ class MeteredSource:
             async with self._budget.request(LIST_INSTANCES, scale_set, location) as spending:
                 if wait := self.wait_for(SUBSCRIPTION, location):
                     spending.not_sent()
-                    raise Throttled("not sent", retry_after=wait, sent=False)
+                    raise NotSent("not sent", retry_after=wait)
                 now = self._clock.monotonic()
                 self.calls[place].append(now)
                 self.polled[name].append(now)
@@ -139,7 +139,7 @@ class MeteredSource:
         async with self._budget.request(GET_SCALE_SET, scale_set, location) as spending:
             if wait := self.wait_for(SUBSCRIPTION, location):
                 spending.not_sent()
-                raise Throttled("not sent", retry_after=wait, sent=False)
+                raise NotSent("not sent", retry_after=wait)
             charges = set_get(scale_set, place)
             self.throttled += self._spend(charges) is not None
             spending.answered(self._headers(charges), 200)

@@ -13,7 +13,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 
-from exporter.azure.errors import Throttled, TimedOut
+from exporter.azure.errors import NotSent, TimedOut
 from exporter.polling.counters import NEW_CODE_WAITS
 from exporter.web import application
 from exporter.web.application import make_application
@@ -304,7 +304,7 @@ async def test_page_json_and_landing_page_agree_on_a_set_that_was_put_off_too_lo
     assert landing.count("<td>up</td>") == 2
     assert (found["up"], found["poll_failure"]) == (True, None)
 
-    case.source.pages["web"] = [Throttled("held", retry_after=900.0, sent=False)]
+    case.source.pages["web"] = [NotSent("held", retry_after=900.0)]
     await clock.advance(600)
     await case.poller.poll(case.records[0])
     await case.poller.expire()
