@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import select
 import threading
 from collections.abc import Iterator
 
@@ -30,6 +31,7 @@ class Pipe:
     def read_until(self, text: str) -> str:
         """All that was written, once this is in it."""
         while text not in self.text:
+            assert select.select([self.read_end], [], [], SECONDS)[0], f"waited for {text!r}"
             chunk = os.read(self.read_end, PIPE).decode()
             assert chunk, f"ended without {text!r}"
             self.text += chunk
@@ -90,6 +92,8 @@ def test_a_pipe_that_nobody_reads_holds_nobody_up_and_lost_lines_are_said_at_the
     assert not writer.flush(0.01)
     assert writer.lost == 900
     pipe.read_until(line(99))
+    # Only then is there room for another line, for certain.
+    assert writer.flush(SECONDS)
     writer.put("and on")
     _, *lines = pipe.read_until("and on\n").splitlines()
     assert lines == [*(line(number) for number in range(100)), "lost 900", "and on"]
