@@ -13,10 +13,12 @@ import structlog
 
 from exporter.azure import token_sources
 from exporter.azure.budget import Budget
-from exporter.azure.client import AzureClient, new_session
 from exporter.azure.endpoints import Endpoints
 from exporter.azure.holds import Holds
+from exporter.azure.scale_sets import ScaleSetClient
+from exporter.azure.session import new_session
 from exporter.azure.tokens import TokenSource
+from exporter.azure.transport import Transport
 from exporter.configuration import Configuration
 from exporter.model.scale_set import ScaleSetId, Target
 from exporter.polling.lanes import Lanes
@@ -102,19 +104,23 @@ class Connection:
             telemetry=process.telemetry,
         )
         self._session = new_session(prepared.tls)
-        self.client = AzureClient(
+        transport = Transport(
             session=self._session,
             endpoints=prepared.endpoints,
             tokens=self._tokens,
             telemetry=process.telemetry,
             clock=process.clock,
-            api_version=azure.api_version,
-            detail=azure.detail,
             timeout=polling.timeout,
             deadline=polling.deadline,
-            turns=process.turns,
             holds=process.holds,
             budget=process.budget,
+        )
+        self.client = ScaleSetClient(
+            transport,
+            api_version=azure.api_version,
+            detail=azure.detail,
+            deadline=polling.deadline,
+            turns=process.turns,
         )
 
     @property
@@ -215,7 +221,7 @@ async def build(
         scheduler = Scheduler(
             records=records,
             poller=poller,
-            waits=client,
+            holds=process.holds,
             lanes=Lanes(polling.concurrency, clock=process.clock),
             clock=process.clock,
             budget=process.budget,

@@ -19,6 +19,7 @@ from aiohttp import web
 from exporter import assembly, configuration
 from exporter.assembly import Exporter, Process
 from exporter.azure.errors import NoAnswer
+from exporter.azure.spending import Reservation
 from exporter.azure.tokens import TokenSource
 from exporter.polling.poller import Poller
 from exporter.polling.record import Record
@@ -48,10 +49,10 @@ class WatchedPoller(Poller):
         self.stretched(record, interval)
         super().set_interval(record, interval)
 
-    async def poll(self, record: Record) -> NoAnswer | None:
+    async def poll(self, record: Record, reservation: Reservation | None = None) -> NoAnswer | None:
         """Poll, and tell."""
         before = record.snapshot
-        error = await super().poll(record)
+        error = await super().poll(record, reservation)
         is_new = record.snapshot is not None and record.snapshot is not before
         self.ended(record, error, is_new)
         return error

@@ -15,9 +15,7 @@ from bench.budget.fleets import INTERVAL, pages
 from exporter.assembly import Process
 from exporter.azure.budget import Budget
 from exporter.azure.holds import Holds
-from exporter.azure.operation import Operation
-from exporter.azure.spending import Spending
-from exporter.model.scale_set import ScaleSetId
+from exporter.azure.spending import Request, Reservation
 from exporter.polling.beat import next_due, phase_of
 from exporter.polling.record import Record
 from soak.world import World
@@ -35,12 +33,10 @@ class _NoBudget(Budget):
     """Lets every request go out at once."""
 
     @asynccontextmanager
-    async def request(
-        self, operation: Operation, scale_set: ScaleSetId, location: str
-    ) -> AsyncIterator[Spending]:
+    async def request(self, reservation: Reservation) -> AsyncIterator[Request]:
         """Make one request."""
-        del operation, scale_set, location
-        yield Spending(lambda *_: None)
+        del reservation
+        yield Request(lambda *_: None)
 
 
 class _NoHolds(Holds):

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from http import HTTPStatus
 
 from exporter.azure.errors import AzureError, ServerFailed, TimedOut, Unreachable
+from exporter.azure.operation import Scope
 from exporter.model.scale_set import ScaleSetId
 from exporter.runtime.clock import Clock
 from exporter.telemetry import Telemetry
@@ -55,11 +56,11 @@ class Breaker:
         return self._next_probe is not None
 
     @contextmanager
-    def call(self, scale_set: ScaleSetId, *, opens: bool = True) -> Iterator[Outcome]:
+    def call(self, scope: Scope | ScaleSetId, *, opens: bool = True) -> Iterator[Outcome]:
         """Let one request through, and learn from how it ends.
 
         Args:
-            scale_set: whom it is for.
+            scope: what it is about.
             opens: whether its failure says that Azure fails as a whole. The rare calls, between
                 two polls of a small fleet, must not hold back the polls, which may well succeed.
 
@@ -78,7 +79,7 @@ class Breaker:
             if probe:
                 self._probing = False
             if outcome.failure is not None and (opens or probe):
-                self._failed(scale_set, outcome.failure, probe=probe)
+                self._failed(scope, outcome.failure, probe=probe)
             elif outcome.is_answer:
                 self._answered()
 
@@ -114,11 +115,11 @@ class Breaker:
         self._between = FIRST_PROBE
         self._gauge.set(0)
 
-    def _failed(self, scale_set: ScaleSetId, error: AzureError, *, probe: bool) -> None:
+    def _failed(self, scope: Scope | ScaleSetId, error: AzureError, *, probe: bool) -> None:
         now = self._clock.monotonic()
         self._last_failure = error
         self._failures += 1
-        self._failing.add(scale_set.key)
+        self._failing.add(scope.key)
         if probe:
             self._between = min(LONGEST_PROBE, 2 * self._between)
             self._next_probe = now + self._between

@@ -16,13 +16,11 @@ from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 
-from multidict import MultiMapping
-
 from exporter.azure.allowance import WINDOW, Limit, Policy, is_plausible, limit_of
-from exporter.azure.operation import GET_SCALE_SET, LIST_INSTANCES, Operation
+from exporter.azure.operation import GET_SCALE_SET, LIST_INSTANCES, Operation, Scope
 from exporter.azure.pacing import BURST, Pace
-from exporter.azure.ratelimit import CHARGE, charge_of, remaining_of_arm, remaining_of_compute
-from exporter.azure.spending import PAGE_INSTANCES, Cost, Region, Spending, Walk
+from exporter.azure.ratelimit import LimitHeaders
+from exporter.azure.spending import PAGE_INSTANCES, Cost, Region, Request, Reservation
 from exporter.model.scale_set import ScaleSetId
 from exporter.policy_names import OTHER
 from exporter.runtime.clock import Clock
@@ -31,9 +29,10 @@ from exporter.telemetry import Telemetry
 DEFAULT_SHARE = 0.5
 
 LONG_WALK = 20
-"""Pages after which a walk goes before no turn any more: no set of Azure's has as many."""
+"""Pages after which a call has no priority any more: no set of Azure's has as many."""
+
 HOLD = 10.0
-"""Seconds for which what a poll needs is held for it until its first request."""
+"""Seconds for which what a call needs stays reserved until its first request."""
 
 RECHECK = 0.5
 """Seconds until a wait looks again that waits for calls under way, not for the minute's end."""
@@ -49,17 +48,6 @@ class Rates:
     requests: float
     views: float
     gets: float = math.inf
-
-
-@dataclass(frozen=True, slots=True)
-class _Call:
-    operation: Operation
-    scale_set: ScaleSetId
-    location: str
-
-    @property
-    def key(self) -> tuple[str, ...]:
-        return (self.operation.name, *self.scale_set.key)
 
 
 class Budget:
@@ -88,7 +76,8 @@ class Budget:
         self._clock = clock
         self._telemetry = telemetry
         self._regions: dict[_Key, Region] = {}
-        self._walks: dict[tuple[str, ...], Walk] = {}
+        # Those that wait for their first request.
+        self._unused: set[Reservation] = set()
         self._costs: dict[tuple[str, ...], Cost] = {}
         self._paces: dict[str, Pace] = {}
 
@@ -109,107 +98,100 @@ class Budget:
         """What the next walk over a set will cost by the last one; None before the first."""
         return self._costs.get(scale_set.key)
 
-    async def turn(
+    async def reserve(
         self,
         operation: Operation,
-        scale_set: ScaleSetId,
-        location: str,
+        scope: Scope,
         *,
         instances: int | None = None,
         hold: bool = True,
-    ) -> None:
-        """Wait until the calls for a set fit into the budget; first come, first served.
+    ) -> Reservation:
+        """Wait until the requests of a call fit into the budget; first come, first served.
 
         Args:
-            operation: which calls.
-            scale_set: the set.
-            location: its region; empty where it is not known.
-            instances: how many it has, by its facts.
-            hold: whether to keep what was asked for until the first request, which should follow
-                soon. Without it each request waits for itself.
+            operation: which call.
+            scope: what it is about.
+            instances: how many the scale set has, if known.
+            hold: whether to reserve what it needs until the first request, which should follow
+                soon. Without that each request waits for itself.
+
+        Returns:
+            What the requests go by. To be closed.
         """
-        call = _Call(operation, scale_set, location)
-        region = self._region(scale_set.subscription_id, location)
-        cost = self._cost(scale_set, instances) if operation.views is not None else Cost(1, 0)
+        reservation = self.unreserved(operation, scope)
+        region = reservation.region
+        cost = self._cost(scope, instances) if operation.views is not None else Cost(1, 0)
+        pace = self._pace(scope.subscription_id)
         async with region.queues[operation]:
-            while wait := self._wait(region, call, cost):
+            while wait := self._wait(reservation, cost):
                 await self._clock.sleep(wait)
             if not hold:
-                await self._pace(scale_set.subscription_id).turn(operation, cost.pages)
-                return
-            self._end(call.key)
-            walk = self._new_walk(region, call)
-            walk.hold(cost.pages, cost.views)
-            walk.held_until = math.inf
+                await pace.turn(operation, cost.pages)
+                return reservation
+            reservation.hold(cost.pages, cost.views)
             try:
-                await self._pace(scale_set.subscription_id).turn(operation, cost.pages)
-            except BaseException:  # a cancelled poll gives back what it held, too
-                self._end(call.key)
+                await pace.turn(operation, cost.pages)
+            except BaseException:  # a cancelled poll gives back what was reserved, too
+                self._release(reservation)
                 raise
-            walk.held_until = self._clock.monotonic() + HOLD
+            reservation.expires = self._clock.monotonic() + HOLD
+            self._unused.add(reservation)
+            return reservation
+
+    def unreserved(self, operation: Operation, scope: Scope) -> Reservation:
+        """A reservation of nothing: each request waits until it fits, before later `reserve`."""
+        region = self._region(scope.subscription_id, scope.location)
+        return Reservation(operation, scope, region)
 
     @asynccontextmanager
-    async def request(
-        self, operation: Operation, scale_set: ScaleSetId, location: str
-    ) -> AsyncIterator[Spending]:
+    async def request(self, reservation: Reservation) -> AsyncIterator[Request]:
         """Make one request, as soon as it fits, and count it whether or not an answer comes.
 
-        What `turn` holds for the set goes at once. Further requests of a walk that has begun, and
-        calls without a turn, wait here, and go before the next turn.
+        What is reserved for it goes at once. Further requests of a call that has begun, and those
+        for which nothing is reserved, wait here, and go before the next `reserve`.
         """
-        call = _Call(operation, scale_set, location)
-        region = self._region(scale_set.subscription_id, location)
-        walk = self._walks.get(call.key)
-        if walk is None or walk.region is not region:
-            self._end(call.key)
-            walk = self._new_walk(region, call)
-        walk.begun = True
-        pace = self._pace(scale_set.subscription_id)
+        self._unused.discard(reservation)
+        reservation.begun = True
+        pace = self._pace(reservation.scope.subscription_id)
+        if reservation.held_requests < 1:
+            await self._admit(reservation)
+        await pace.send()
+        request = Request(partial(self._answered, reservation), not_sent=pace.not_sent)
         try:
-            if walk.held_calls < 1:
-                await self._admit(region, walk, call)
-            await pace.send()
-            spending = Spending(partial(self._answered, walk, call), not_sent=pace.not_sent)
-            try:
-                yield spending
-            finally:
-                if spending.pending:
-                    pace.charge()
-                    walk.spend(None, self._clock.monotonic())
+            yield request
         finally:
-            if operation.views is None:  # one request, not a walk over pages
-                self._end(call.key)
+            if request.pending:
+                pace.charge()
+                reservation.spend(None, self._clock.monotonic())
 
-    def end_walk(self, scale_set: ScaleSetId, *, complete: bool) -> None:
-        """Give back what a walk over a set's instances did not need, and remember its cost.
+    def close(self, reservation: Reservation, *, complete: bool = False) -> None:
+        """Give back what a call did not need, and remember what it cost.
 
         Args:
-            scale_set: the set.
+            reservation: of the call.
             complete: whether it came to its end; else the next one may cost twice as much.
         """
-        walk = self._end((LIST_INSTANCES.name, *scale_set.key))
-        if walk is None or not walk.pages:
+        pages, scale_set = reservation.pages, reservation.scope.scale_set
+        cost, all_told = Cost(pages, reservation.views), reservation.all_told
+        self._release(reservation)
+        if not pages or scale_set is None or reservation.operation.views is None:
             return
-        cost = Cost(walk.pages, walk.views)
         before = self._costs.get(scale_set.key)
-        if not (complete and walk.all_told):
+        if not (complete and all_told):
             if before is None:
                 return  # The set's size tells more.
             cost = before.raised_to(cost)
         self._costs[scale_set.key] = cost
 
-    def throttled(
-        self, operation: Operation, scale_set: ScaleSetId, location: str, policy: str
-    ) -> None:
-        """Take notice of a 429 of Compute's: spend half as much, and come back slowly.
+    def throttled(self, operation: Operation, scope: Scope, policy: str) -> None:
+        """Record a 429 of Compute's: spend half as much, and come back slowly.
 
         Args:
             operation: which call.
-            scale_set: for which set.
-            location: its region.
+            scope: what it was about.
             policy: the limit that was exceeded; empty where Azure does not say.
         """
-        region = self._region(scale_set.subscription_id, location)
+        region = self._region(scope.subscription_id, scope.location)
         now = self._clock.monotonic()
         limits = region.limits(operation)
         for limit in [limit_of(policy, *limits)] if policy else limits:
@@ -220,78 +202,73 @@ class Budget:
         """Record a 429 of the Resource Manager's, which concerns none of Compute's limits."""
         self._pace(subscription_id).refused()
 
-    def _cost(self, scale_set: ScaleSetId, instances: int | None) -> Cost:
-        known = self.expected(scale_set)
+    def _cost(self, scope: Scope, instances: int | None) -> Cost:
+        known = self.expected(scope.scale_set) if scope.scale_set else None
         if known is not None:
-            # A set that grows a little must not view more than was held for it.
+            # A set that grows a little must not view more than was reserved for it.
             return Cost(known.pages, known.views + known.views // 4 + 5)
         count = PAGE_INSTANCES if instances is None else instances
         return Cost(max(1, math.ceil(count / PAGE_INSTANCES)), count)
 
-    def _wait(self, region: Region, call: _Call, cost: Cost) -> float:
-        """Seconds until a turn; 0 where it is now."""
-        if region.walks_waiting:
+    def _wait(self, reservation: Reservation, cost: Cost) -> float:
+        """Seconds until the call may begin; 0 where it may now."""
+        if reservation.region.walks_waiting:
             return RECHECK
-        return self._wait_for(region, call, cost.pages, cost.views)
+        return self._wait_for(reservation, cost.pages, cost.views)
 
-    def _wait_for(self, region: Region, call: _Call, calls: float, views: float) -> float:
+    def _wait_for(self, reservation: Reservation, requests: float, views: float) -> float:
         now = self._clock.monotonic()
-        for key, walk in list(self._walks.items()):
-            if not walk.begun and walk.held_until <= now:
-                self._end(key)
-        limit, views_limit = region.limits(call.operation)
+        for unused in [unused for unused in self._unused if unused.expires <= now]:
+            self._release(unused)
+        views_limit = reservation.views_limit
         wait = max(
-            limit.wait(calls, now, self.share),
+            reservation.requests_limit.wait(requests, now, self.share),
             views_limit.wait(views, now, self.share) if views_limit is not None else 0.0,
         )
         if wait <= 0:
             return 0.0
         return RECHECK if wait > WINDOW else wait + _MOMENT
 
-    async def _admit(self, region: Region, walk: Walk, call: _Call) -> None:
-        needed = max(0.0, (PAGE_INSTANCES if walk.views_limit else 0) - walk.held_views)
-        goes_first = walk.pages < LONG_WALK
-        async with nullcontext() if goes_first else region.queues[call.operation]:
+    async def _admit(self, reservation: Reservation) -> None:
+        region = reservation.region
+        page = PAGE_INSTANCES if reservation.views_limit else 0
+        needed = max(0.0, page - reservation.held_views)
+        goes_first = reservation.pages < LONG_WALK
+        async with nullcontext() if goes_first else region.queues[reservation.operation]:
             region.walks_waiting += goes_first
             try:
-                while wait := self._wait_for(region, call, 1.0, needed):
+                while wait := self._wait_for(reservation, 1.0, needed):
                     await self._clock.sleep(wait)
             finally:
                 region.walks_waiting -= goes_first
-        walk.hold(1.0, walk.held_views + needed)
+        reservation.hold(1.0, reservation.held_views + needed)
 
-    def _answered(self, walk: Walk, call: _Call, headers: MultiMapping[str], status: int) -> None:
-        now = self._clock.monotonic()
-        remains = remaining_of_compute(headers)
-        views = charge_of(headers) if status == HTTPStatus.OK else 0
-        if views is None and remains and CHARGE not in headers:
+    def _answered(self, reservation: Reservation, limits: LimitHeaders, status: int) -> None:
+        now, scope = self._clock.monotonic(), reservation.scope
+        remains = limits.compute
+        views = limits.viewed if status == HTTPStatus.OK else 0
+        if views is None and remains and not limits.tells_charge:
             views = 0  # Azure leaves the header out where no VM was viewed.
-        walk.spend(views, now)
+        reservation.spend(views, now)
+        counted = (reservation.requests_limit, reservation.views_limit)
         for name, remaining in remains.items():
-            limit = limit_of(name, walk.calls, walk.views_limit)
+            limit = limit_of(name, *counted)
             if limit is None or not is_plausible(name):
                 continue
             if policy := limit.seen(name, remaining, now):
-                self._show(limit, policy, call.scale_set.subscription_id, call.location)
-        for limit in (walk.calls, walk.views_limit):
+                self._show(limit, policy, scope.subscription_id, scope.location)
+        for limit in counted:
             if limit is not None and remains:
                 limit.answered(remains.keys(), now)
-        pace = self._pace(call.scale_set.subscription_id)
+        pace = self._pace(scope.subscription_id)
         pace.charge()
-        for policy in pace.seen(remaining_of_arm(headers)):
-            self._show_pace(pace, policy, call.scale_set.subscription_id)
+        for policy in pace.seen(limits.resource_manager):
+            self._show_pace(pace, policy, scope.subscription_id)
 
-    def _new_walk(self, region: Region, call: _Call) -> Walk:
-        held_until = self._clock.monotonic() + HOLD
-        return self._walks.setdefault(call.key, Walk(region, call.operation, held_until))
-
-    def _end(self, key: tuple[str, ...]) -> Walk | None:
-        walk = self._walks.pop(key, None)
-        if walk is not None:
-            # The first part of a key is the operation, the second one the subscription.
-            self._pace(key[1]).give_back(walk.held_calls)
-            walk.end()
-        return walk
+    def _release(self, reservation: Reservation) -> None:
+        self._unused.discard(reservation)
+        self._pace(reservation.scope.subscription_id).give_back(reservation.held_requests)
+        reservation.release()
 
     def _region(self, subscription_id: str, location: str) -> Region:
         key = subscription_id.casefold(), location.casefold()

@@ -25,9 +25,9 @@ from exporter.azure.errors import (
     Unauthenticated,
     Unreachable,
 )
-from exporter.azure.ratelimit import requested_wait
+from exporter.azure.operation import Scope
+from exporter.azure.ratelimit import LimitHeaders, requested_wait
 from exporter.azure.throttling import throttled
-from exporter.model.scale_set import ScaleSetId
 from exporter.redaction import clean
 
 _ACTION = re.compile(r"perform action '([A-Za-z0-9./*_-]{1,200})'")
@@ -101,6 +101,7 @@ class Answer(NamedTuple):
     status: int
     headers: CIMultiDictProxy[str]
     body: bytes
+    limits: LimitHeaders | None = None
 
     @property
     def media_type(self) -> str:
@@ -136,13 +137,13 @@ class Answer(NamedTuple):
 
 
 def failure_of(  # noqa: PLR0911 - a table of statuses
-    answer: Answer, *, scale_set: ScaleSetId, action: str, now: float
+    answer: Answer, *, scope: Scope, action: str, now: float
 ) -> AzureError:
     """The error of an answer whose status is not 200.
 
     Args:
         answer: what came.
-        scale_set: what was asked about.
+        scope: what was asked about.
         action: the RBAC action that the request needs, where Azure does not name another one.
         now: the Unix time, for a Retry-After with a date.
     """
@@ -154,15 +155,15 @@ def failure_of(  # noqa: PLR0911 - a table of statuses
         case 401:
             return _refused(answer, error, said)
         case 403:
-            return _forbidden(answer, error, said, scale_set=scale_set, action=action)
+            return _forbidden(answer, error, said, scope=scope, action=action)
         case 407:
             return Unreachable(f"the proxy wants credentials ({said})", advice=PROXY_CREDENTIALS)
         case 408:
             return TimedOut(f"the server waited too long ({said})")
         case 429:
-            return throttled(answer.headers, error, now=now)
+            return throttled(answer.headers, error, now=now, limits=answer.limits)
         case status if status in range(400, 500):
-            return _rejected(answer, error, said, scale_set)
+            return _rejected(answer, error, said, scope)
         case status if status in range(500, 600):
             wait = requested_wait(answer.headers, now=now)
             return ServerFailed(f"Azure failed ({said})", status=status, retry_after=wait)
@@ -234,13 +235,13 @@ def _refused(answer: Answer, error: ErrorBody, said: str) -> Unauthenticated:
 
 
 def _forbidden(
-    answer: Answer, error: ErrorBody, said: str, *, scale_set: ScaleSetId, action: str
+    answer: Answer, error: ErrorBody, said: str, *, scope: Scope, action: str
 ) -> AzureError:
     if not error.code:
         # Not an answer of Azure's: a role would not help.
         return _foreign(answer, said)
     # LinkedAuthorizationFailed names two actions; the one that is lacking stands last.
-    actions, scope = _ACTION.findall(error.message), _SCOPE.search(error.message)
+    actions, where = _ACTION.findall(error.message), _SCOPE.search(error.message)
     advice = ""
     if _DENIED.search(f"{error.code} {error.message}"):
         advice = _EXCLUDE
@@ -249,26 +250,26 @@ def _forbidden(
     elif error.code.casefold() in _DISABLED_CODES:
         advice = _DISABLED
     return Forbidden(
-        f"not allowed to read {scale_set.name} ({said})",
+        f"not allowed to read {_name(scope)} ({said})",
         action=actions[-1] if actions else action,
-        scope=clean(scope[1]) if scope else "",
+        scope=clean(where[1]) if where else "",
         advice=advice,
     )
 
 
-def _rejected(answer: Answer, error: ErrorBody, said: str, scale_set: ScaleSetId) -> AzureError:
+def _rejected(answer: Answer, error: ErrorBody, said: str, scope: Scope) -> AzureError:
     status, code = answer.status, error.code.casefold()
     if _is_foreign(answer):
         return _foreign(answer, said)
-    if _FLEXIBLE.search(error.message):
-        return FlexibleNotSupported.of(scale_set)
+    if scope.scale_set and _FLEXIBLE.search(error.message):
+        return FlexibleNotSupported.of(scope.scale_set)
     if status in (400, 404) and code in _MISSING:
-        return _not_found(_MISSING[code], scale_set, said, status=status, code=code)
+        return _not_found(_MISSING[code], scope, said, status=status, code=code)
     if status == HTTPStatus.NOT_FOUND and code not in _WRONG_ADDRESS:
         if not code:
             # Not Azure's form: a proxy or a gateway may have answered.
             return BrokenAnswer(f"not found, but not in Azure's form ({said})")
-        return _not_found("scale set", scale_set, said, status=status, code=code)
+        return _not_found("scale set", scope, said, status=status, code=code)
     return Rejected(
         f"Azure declines the request ({said})",
         status=status,
@@ -278,19 +279,21 @@ def _rejected(answer: Answer, error: ErrorBody, said: str, scale_set: ScaleSetId
     )
 
 
-def _not_found(
-    missing: Missing, scale_set: ScaleSetId, said: str, *, status: int, code: str
-) -> NotFound:
-    name = {
-        "scale set": scale_set.name,
-        "resource group": scale_set.resource_group,
-        "subscription": scale_set.subscription_id,
-    }[missing]
+def _not_found(missing: Missing, scope: Scope, said: str, *, status: int, code: str) -> NotFound:
+    name = _name(scope)
+    if missing == "subscription":
+        name = scope.subscription_id
+    elif missing == "resource group" and scope.scale_set:
+        name = scope.scale_set.resource_group
     return NotFound(
         f"{missing} {name} not found ({said})",
         missing=missing,
         removes=status == HTTPStatus.NOT_FOUND and code in _REMOVING,
     )
+
+
+def _name(scope: Scope) -> str:
+    return scope.scale_set.name if scope.scale_set else scope.subscription_id
 
 
 def _names_stale_link(error: ErrorBody) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from exporter.azure.errors import NotSent
+from exporter.azure.operation import Scope
 from exporter.runtime.clock import Clock
 from exporter.telemetry import Telemetry
 
@@ -42,6 +44,16 @@ class Holds:
             self._telemetry.gauge("azure_throttled_until_timestamp_seconds", **labels).set(
                 self._clock.now() + wait
             )
+
+    def check(self, scope: Scope) -> None:
+        """Let a request pass that may go out now.
+
+        Raises:
+            NotSent: Azure has asked to wait longer.
+        """
+        wait = self.remaining(scope.subscription_id, scope.location)
+        if wait > 0:
+            raise NotSent(f"not sent: Azure asked to wait {wait:.0f} s more", retry_after=wait)
 
     def remaining(self, subscription_id: str, location: str) -> float:
         """Seconds until a call may go out; 0 where none is held."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from exporter.model.scale_set import ScaleSetId
+
 _COMPUTE = "Microsoft.Compute/virtualMachineScaleSets"
 
 
@@ -23,6 +25,34 @@ class DocumentedLimit(NamedTuple):
 
     policy: str
     capacity: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a call is about: the limits that it is charged to belong to that.
+
+    Attributes:
+        subscription_id: whose limits.
+        location: the region's short name; empty for a call of no region, or if it is not known.
+        scale_set: the one that is asked about; None for a call about several.
+    """
+
+    subscription_id: str
+    location: str = ""
+    scale_set: ScaleSetId | None = None
+
+    @classmethod
+    def of(cls, scale_set: ScaleSetId, location: str = "") -> Scope:
+        """The scope of a call about one scale set."""
+        return cls(scale_set.subscription_id, location, scale_set)
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Tells what is asked about from others, whatever the letter case; the region aside."""
+        return self.scale_set.key if self.scale_set else (self.subscription_id.casefold(),)
+
+    def __str__(self) -> str:
+        return str(self.scale_set or self.subscription_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

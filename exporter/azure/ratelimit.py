@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
@@ -23,6 +24,34 @@ _NUMBER = re.compile(r"[0-9]{1,15}")
 _CHARGE = re.compile(r"[0-9]{1,6}")
 MOST_POLICIES = 32
 """Policies that are read from one answer: Azure names two or three."""
+
+
+@dataclass(frozen=True, slots=True)
+class LimitHeaders:
+    """All that an answer's headers say about read limits, parsed once.
+
+    Attributes:
+        compute: what remains of each limit of Microsoft.Compute, by the policy's name.
+        resource_manager: what remains of each limit of the Resource Manager, by its name.
+        viewed: the VMs viewed by a page of the instance list; None where the header is absent or
+            cannot be read.
+        tells_charge: whether the header is there.
+    """
+
+    compute: Mapping[str, int]
+    resource_manager: Mapping[str, int]
+    viewed: int | None
+    tells_charge: bool
+
+    @classmethod
+    def of(cls, headers: MultiMapping[str]) -> LimitHeaders:
+        """Parse an answer's headers; what cannot be read is left out."""
+        return cls(
+            compute=remaining_of_compute(headers),
+            resource_manager=remaining_of_arm(headers),
+            viewed=charge_of(headers),
+            tells_charge=CHARGE in headers,
+        )
 
 
 def remaining_of_compute(headers: MultiMapping[str]) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""What is being spent of Azure's read limits: by a walk over a set's pages, in a region."""
+"""What a call may spend of Azure's read limits, and what it has spent."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from multidict import MultiMapping
-
 from exporter.azure.allowance import Limit
-from exporter.azure.operation import OPERATIONS, DocumentedLimit, Operation
+from exporter.azure.operation import OPERATIONS, DocumentedLimit, Operation, Scope
+from exporter.azure.ratelimit import LimitHeaders
 
 PAGE_INSTANCES = 120
 """Instances on a page of Azure's, for a set whose list was never seen."""
@@ -29,63 +28,6 @@ class Cost:
             min(max(seen.pages, self.pages), 2 * self.pages),
             min(max(seen.views, self.views), most_views),
         )
-
-
-class Walk:
-    """The calls of one operation for one scale set, from the reservation to the end.
-
-    Attributes:
-        region: where they are counted.
-        begun: whether a request has gone out.
-        pages: answers so far.
-        views: VMs viewed so far, as Azure told.
-        all_told: whether Azure told that of every page.
-        held_until: when the reservation ends that nobody has made use of.
-    """
-
-    def __init__(self, region: Region, operation: Operation, held_until: float) -> None:
-        self.region = region
-        self.calls, self.views_limit = region.limits(operation)
-        self.begun = False
-        self.pages = 0
-        self.views = 0
-        self.all_told = True
-        self.held_until = held_until
-
-    def hold(self, calls: float, views: float) -> None:
-        """Keep that much for the next requests."""
-        self.calls.held[self] = calls
-        if self.views_limit is not None:
-            self.views_limit.held[self] = views
-
-    @property
-    def held_calls(self) -> float:
-        """The requests that may go out at once."""
-        return self.calls.held.get(self, 0.0)
-
-    @property
-    def held_views(self) -> float:
-        """The VMs that may be viewed at once."""
-        return self.views_limit.held.get(self, 0.0) if self.views_limit is not None else 0.0
-
-    def spend(self, views: int | None, now: float) -> None:
-        """Note what a request was charged; None where nobody knows."""
-        self.pages += 1
-        if views is None:
-            # As much as was held for it: Azure may have counted that.
-            self.all_told, views = False, int(min(self.held_views, PAGE_INSTANCES))
-        else:
-            self.views += views
-        self.calls.charge(1.0, now)
-        if self.views_limit is not None:
-            self.views_limit.charge(views, now)
-        self.hold(max(0.0, self.held_calls - 1), max(0.0, self.held_views - views))
-
-    def end(self) -> None:
-        """Give back what is still held."""
-        self.calls.held.pop(self, None)
-        if self.views_limit is not None:
-            self.views_limit.held.pop(self, None)
 
 
 class Region:
@@ -117,29 +59,97 @@ class Region:
             its.unplaced.append(mine)
 
 
-class Spending:
+class Reservation:
+    """What is reserved for the requests of one call, and what they were charged.
+
+    The scheduler gets it from the budget and hands it down to the client. A call has several
+    requests if its answer has several pages. Once it is closed it may be used again: nothing is
+    reserved then, so each request waits for itself.
+
+    Attributes:
+        operation: which call.
+        scope: what it is about.
+        begun: whether a request has gone out.
+        pages: answers so far.
+        views: VMs viewed so far, by Azure's headers.
+        all_told: whether these were in every answer.
+        expires: the monotonic time when a reservation ends that is not made use of.
+    """
+
+    def __init__(self, operation: Operation, scope: Scope, region: Region) -> None:
+        self.operation = operation
+        self.scope = scope
+        self.region = region
+        self.requests_limit, self.views_limit = region.limits(operation)
+        self.expires = 0.0
+        self._reset()
+
+    def _reset(self) -> None:
+        self.begun = False
+        self.pages = 0
+        self.views = 0
+        self.all_told = True
+
+    def hold(self, requests: float, views: float) -> None:
+        """Reserve that much for the next requests."""
+        self.requests_limit.held[self] = requests
+        if self.views_limit is not None:
+            self.views_limit.held[self] = views
+
+    @property
+    def held_requests(self) -> float:
+        """The requests that may go out at once."""
+        return self.requests_limit.held.get(self, 0.0)
+
+    @property
+    def held_views(self) -> float:
+        """The VMs that may be viewed at once."""
+        return self.views_limit.held.get(self, 0.0) if self.views_limit is not None else 0.0
+
+    def spend(self, views: int | None, now: float) -> None:
+        """Record what a request was charged; None if it is not known."""
+        self.pages += 1
+        if views is None:
+            # As much as was reserved for it: Azure may have counted that.
+            self.all_told, views = False, int(min(self.held_views, PAGE_INSTANCES))
+        else:
+            self.views += views
+        self.requests_limit.charge(1.0, now)
+        if self.views_limit is not None:
+            self.views_limit.charge(views, now)
+        self.hold(max(0.0, self.held_requests - 1), max(0.0, self.held_views - views))
+
+    def release(self) -> None:
+        """Give back what is still reserved, and begin anew."""
+        self.requests_limit.held.pop(self, None)
+        if self.views_limit is not None:
+            self.views_limit.held.pop(self, None)
+        self._reset()
+
+
+class Request:
     """One request: what it was charged, once the answer tells.
 
     Attributes:
-        pending: whether it may have been charged, and nobody knows what.
+        pending: whether it may have been charged, with an amount that is not known.
     """
 
     def __init__(
         self,
-        take_notice: Callable[[MultiMapping[str], int], None],
+        record: Callable[[LimitHeaders, int], None],
         *,
         not_sent: Callable[[], None] = lambda: None,
     ) -> None:
-        self._take_notice = take_notice
+        self._record = record
         self._not_sent = not_sent
         self.pending = True
 
-    def answered(self, headers: MultiMapping[str], status: int) -> None:
-        """Take notice of an answer's headers, whatever its status."""
+    def answered(self, limits: LimitHeaders, status: int) -> None:
+        """Record an answer's headers, whatever its status."""
         self.pending = False
-        self._take_notice(headers, status)
+        self._record(limits, status)
 
     def not_sent(self) -> None:
-        """Nothing went out, and nothing is charged."""
+        """Record that nothing went out, so nothing is charged."""
         self.pending = False
         self._not_sent()

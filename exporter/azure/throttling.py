@@ -15,9 +15,8 @@ from exporter.azure.error_body import ErrorBody
 from exporter.azure.errors import PolicyUse, Throttled
 from exporter.azure.ratelimit import (
     MOST_POLICIES,
+    LimitHeaders,
     policy_name,
-    remaining_of_arm,
-    remaining_of_compute,
     requested_wait,
     wait_of,
 )
@@ -35,16 +34,23 @@ _LARGEST_COUNT = 10**12
 _DIGITS = re.compile(r"[0-9]{1,13}")
 
 
-def throttled(headers: MultiMapping[str], error: ErrorBody, *, now: float) -> Throttled:
+def throttled(
+    headers: MultiMapping[str],
+    error: ErrorBody,
+    *,
+    now: float,
+    limits: LimitHeaders | None = None,
+) -> Throttled:
     """The error of an HTTP 429.
 
     Args:
         headers: of the answer.
         error: its body.
+        limits: what the headers say of limits; parsed from them if None.
         now: the Unix time, for a Retry-After with a date.
     """
     uses = policies_of(error)
-    layer = _layer(headers, error, uses)
+    layer = _layer(headers, limits or LimitHeaders.of(headers), error, uses)
     wait = requested_wait(headers, now=now)
     if wait is None:
         wait = wait_told(error)
@@ -113,14 +119,19 @@ def wait_told(error: ErrorBody) -> float | None:
     return None
 
 
-def _layer(headers: MultiMapping[str], error: ErrorBody, uses: tuple[PolicyUse, ...]) -> str:
+def _layer(
+    headers: MultiMapping[str],
+    limits: LimitHeaders,
+    error: ErrorBody,
+    uses: tuple[PolicyUse, ...],
+) -> str:
     if _arm_code(error):
         return "arm"
-    if uses or remaining_of_compute(headers):
+    if uses or limits.compute:
         return "compute"
     if headers.get("x-ms-failure-cause", "").casefold() == "gateway":
         return "arm"
-    if 0 in remaining_of_arm(headers).values():
+    if 0 in limits.resource_manager.values():
         return "arm"
     return ""
 

@@ -10,7 +10,6 @@ from math import inf
 
 import structlog
 
-from exporter.azure.client import Restart
 from exporter.azure.errors import (
     REASONS,
     AzureError,
@@ -19,6 +18,8 @@ from exporter.azure.errors import (
     NotSent,
     Throttled,
 )
+from exporter.azure.scale_sets import Restart
+from exporter.azure.spending import Reservation
 from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.mapper import MappedInstances, Mapper, family_of
 from exporter.metrics.transitions import Transitions
@@ -164,7 +165,7 @@ class Poller:
             # In an outage all sets expire at nearly the same time, at 0.3 ms each.
             await asyncio.sleep(0)
 
-    async def poll(self, record: Record) -> NoAnswer | None:
+    async def poll(self, record: Record, reservation: Reservation | None = None) -> NoAnswer | None:
         """Poll the instances of one target and swap its snapshot.
 
         Returns the error that made the poll fail, or why it was not made, for the scheduler to act
@@ -173,7 +174,7 @@ class Poller:
         begun = self._clock.monotonic()
         error: NoAnswer | None = None
         try:
-            mapped = await self._walk(record)
+            mapped = await self._walk(record, reservation)
         except NotSent as put_off:
             error = put_off
         except AzureError as failure:
@@ -192,12 +193,14 @@ class Poller:
             self._succeeded(record, mapped, begun)
         return error
 
-    async def poll_facts(self, record: Record) -> NoAnswer | None:
+    async def poll_facts(
+        self, record: Record, reservation: Reservation | None = None
+    ) -> NoAnswer | None:
         """Get the facts of one target; a failure leaves the old ones and is said once."""
         scale_set = record.target.scale_set
         try:
             facts, problems = await self._source.scale_set_facts(
-                scale_set, location=record.location
+                scale_set, location=record.location, reservation=reservation
             )
         except NotSent as put_off:
             return put_off
@@ -252,13 +255,15 @@ class Poller:
         if self._keeper is not None:
             self._keeper.keep(record)
 
-    async def _walk(self, record: Record) -> MappedInstances:
+    async def _walk(self, record: Record, reservation: Reservation | None) -> MappedInstances:
         scale_set = record.target.scale_set
         facts = record.live_facts(self._clock.monotonic())
         if facts and facts.facts.is_flexible:
             raise FlexibleNotSupported.of(scale_set)
         mapping = self._mapper.start(record.target, record.memory)
-        pages = self._source.instance_pages(scale_set, location=record.location)
+        pages = self._source.instance_pages(
+            scale_set, location=record.location, reservation=reservation
+        )
         async with aclosing(pages):
             async for page in pages:
                 if isinstance(page, Restart):

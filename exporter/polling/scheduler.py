@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from contextlib import suppress
-from typing import Protocol
 
 import structlog
 
 from exporter.azure.budget import Budget
 from exporter.azure.errors import NoAnswer, NotSent
-from exporter.azure.operation import GET_SCALE_SET, LIST_INSTANCES, Operation
+from exporter.azure.holds import Holds
+from exporter.azure.operation import GET_SCALE_SET, LIST_INSTANCES, Operation, Scope
+from exporter.azure.spending import Reservation
 from exporter.model.scale_set import ScaleSetId, Target
 from exporter.polling.backoff import Backoff
 from exporter.polling.beat import first_due, next_due, phase_of
@@ -45,13 +46,7 @@ _SAME_INTERVAL = 0.01
 
 _log = structlog.get_logger(__name__)
 
-
-class WaitTeller(Protocol):
-    """Tells how long Azure asked to wait; the Azure client does."""
-
-    def wait_for(self, subscription_id: str, location: str) -> float:
-        """Seconds until a call may go out; 0 where nothing is held back."""
-        ...
+Poll = Callable[[Record, Reservation], Awaitable[object]]
 
 
 class Scheduler:
@@ -60,7 +55,7 @@ class Scheduler:
     Args:
         records: the targets, each with what is known of it.
         poller: what polls them.
-        waits: who knows of Azure's `Retry-After`.
+        holds: until when Azure asked to wait.
         lanes: how many polls run at a time.
         clock: the time.
         budget: what may be spent of Azure's limits.
@@ -71,7 +66,7 @@ class Scheduler:
         *,
         records: Iterable[Record],
         poller: Poller,
-        waits: WaitTeller,
+        holds: Holds,
         lanes: Lanes,
         clock: Clock,
         budget: Budget,
@@ -80,7 +75,7 @@ class Scheduler:
         self._budget = budget
         self._intervals = Intervals(self.records, budget=budget, clock=clock)
         self._poller = poller
-        self._waits = waits
+        self._holds = holds
         self._lanes = lanes
         self._clock = clock
         # Unix time as it was at the start, carried on by the monotonic clock: a wall clock that
@@ -150,16 +145,18 @@ class Scheduler:
 
     async def _once(self, record: Record) -> None:
         # First the facts: they tell a Flexible set and the location that limits are counted by.
-        async def facts() -> None:
-            await self._poller.poll_facts(record)
-
-        async def poll() -> None:
-            await self._poller.poll(record)
-
         slow = 0
-        for operation, work in ((GET_SCALE_SET, facts), (LIST_INSTANCES, poll)):
-            await self._turn(record, operation, slow=slow)
+        for operation, poll in (
+            (GET_SCALE_SET, self._poller.poll_facts),
+            (LIST_INSTANCES, self._poller.poll),
+        ):
+            reservation = await self._reserve(record, operation, slow=slow)
+
+            async def work(poll: Poll = poll, reservation: Reservation = reservation) -> None:
+                await poll(record, reservation)
+
             slow = await self._lanes.run(work, slow=slow)
+            self._budget.close(reservation)
 
     async def _watched(self, beat: Callable[[Record], Awaitable[None]], record: Record) -> None:
         """Make sure that no beat ends unseen, whether by returning or by raising."""
@@ -191,13 +188,16 @@ class Scheduler:
             self._due.pop(target, None)
             begun = self._time()
             self._polling.add(record)
-            error = await self._poller.poll(record)
+            error = await self._poller.poll(record, reservation)
 
         while True:
             interval = await self._until_due(record, due, interval, earliest=earliest)
             await self._until_allowed(record, phase)
-            await self._turn(record, LIST_INSTANCES, slow=slow)
-            slow = await self._lanes.run(poll, slow=slow)
+            reservation = await self._reserve(record, LIST_INSTANCES, slow=slow)
+            try:
+                slow = await self._lanes.run(poll, slow=slow)
+            finally:
+                self._budget.close(reservation)
             if isinstance(error, NotSent):
                 self._ended(record)
                 # Put off by a hold that came while it waited: it is due when that ends.
@@ -271,12 +271,11 @@ class Scheduler:
         while wait := self._wait(record):
             await self._clock.sleep(wait + _spread(record, phase))
 
-    async def _turn(self, record: Record, operation: Operation, *, slow: int) -> None:
-        """Wait until the budget allows the calls."""
-        await self._budget.turn(
+    async def _reserve(self, record: Record, operation: Operation, *, slow: int) -> Reservation:
+        """Wait until the budget allows the call."""
+        return await self._budget.reserve(
             operation,
-            record.target.scale_set,
-            record.location,
+            Scope.of(record.target.scale_set, record.location),
             instances=record.capacity,
             # One that was slow waits for a slot first, maybe for long: see Lanes.
             hold=not slow,
@@ -295,13 +294,16 @@ class Scheduler:
         async def poll() -> None:
             nonlocal error, begun
             begun = self._time()
-            error = await self._poller.poll_facts(record)
+            error = await self._poller.poll_facts(record, reservation)
 
         while True:
             await self._until_facts_due(record, due)
             await self._until_allowed(record, phase)
-            await self._turn(record, GET_SCALE_SET, slow=slow)
-            slow = await self._lanes.run(poll, slow=slow)
+            reservation = await self._reserve(record, GET_SCALE_SET, slow=slow)
+            try:
+                slow = await self._lanes.run(poll, slow=slow)
+            finally:
+                self._budget.close(reservation)
             if isinstance(error, NotSent):
                 await self._clock.sleep(error.retry_after + _spread(record, phase))
                 continue
@@ -340,7 +342,7 @@ class Scheduler:
         return record.facts_interval
 
     def _wait(self, record: Record) -> float:
-        return self._waits.wait_for(record.target.scale_set.subscription_id, record.location)
+        return self._holds.remaining(record.target.scale_set.subscription_id, record.location)
 
 
 async def _pause(number: int) -> None:

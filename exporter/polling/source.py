@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from typing import Protocol
 
-from exporter.azure.client import Restart
+from exporter.azure.scale_sets import Restart
+from exporter.azure.spending import Reservation
 from exporter.model.instance_view import InstancePage, Problem
 from exporter.model.scale_set import ScaleSetFacts, ScaleSetId
 from exporter.polling.record import Record
@@ -15,13 +16,21 @@ class ScaleSetSource(Protocol):
     """Where the answers come from: the Azure client, or a stand-in of a test."""
 
     def instance_pages(
-        self, scale_set: ScaleSetId, *, location: str = ""
+        self,
+        scale_set: ScaleSetId,
+        *,
+        location: str = "",
+        reservation: Reservation | None = None,
     ) -> AsyncGenerator[InstancePage | Restart, None]:
         """Walk over the set's instances, page by page; raises AzureError."""
         ...
 
     async def scale_set_facts(
-        self, scale_set: ScaleSetId, *, location: str = ""
+        self,
+        scale_set: ScaleSetId,
+        *,
+        location: str = "",
+        reservation: Reservation | None = None,
     ) -> tuple[ScaleSetFacts, list[Problem]]:
         """Get the set itself; raises AzureError."""
         ...

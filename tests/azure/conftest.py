@@ -13,10 +13,11 @@ import pytest
 from aiohttp import ClientResponse, ClientSession
 from aioresponses import aioresponses as mocked_answers
 
-from exporter.azure.client import AzureClient, new_session
 from exporter.azure.endpoints import Endpoints
+from exporter.azure.scale_sets import ScaleSetClient
+from exporter.azure.session import new_session
 from exporter.telemetry import Telemetry
-from support.azure_room import PUBLIC, FakeTokens, Wire
+from support.azure_room import PUBLIC, FakeTokens, Wire, client
 from support.budget_caller import Caller
 from support.clock import FakeClock
 from support.tls import Authority
@@ -50,22 +51,18 @@ async def session() -> AsyncIterator[ClientSession]:
 @pytest.fixture
 def new_client(
     session: ClientSession, tokens: FakeTokens, telemetry: Telemetry, clock: FakeClock
-) -> Callable[..., AzureClient]:
-    def make(endpoints: Endpoints = PUBLIC, **changes: Any) -> AzureClient:
+) -> Callable[..., ScaleSetClient]:
+    def make(endpoints: Endpoints = PUBLIC, **changes: Any) -> ScaleSetClient:
         settings: dict[str, Any] = {
             "session": session,
             "endpoints": endpoints,
             "tokens": tokens,
             "telemetry": telemetry,
             "clock": clock,
-            "api_version": "2024-07-01",
-            "detail": "instance_view",
             # Most tests look at one request; those of the retries ask for them.
             "retries": 0,
-            "timeout": 10.0,
-            "deadline": 30.0,
         }
-        return AzureClient(**(settings | changes))
+        return client(**(settings | changes))
 
     return make
 

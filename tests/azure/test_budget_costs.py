@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from exporter.azure.allowance import WINDOW
-from exporter.azure.operation import LIST_INSTANCES
+from exporter.azure.operation import LIST_INSTANCES, Scope
 from exporter.azure.spending import Cost
 from support.budget_caller import (
     REQUESTS,
@@ -93,21 +93,21 @@ async def test_charges_that_nobody_knows_never_make_a_set_look_larger(
 
 
 async def test_a_request_without_an_answer_is_counted(caller: Caller) -> None:
-    await caller.budget.turn(LIST_INSTANCES, WEB, WEST, instances=50)
+    reservation = await caller.budget.reserve(LIST_INSTANCES, Scope.of(WEB, WEST), instances=50)
     with pytest.raises(ConnectionError):
-        async with caller.budget.request(LIST_INSTANCES, WEB, WEST):
+        async with caller.budget.request(reservation):
             raise ConnectionError
-    caller.budget.end_walk(WEB, complete=False)
+    caller.budget.close(reservation)
     assert caller.used(REQUESTS) == pytest.approx(1 / 180)
     assert caller.used(VIEWS) == pytest.approx(50 / 5000)
 
 
 async def test_a_request_that_was_not_sent_is_not_counted(caller: Caller) -> None:
     """Under a hold the client sends nothing."""
-    await caller.budget.turn(LIST_INSTANCES, WEB, WEST, instances=50)
-    async with caller.budget.request(LIST_INSTANCES, WEB, WEST) as spending:
-        spending.not_sent()
-    caller.budget.end_walk(WEB, complete=False)
+    reservation = await caller.budget.reserve(LIST_INSTANCES, Scope.of(WEB, WEST), instances=50)
+    async with caller.budget.request(reservation) as request:
+        request.not_sent()
+    caller.budget.close(reservation)
     assert caller.used(REQUESTS) == caller.used(VIEWS) == 0.0
     for number in range(200):
         caller.start(caller.walk(a_set(number), 1, instances=1))

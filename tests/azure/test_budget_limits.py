@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from exporter.azure.allowance import LEAST, WINDOW
-from exporter.azure.operation import LIST_INSTANCES
+from exporter.azure.operation import LIST_INSTANCES, Scope
 from support.answers import SUBSCRIPTION
 from support.budget_caller import (
     GETS,
@@ -108,15 +108,15 @@ async def test_a_header_with_far_too_much_allows_no_more(caller: Caller) -> None
 
 
 async def test_a_429_halves_what_may_be_spent_of_the_limit_it_names(caller: Caller) -> None:
-    caller.budget.throttled(LIST_INSTANCES, WEB, WEST, REQUESTS)
+    caller.budget.throttled(LIST_INSTANCES, Scope.of(WEB, WEST), REQUESTS)
     rates = caller.budget.rates(SUBSCRIPTION, WEST)
     assert (rates.requests * 60, rates.views * 60) == pytest.approx((90, 5000))
-    caller.budget.throttled(LIST_INSTANCES, WEB, WEST, "VMViews3Min")
+    caller.budget.throttled(LIST_INSTANCES, Scope.of(WEB, WEST), "VMViews3Min")
     assert caller.budget.rates(SUBSCRIPTION, WEST).views * 60 == pytest.approx(2500)
 
 
 async def test_a_429_that_names_no_limit_halves_all(caller: Caller, clock: FakeClock) -> None:
-    caller.budget.throttled(LIST_INSTANCES, WEB, WEST, "")
+    caller.budget.throttled(LIST_INSTANCES, Scope.of(WEB, WEST), "")
     rates = caller.budget.rates(SUBSCRIPTION, WEST)
     assert (rates.requests * 60, rates.views * 60) == pytest.approx((90, 2500))
     await clock.advance(600)
@@ -125,13 +125,13 @@ async def test_a_429_that_names_no_limit_halves_all(caller: Caller, clock: FakeC
 
 
 async def test_a_429_of_one_set_s_own_bucket_takes_nothing_from_the_region(caller: Caller) -> None:
-    caller.budget.throttled(LIST_INSTANCES, WEB, WEST, OWN_BUCKET)
+    caller.budget.throttled(LIST_INSTANCES, Scope.of(WEB, WEST), OWN_BUCKET)
     assert caller.budget.rates(SUBSCRIPTION, WEST).requests * 60 == pytest.approx(180)
 
 
 async def test_a_429_of_another_region_or_subscription_takes_nothing(caller: Caller) -> None:
-    caller.budget.throttled(LIST_INSTANCES, WEB, "eastus", REQUESTS)
-    caller.budget.throttled(LIST_INSTANCES, a_set(subscription="other"), WEST, REQUESTS)
+    caller.budget.throttled(LIST_INSTANCES, Scope.of(WEB, "eastus"), REQUESTS)
+    caller.budget.throttled(LIST_INSTANCES, Scope.of(a_set(subscription="other"), WEST), REQUESTS)
     assert caller.budget.rates(SUBSCRIPTION, WEST).requests * 60 == pytest.approx(180)
 
 
@@ -240,5 +240,5 @@ async def test_a_limit_of_a_new_name_that_most_answers_tell_counts(
 
 
 async def test_a_429_under_any_name_is_heeded(caller: Caller) -> None:
-    caller.budget.throttled(LIST_INSTANCES, WEB, WEST, "x")
+    caller.budget.throttled(LIST_INSTANCES, Scope.of(WEB, WEST), "x")
     assert caller.budget.rates(SUBSCRIPTION, WEST).requests * 60 == pytest.approx(90)

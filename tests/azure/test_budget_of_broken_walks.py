@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-from multidict import CIMultiDict
-
 from exporter.azure.budget import LONG_WALK, Budget
-from exporter.azure.operation import LIST_INSTANCES
+from exporter.azure.operation import LIST_INSTANCES, Scope
 from exporter.azure.spending import Cost
 from exporter.model.scale_set import ScaleSetId
 from exporter.telemetry import Telemetry
 from support.answers import WEB
+from support.budget_caller import headers, requests_of
 from support.clock import FakeClock
 
 OTHER = ScaleSetId(WEB.subscription_id, "rg-web", "other")
@@ -20,10 +19,10 @@ SHARE = 0.5
 A_MINUTE = 180
 
 
-async def walk(budget: Budget, pages: int, charge: int = 3) -> None:
-    for _ in range(pages):
-        async with budget.request(LIST_INSTANCES, WEB, PLACE) as spending:
-            spending.answered(CIMultiDict({"x-ms-request-charge": str(charge)}), 200)
+async def walk(budget: Budget, pages: int, charge: int = 3, *, complete: bool = False) -> None:
+    reservation = budget.unreserved(LIST_INSTANCES, Scope.of(WEB, PLACE))
+    await requests_of(budget, reservation, *[headers(charge)] * pages)
+    budget.close(reservation, complete=complete)
 
 
 def new_budget(clock: FakeClock) -> Budget:
@@ -33,17 +32,13 @@ def new_budget(clock: FakeClock) -> Budget:
 
 async def test_a_walk_without_end_costs_twice_as_much_at_most(clock: FakeClock) -> None:
     budget = new_budget(clock)
-    await walk(budget, 2, charge=80)
-    budget.end_walk(WEB, complete=True)
+    await walk(budget, 2, charge=80, complete=True)
     assert budget.expected(WEB) == Cost(2, 160)
     await walk(budget, 50, charge=80)
-    budget.end_walk(WEB, complete=False)
     assert budget.expected(WEB) == Cost(4, 320)
     await walk(budget, 1)
-    budget.end_walk(WEB, complete=False)
     assert budget.expected(WEB) == Cost(4, 320), "one that was cut short costs no less"
-    await walk(budget, 2)
-    budget.end_walk(WEB, complete=True)
+    await walk(budget, 2, complete=True)
     assert budget.expected(WEB) == Cost(2, 6)
 
 
@@ -51,7 +46,9 @@ async def test_a_walk_without_end_takes_turns_with_the_other_sets(clock: FakeClo
     budget = new_budget(clock)
     endless = asyncio.create_task(walk(budget, 10 * A_MINUTE))
     await clock.settle()
-    turn = asyncio.create_task(budget.turn(LIST_INSTANCES, OTHER, PLACE, instances=120))
+    turn = asyncio.create_task(
+        budget.reserve(LIST_INSTANCES, Scope.of(OTHER, PLACE), instances=120)
+    )
     await clock.settle()
     assert not turn.done(), "the minute's budget is spent"
     await clock.advance(61)

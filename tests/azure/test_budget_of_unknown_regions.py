@@ -6,10 +6,11 @@ import pytest
 from multidict import CIMultiDict
 
 from exporter.azure.budget import Budget
-from exporter.azure.operation import LIST_INSTANCES
+from exporter.azure.operation import LIST_INSTANCES, Scope
 from exporter.model.scale_set import ScaleSetId
 from exporter.telemetry import Telemetry
 from support.azure_room import sample
+from support.budget_caller import headers, whole_walk
 from support.clock import FakeClock
 
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
@@ -31,15 +32,13 @@ def budget(clock: FakeClock) -> Budget:
 
 async def spend(budget: Budget, requests: int, *, remaining: int) -> None:
     """Make requests in the known region; every answer says what remains there."""
-    headers = CIMultiDict({"x-ms-ratelimit-remaining-resource": f"{POLICY};{remaining}"})
+    answer = CIMultiDict({"x-ms-ratelimit-remaining-resource": f"{POLICY};{remaining}"})
     for _ in range(requests):
-        async with budget.request(LIST_INSTANCES, PLACED, "westeurope") as spending:
-            spending.answered(headers, 200)
-        budget.end_walk(PLACED, complete=True)
+        await whole_walk(budget, PLACED, "westeurope", answer)
 
 
 async def goes_at_once(budget: Budget, clock: FakeClock) -> bool:
-    turn = asyncio.create_task(budget.turn(LIST_INSTANCES, UNPLACED, ""))
+    turn = asyncio.create_task(budget.reserve(LIST_INSTANCES, Scope.of(UNPLACED, "")))
     await clock.settle()
     gone = turn.done()
     turn.cancel()
@@ -73,10 +72,8 @@ async def test_what_sets_of_unknown_region_spent_is_missing_in_every_region(
 ) -> None:
     await spend(budget, 100, remaining=1080)
     for _ in range(80):
-        async with budget.request(LIST_INSTANCES, UNPLACED, "") as spending:
-            spending.answered(CIMultiDict({"x-ms-request-charge": "1"}), 200)
-        budget.end_walk(UNPLACED, complete=True)
-    turn = asyncio.create_task(budget.turn(LIST_INSTANCES, PLACED, "westeurope"))
+        await whole_walk(budget, UNPLACED, "", headers(1))
+    turn = asyncio.create_task(budget.reserve(LIST_INSTANCES, Scope.of(PLACED, "westeurope")))
     await clock.settle()
     assert not turn.done()
     await clock.advance(61)
@@ -89,8 +86,7 @@ async def test_a_walk_that_began_before_its_region_was_known_goes_on_in_that_reg
     telemetry = Telemetry(version="1", python_version="3", process=False)
     budget = Budget(clock=clock, telemetry=telemetry)
     for location in ("", "westeurope", "westeurope"):
-        async with budget.request(LIST_INSTANCES, PLACED, location) as spending:
-            spending.answered(CIMultiDict({"x-ms-request-charge": "1"}), 200)
+        await whole_walk(budget, PLACED, location, headers(1))
     for location, charged in (("", 1), ("westeurope", 2)):
         labels = {"subscription_id": SUBSCRIPTION, "location": location}
         policy = "HighCostGetVMScaleSetSubscriptionMaximum"

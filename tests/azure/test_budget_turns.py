@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from exporter.azure.allowance import WINDOW
 from exporter.azure.budget import HOLD, Budget
-from exporter.azure.operation import LIST_INSTANCES
+from exporter.azure.operation import LIST_INSTANCES, Scope
 from exporter.azure.pacing import READS_PAUSE
+from exporter.azure.ratelimit import LimitHeaders
 from exporter.azure.spending import PAGE_INSTANCES
 from exporter.model.scale_set import ScaleSetId
 from exporter.telemetry import Telemetry
@@ -46,7 +47,9 @@ async def test_turns_that_hold_nothing_put_off_no_other(clock: FakeClock) -> Non
     telemetry = Telemetry(version="1", python_version="3", process=False)
     budget = Budget(clock=clock, telemetry=telemetry, share=0.01, burst=1e6)
     turns = [
-        asyncio.create_task(budget.turn(LIST_INSTANCES, a_set(number), WEST, hold=False))
+        asyncio.create_task(
+            budget.reserve(LIST_INSTANCES, Scope.of(a_set(number), WEST), hold=False)
+        )
         for number in range(20)
     ]
     await clock.advance(1)
@@ -108,7 +111,7 @@ async def test_turns_that_need_little_do_not_pass_a_walk_that_waits_for_much(
 async def test_what_a_turn_holds_and_nobody_uses_goes_back(
     caller: Caller, clock: FakeClock
 ) -> None:
-    await caller.budget.turn(LIST_INSTANCES, WEB, WEST, instances=5000)
+    await caller.budget.reserve(LIST_INSTANCES, Scope.of(WEB, WEST), instances=5000)
     caller.start(caller.walk(a_set("next"), 10, instances=10))
     await clock.advance(HOLD - 1)
     assert caller.sent == []
@@ -122,8 +125,8 @@ async def test_what_a_turn_holds_and_nobody_uses_goes_back(
 async def test_a_poll_that_is_cancelled_gives_back_what_it_held(
     caller: Caller, clock: FakeClock
 ) -> None:
-    await caller.budget.turn(LIST_INSTANCES, WEB, WEST, instances=4000)
-    caller.budget.end_walk(WEB, complete=False)
+    reservation = await caller.budget.reserve(LIST_INSTANCES, Scope.of(WEB, WEST), instances=4000)
+    caller.budget.close(reservation)
     caller.start(caller.walk(a_set("next"), 3000, instances=4000))
     await clock.settle()
     assert len(caller.sent) == 1
@@ -202,18 +205,22 @@ def test_in_no_minute_more_than_the_share_goes_out_whatever_is_asked_for(
         async def walk(number: int, step: Step) -> None:
             _, charges, takes, turn, location = step
             scale_set = a_set(number)
+            scope = Scope.of(scale_set, location)
+            reservation = caller.budget.unreserved(LIST_INSTANCES, scope)
             if turn:
-                await caller.budget.turn(
-                    LIST_INSTANCES, scale_set, location, instances=len(charges) * PAGE_INSTANCES
+                reservation = await caller.budget.reserve(
+                    LIST_INSTANCES, scope, instances=len(charges) * PAGE_INSTANCES
                 )
             for charge in charges:
-                async with caller.budget.request(LIST_INSTANCES, scale_set, location) as spending:
+                async with caller.budget.request(reservation) as request:
                     # Azure may count a call at any time from its sending to its answer.
                     await clock.sleep(takes if late else 0.0)
                     charged[location].append((clock.monotonic(), scale_set, charge))
                     await clock.sleep(0.0 if late else takes)
-                    spending.answered(headers(charge, **{REQUESTS: 1080, VIEWS: 30_000}), 200)
-            caller.budget.end_walk(scale_set, complete=True)
+                    request.answered(
+                        LimitHeaders.of(headers(charge, **{REQUESTS: 1080, VIEWS: 30_000})), 200
+                    )
+            caller.budget.close(reservation, complete=True)
 
         for number, step in enumerate(asked):
             await clock.advance(step[0])
@@ -250,11 +257,13 @@ async def test_others_drain_the_bucket_and_we_yield_then_come_back(
 
     async def ask() -> None:
         for number in range(10**6):
-            await caller.budget.turn(LIST_INSTANCES, a_set(number), WEST, instances=1)
-            async with caller.budget.request(LIST_INSTANCES, a_set(number), WEST) as spending:
+            reservation = await caller.budget.reserve(
+                LIST_INSTANCES, Scope.of(a_set(number), WEST), instances=1
+            )
+            async with caller.budget.request(reservation) as request:
                 caller.sent.append((clock.monotonic(), a_set(number), 1))
-                spending.answered(headers(1, **{REQUESTS: level["now"]}), 200)
-            caller.budget.end_walk(a_set(number), complete=True)
+                request.answered(LimitHeaders.of(headers(1, **{REQUESTS: level["now"]})), 200)
+            caller.budget.close(reservation, complete=True)
 
     async def in_a_minute() -> int:
         before = len(caller.sent)

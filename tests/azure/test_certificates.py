@@ -13,9 +13,9 @@ import pytest
 from aiohttp import web
 
 from exporter.azure import certificates
-from exporter.azure.client import new_session
 from exporter.azure.endpoints import Endpoints
 from exporter.azure.errors import Unreachable
+from exporter.azure.session import new_session
 from exporter.configuration import Azure, ConfigurationError
 from support.azure_room import NewClient, Wire, page, walk
 from support.tls import Authority

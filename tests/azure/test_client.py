@@ -13,7 +13,6 @@ from aioresponses import CallbackResult
 from aioresponses import aioresponses as mocked_answers
 from yarl import URL
 
-from exporter.azure.client import RESTART, new_session
 from exporter.azure.errors import (
     BrokenAnswer,
     NotSent,
@@ -23,7 +22,9 @@ from exporter.azure.errors import (
     Unauthenticated,
     Unreachable,
 )
-from exporter.azure.spending import Spending
+from exporter.azure.scale_sets import RESTART
+from exporter.azure.session import new_session
+from exporter.azure.spending import Request
 from exporter.model.instance_view import InstancePage
 from exporter.telemetry import NEW_LABELS_WAIT, Telemetry
 from support.answers import SUBSCRIPTION, WEB
@@ -153,9 +154,11 @@ async def test_a_call_that_is_held_back_is_given_back_to_the_budget(
     new_client: NewClient, answers: mocked_answers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given_back = Mock()
-    monkeypatch.setattr(Spending, "not_sent", given_back)
+    monkeypatch.setattr(Request, "not_sent", given_back)
     client = new_client()
-    monkeypatch.setattr(client._breaker, "call", Mock(side_effect=Unreachable("no answer")))
+    monkeypatch.setattr(
+        client._transport._breaker, "call", Mock(side_effect=Unreachable("no answer"))
+    )
     assert isinstance(await failure_of(client), Unreachable)
     given_back.assert_called_once_with()
     assert sent(answers) == []
@@ -262,11 +265,11 @@ async def test_a_429_holds_back_the_region_until_retry_after(
     assert sample(telemetry, "azure_throttled_total", **labels) == 0, "served as 0 first"
     assert sample(telemetry, "azure_throttle_allowed_requests", **labels) == 180
     assert sample(telemetry, "azure_throttle_measured_requests", **labels) == 211
-    assert client.wait_for(SUBSCRIPTION, "westeurope") == 17.0
+    assert client._transport._holds.remaining(SUBSCRIPTION, "westeurope") == 17.0
     with pytest.raises(NotSent):
         await walk(client, location="westeurope")
     assert len(sent(answers)) == 1
-    assert client.wait_for(SUBSCRIPTION, "northeurope") == 0.0
+    assert client._transport._holds.remaining(SUBSCRIPTION, "northeurope") == 0.0
     await clock.advance(17)
     answers.get(FIRST, payload=page("0"))
     assert ids(await walk(client, location="westeurope")) == ["0"]

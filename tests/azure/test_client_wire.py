@@ -12,7 +12,6 @@ import pytest
 from aiohttp import web
 
 import exporter
-from exporter.azure.client import AzureClient
 from exporter.azure.endpoints import Endpoints
 from exporter.azure.errors import (
     AzureError,
@@ -22,6 +21,7 @@ from exporter.azure.errors import (
     Unreachable,
 )
 from exporter.azure.operation import OPERATIONS
+from exporter.azure.scale_sets import ScaleSetClient
 from exporter.telemetry import Telemetry
 from support.azure_room import PATH, QUERY, Handler, NewClient, Wire, ids, sample, walk
 
@@ -30,7 +30,7 @@ GZIP = {**JSON, "Content-Encoding": "gzip"}
 BODY = json.dumps({"value": [{"instanceId": str(number)} for number in range(500)]}).encode()
 
 
-async def failure_of(client: AzureClient) -> AzureError:
+async def failure_of(client: ScaleSetClient) -> AzureError:
     """The error of a walk, which shows neither the token nor the body."""
     with pytest.raises(AzureError) as caught:
         await walk(client)

@@ -12,9 +12,10 @@ import pytest
 from aiohttp import ClientSession, web
 
 from exporter.azure import certificates
-from exporter.azure.client import AzureClient, new_session
 from exporter.azure.endpoints import Endpoints
 from exporter.azure.errors import AzureError, TimedOut, Unreachable
+from exporter.azure.scale_sets import ScaleSetClient
+from exporter.azure.session import new_session
 from exporter.configuration import Azure
 from support.answers import WEB
 from support.azure_room import PUBLIC, NewClient, Wire, failure_of
@@ -85,7 +86,7 @@ async def test_a_host_name_that_nobody_knows(
 
 async def asked(new_client: NewClient, wire: Wire, tls: Azure) -> AzureError:
     async with new_session(certificates.new_context(tls)) as session:
-        client: AzureClient = new_client(
+        client: ScaleSetClient = new_client(
             at(f"https://localhost:{wire.server.port}"), session=session
         )
         return await failure_of(client)

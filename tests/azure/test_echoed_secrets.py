@@ -12,7 +12,7 @@ from prometheus_client import generate_latest
 from structlog.testing import capture_logs
 from yarl import URL
 
-from exporter.azure import client
+from exporter.azure import transport
 from exporter.azure.proxies import Proxy
 from exporter.model.instance_view import InstancePage
 from exporter.redaction import MASK
@@ -120,7 +120,7 @@ async def test_a_proxys_credentials_that_it_repeats_are_told_nowhere(
     wire: Wire, new_client: NewClient, monkeypatch: pytest.MonkeyPatch, password: str
 ) -> None:
     proxy = URL(f"{wire.origin.replace('//', f'//user:{password}@')}")
-    monkeypatch.setattr(client, "proxy_for", lambda _: proxy_of(proxy))
+    monkeypatch.setattr(transport, "proxy_for", lambda _: proxy_of(proxy))
     encoded = base64.b64encode(f"user:{password}".encode()).decode()
 
     async def handle(request: web.Request) -> web.StreamResponse:

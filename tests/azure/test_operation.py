@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from exporter.azure.client import AzureClient
 from exporter.azure.endpoints import Endpoints
 from exporter.azure.operation import GET_SCALE_SET, LIST_INSTANCES, OPERATIONS, Operation
+from exporter.azure.scale_sets import ScaleSetClient
 from exporter.simulator import Fleet, SimulatedAzure
 from exporter.simulator.buckets import DEFAULTS
 from exporter.telemetry import Telemetry
@@ -21,7 +21,7 @@ subscription_id: {WEB.subscription_id}
 scale_sets: [{{name: {WEB.name}, resource_group: {WEB.resource_group}, size: 2}}]
 """
 
-CALLS: dict[Operation, Callable[[AzureClient], Awaitable[object]]] = {
+CALLS: dict[Operation, Callable[[ScaleSetClient], Awaitable[object]]] = {
     LIST_INSTANCES: lambda client: walk(client, location="westeurope"),
     GET_SCALE_SET: lambda client: client.scale_set_facts(WEB, location="westeurope"),
 }

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.azure.budget import HOLD
-from exporter.azure.operation import GET_SCALE_SET, LIST_INSTANCES
+from exporter.azure.operation import GET_SCALE_SET, LIST_INSTANCES, Scope
 from exporter.azure.pacing import (
     BURST,
     CAPACITIES,
@@ -204,8 +204,10 @@ async def test_what_is_spent_of_it_is_on_the_metrics(paced: Caller, clock: FakeC
 
 async def test_a_request_that_was_not_sent_is_given_back(paced: Caller, clock: FakeClock) -> None:
     for number in range(50):
-        async with paced.budget.request(GET_SCALE_SET, a_set(number), "west") as spending:
-            spending.not_sent()
+        scope = Scope.of(a_set(number), "west")
+        reservation = paced.budget.unreserved(GET_SCALE_SET, scope)
+        async with paced.budget.request(reservation) as request:
+            request.not_sent()
     assert clock.monotonic() == 1000.0, "nobody had to wait"
 
 
@@ -213,8 +215,10 @@ async def test_a_poll_that_gives_up_waiting_for_its_turn_holds_nothing(
     paced: Caller, clock: FakeClock
 ) -> None:
     for number in range(int(BURST)):
-        await paced.budget.turn(LIST_INSTANCES, a_set(number), "west", instances=1)
-    paced.start(paced.budget.turn(LIST_INSTANCES, a_set("tired"), "west", instances=4000))
+        await paced.budget.reserve(LIST_INSTANCES, Scope.of(a_set(number), "west"), instances=1)
+    paced.start(
+        paced.budget.reserve(LIST_INSTANCES, Scope.of(a_set("tired"), "west"), instances=4000)
+    )
     await clock.settle()
     paced.tasks[-1].cancel()
     await clock.settle()
@@ -234,7 +238,7 @@ async def test_what_waits_long_for_its_pace_keeps_its_part_of_compute_s_limits(
     for number in range(20):
         paced.start(paced.walk(a_set(number), location=f"north{number}", instances=1))
     await clock.settle()
-    turn = asyncio.create_task(paced.budget.turn(LIST_INSTANCES, large, place))
+    turn = asyncio.create_task(paced.budget.reserve(LIST_INSTANCES, Scope.of(large, place)))
     await pass_time(clock, 2 * HOLD)
     assert not turn.done()
     # Whoever asks for the region lets go of what nobody has made use of.

@@ -11,10 +11,10 @@ from aiohttp import web
 from yarl import URL
 
 from exporter.azure import certificates, token_sources
-from exporter.azure.client import new_session
 from exporter.azure.endpoints import Endpoints, resolve
 from exporter.azure.errors import AzureError
 from exporter.azure.proxies import METADATA_VARIABLES, proxy_for
+from exporter.azure.session import new_session
 from exporter.configuration import Azure, ConfigurationError, Credential
 from support.azure_room import PUBLIC, NewClient, Wire, page, walk
 from support.clock import FakeClock

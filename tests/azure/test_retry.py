@@ -14,7 +14,6 @@ from aioresponses import aioresponses as mocked_answers
 from yarl import URL
 
 from exporter.azure.breaker import Breaker
-from exporter.azure.client import AzureClient
 from exporter.azure.errors import (
     AzureError,
     BrokenAnswer,
@@ -23,6 +22,7 @@ from exporter.azure.errors import (
     Unreachable,
 )
 from exporter.azure.retry import Retries
+from exporter.azure.scale_sets import ScaleSetClient
 from exporter.telemetry import Telemetry
 from support.azure_room import FIRST, NewClient, Wire, ids, page, sent, walk
 from support.clock import FakeClock
@@ -31,7 +31,7 @@ PREFIX = "azure_vmss_exporter_"
 RETRIED = f"{PREFIX}azure_retries_total"
 
 
-async def outcome(client: AzureClient, clock: FakeClock, *, seconds: float = 60.0) -> Any:
+async def outcome(client: ScaleSetClient, clock: FakeClock, *, seconds: float = 60.0) -> Any:
     """The pages of a walk, or the error that it ended with, as time goes by."""
     walking = asyncio.ensure_future(walk(client))
     for _ in range(int(seconds / 0.25)):

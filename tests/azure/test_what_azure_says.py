@@ -10,6 +10,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from exporter.azure.decode import decode_instance_page, decode_scale_set
 from exporter.azure.errors import AzureError, BrokenAnswer, Forbidden, Rejected
 from exporter.azure.failures import Answer, failure_of
+from exporter.azure.operation import Scope
 from support.answers import WEB
 
 REQUEST = "1b2c3d4e-0000-4000-8000-00000000000f"
@@ -27,7 +28,7 @@ def of(status: int, body: bytes, **headers: str) -> AzureError:
         {"x-ms-request-id": REQUEST, **{name.replace("_", "-"): headers[name] for name in headers}}
     )
     answer = Answer(status, CIMultiDictProxy(given), body)
-    return failure_of(answer, scale_set=WEB, action="an/action/read", now=0.0)
+    return failure_of(answer, scope=Scope.of(WEB), action="an/action/read", now=0.0)
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from exporter.azure.budget import Budget
-from exporter.azure.client import AzureClient, new_session
 from exporter.azure.endpoints import Endpoints
+from exporter.azure.session import new_session
 from exporter.azure.token_file import FileTokens
 from exporter.simulator.fleet import Fleet
 from exporter.simulator.server import SimulatedAzure
 from faults.story import ScriptedAzure, Story, WireClock
 from faults.world import World
+from support.azure_room import client
 from support.clock import FakeClock
 from support.loop_clock import LoopClock
 from support.pipeline import FLEET, TOKEN, Pipeline
@@ -38,7 +39,7 @@ async def pipeline(
     async with new_session() as session:
         made = Pipeline(clock)
         made.connect(
-            AzureClient(
+            client(
                 retries=0,
                 # The clock stands still while a poll runs, so nothing may have to wait for its pace.
                 budget=Budget(clock=clock, telemetry=made.telemetry, burst=1e6),
@@ -47,8 +48,6 @@ async def pipeline(
                 tokens=tokens,
                 telemetry=made.telemetry,
                 clock=clock,
-                api_version="2024-07-01",
-                detail="instance_view",
                 # Real time: how long a test of a stalled answer takes, and a busy machine may stall.
                 timeout=2.0,
                 deadline=8.0,

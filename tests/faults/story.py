@@ -21,10 +21,8 @@ from aiohttp.test_utils import TestServer
 
 from exporter.assembly import Process, build
 from exporter.azure.budget import Budget
-from exporter.azure.operation import Operation
-from exporter.azure.spending import Spending
+from exporter.azure.spending import Request, Reservation
 from exporter.configuration import Configuration, load
-from exporter.model.scale_set import ScaleSetId
 from exporter.polling.record import Record
 from exporter.polling.state.warm_start import kept
 from exporter.web.formats import TEXT
@@ -139,13 +137,11 @@ class _WatchedBudget(Budget):
     on_the_wire = 0
 
     @asynccontextmanager
-    async def request(
-        self, operation: Operation, scale_set: ScaleSetId, location: str
-    ) -> AsyncIterator[Spending]:
-        async with super().request(operation, scale_set, location) as spending:
+    async def request(self, reservation: Reservation) -> AsyncIterator[Request]:
+        async with super().request(reservation) as request:
             self.on_the_wire += 1
             try:
-                yield spending
+                yield request
             finally:
                 self.on_the_wire -= 1
 

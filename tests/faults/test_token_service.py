@@ -6,11 +6,12 @@ import pytest
 
 from exporter.azure import token_sources
 from exporter.azure.budget import Budget
-from exporter.azure.client import AzureClient, new_session
 from exporter.azure.endpoints import Endpoints
+from exporter.azure.session import new_session
 from exporter.configuration.azure import Credential
 from exporter.simulator.faults import Fault
 from exporter.simulator.server import SimulatedAzure
+from support.azure_room import client
 from support.clock import FakeClock
 from support.pipeline import Pipeline
 
@@ -25,7 +26,7 @@ async def test_the_exporter_waits_for_the_token_service_and_then_polls(
     pipeline = Pipeline(clock)
     async with new_session() as session:
         pipeline.connect(
-            AzureClient(
+            client(
                 retries=0,
                 # The clock stands still while a poll runs, so nothing may have to wait for its pace.
                 budget=Budget(clock=clock, telemetry=pipeline.telemetry, burst=1e6),
@@ -34,8 +35,6 @@ async def test_the_exporter_waits_for_the_token_service_and_then_polls(
                 tokens=tokens,
                 telemetry=pipeline.telemetry,
                 clock=clock,
-                api_version="2024-07-01",
-                detail="instance_view",
                 timeout=5.0,
                 deadline=10.0,
             )

@@ -13,6 +13,7 @@ from aiohttp.test_utils import TestServer
 from exporter.azure.errors import REASONS, NotSent, Throttled
 from exporter.simulator.faults import Fault
 from exporter.simulator.server import SimulatedAzure
+from support.answers import SUBSCRIPTION
 from support.clock import FakeClock
 from support.pipeline import TOKEN, Pipeline
 
@@ -127,7 +128,7 @@ async def test_throttled_no_call_goes_out_before_azure_allows(
     answers = await pipeline.samples_of("azure_vmss_exporter_azure_requests_total", code="429")
     assert sum(answers) == 1
     received = len(azure.requests)
-    wait = pipeline.client.wait_for(pipeline.record().target.scale_set.subscription_id, "")
+    wait = pipeline.client._transport._holds.remaining(SUBSCRIPTION, "")
     assert wait > 0
     if retry_after is not None:
         assert wait == 30

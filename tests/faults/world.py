@@ -18,8 +18,7 @@ from aiohttp import web
 
 from exporter.assembly import Exporter, Process, build
 from exporter.azure.budget import Budget
-from exporter.azure.operation import Operation
-from exporter.azure.spending import Spending
+from exporter.azure.spending import Request, Reservation
 from exporter.azure.token_file import FileTokens
 from exporter.azure.tokens import TokenSource
 from exporter.configuration import load
@@ -379,12 +378,10 @@ class _WatchedBudget(Budget):
     on_the_wire = 0
 
     @asynccontextmanager
-    async def request(
-        self, operation: Operation, scale_set: ScaleSetId, location: str
-    ) -> AsyncIterator[Spending]:
-        async with super().request(operation, scale_set, location) as spending:
+    async def request(self, reservation: Reservation) -> AsyncIterator[Request]:
+        async with super().request(reservation) as request:
             self.on_the_wire += 1
             try:
-                yield spending
+                yield request
             finally:
                 self.on_the_wire -= 1

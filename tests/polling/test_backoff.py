@@ -56,7 +56,7 @@ async def polled(
     scheduler = Scheduler(
         records=[record],
         poller=poller,
-        waits=source,
+        holds=source.holds,
         lanes=Lanes(4, clock=clock),
         clock=clock,
         budget=Budget(clock=clock, telemetry=telemetry, share=share),

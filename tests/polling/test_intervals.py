@@ -10,7 +10,6 @@ from multidict import CIMultiDict
 
 from exporter.azure.budget import Budget
 from exporter.azure.errors import Forbidden, ServerFailed
-from exporter.azure.operation import LIST_INSTANCES
 from exporter.model.scale_set import ScaleSetFacts, ScaleSetId
 from exporter.polling.intervals import PLAN_FOR, Intervals
 from exporter.polling.motion import CALM
@@ -19,6 +18,7 @@ from exporter.polling.poller import Poller
 from exporter.polling.record import FACTS_INTERVAL, FactsSnapshot, Record
 from exporter.telemetry import Telemetry
 from support.answers import instance
+from support.budget_caller import headers, whole_walk
 from support.clock import FakeClock
 from support.source import FakeSource, page
 
@@ -54,10 +54,7 @@ Fleet = Callable[..., list[Record]]
 
 async def walked(budget: Budget, scale_set: ScaleSetId, location: str, *charges: int) -> None:
     """A whole walk with pages that are charged that many views."""
-    for charge in charges:
-        async with budget.request(LIST_INSTANCES, scale_set, location) as spending:
-            spending.answered(CIMultiDict({"x-ms-request-charge": str(charge)}), 200)
-    budget.end_walk(scale_set, complete=True)
+    await whole_walk(budget, scale_set, location, *map(headers, charges))
 
 
 async def test_with_room_every_set_has_exactly_what_it_wishes(
@@ -195,14 +192,10 @@ async def test_a_drained_bucket_stretches_the_intervals_at_once_and_they_come_ba
     intervals = Intervals(records, budget=budget, clock=clock)
 
     async def remaining(number: int) -> float:
-        headers = CIMultiDict(
+        answer = CIMultiDict(
             {"x-ms-ratelimit-remaining-resource": f"Microsoft.Compute/{LIMIT};{number}"}
         )
-        async with budget.request(
-            LIST_INSTANCES, records[0].target.scale_set, "westeurope"
-        ) as spending:
-            spending.answered(headers, 200)
-        budget.end_walk(records[0].target.scale_set, complete=True)
+        await whole_walk(budget, records[0].target.scale_set, "westeurope", answer)
         await clock.advance(PLAN_FOR)
         return intervals.of(records[0])
 

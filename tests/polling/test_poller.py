@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from exporter.azure.client import RESTART
 from exporter.azure.errors import BrokenAnswer, Forbidden, NotFound, TimedOut
+from exporter.azure.scale_sets import RESTART
 from exporter.metrics.mapper import Mapper
 from exporter.model.instance_view import Problem
 from exporter.model.scale_set import ScaleSetFacts, ScaleSetId, Target

@@ -33,7 +33,7 @@ def start(
         scheduler = Scheduler(
             records=records,
             poller=poller,
-            waits=source,
+            holds=source.holds,
             lanes=Lanes(concurrency, clock=clock),
             clock=clock,
             budget=Budget(clock=clock, telemetry=telemetry, share=1.0),
@@ -144,7 +144,8 @@ async def test_facts_that_hang_delay_no_instance_poll(
     clock: FakeClock,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def hang(_: Record) -> AzureError:
+    async def hang(_: Record, reservation: object) -> AzureError:
+        del reservation
         await clock.sleep(60.0)
         return TimedOut("late")
 

@@ -62,7 +62,7 @@ class Fleet:
         self.scheduler = Scheduler(
             records=self.records,
             poller=poller,
-            waits=self.source,
+            holds=self.source.holds,
             lanes=Lanes(16, clock=self.clock),
             clock=self.clock,
             budget=self.budget,

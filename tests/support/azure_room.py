@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from aiohttp import web
@@ -12,11 +12,15 @@ from aiohttp.test_utils import TestServer
 from aioresponses import aioresponses as mocked_answers
 from yarl import URL
 
-from exporter.azure.client import AzureClient, Restart
+from exporter.azure.budget import Budget
 from exporter.azure.endpoints import Endpoints
 from exporter.azure.errors import AzureError
+from exporter.azure.holds import Holds
+from exporter.azure.scale_sets import PAGE_LIMIT, Restart, ScaleSetClient
+from exporter.azure.transport import Transport
 from exporter.model.instance_view import InstancePage
 from exporter.model.scale_set import ScaleSetId
+from exporter.runtime.turns import Turns
 from exporter.telemetry import Telemetry
 from support.answers import WEB
 
@@ -27,7 +31,7 @@ PATH = (
     f"/providers/Microsoft.Compute/virtualMachineScaleSets/{WEB.name}"
 )
 QUERY = "$expand=instanceView&$select=instanceView&api-version=2024-07-01"
-NewClient = Callable[..., AzureClient]
+NewClient = Callable[..., ScaleSetClient]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -77,8 +81,30 @@ class Wire:
         return await self.handler(request)
 
 
+def client(
+    *,
+    api_version: str = "2024-07-01",
+    detail: Literal["instance_view", "full"] = "instance_view",
+    deadline: float = 30.0,
+    page_limit: int = PAGE_LIMIT,
+    turns: Turns | None = None,
+    **transport: Any,
+) -> ScaleSetClient:
+    """A client, with its own budget and without any Retry-After where the test gives none."""
+    wired = {"clock": transport["clock"], "telemetry": transport["telemetry"]}
+    settings = {"timeout": 10.0, "budget": Budget(**wired), "holds": Holds(**wired), **transport}
+    return ScaleSetClient(
+        Transport(deadline=deadline, **settings),
+        api_version=api_version,
+        detail=detail,
+        deadline=deadline,
+        page_limit=page_limit,
+        turns=turns,
+    )
+
+
 async def walk(
-    client: AzureClient, scale_set: ScaleSetId = WEB, **how: Any
+    client: ScaleSetClient, scale_set: ScaleSetId = WEB, **how: Any
 ) -> list[InstancePage | Restart]:
     """All that a walk yields."""
     async with aclosing(client.instance_pages(scale_set, **how)) as pages:
@@ -128,7 +154,7 @@ def headers_sent(answers: mocked_answers) -> list[dict[str, str]]:
     return [call.kwargs["headers"] for made in answers.requests.values() for call in made]
 
 
-async def failure_of(client: AzureClient) -> AzureError:
+async def failure_of(client: ScaleSetClient) -> AzureError:
     with pytest.raises(AzureError) as caught:
         await walk(client)
     return caught.value

@@ -9,7 +9,9 @@ from multidict import CIMultiDict
 
 from exporter.azure.allowance import WINDOW
 from exporter.azure.budget import Budget
-from exporter.azure.operation import GET_SCALE_SET, LIST_INSTANCES
+from exporter.azure.operation import GET_SCALE_SET, LIST_INSTANCES, Scope
+from exporter.azure.ratelimit import LimitHeaders
+from exporter.azure.spending import Reservation
 from exporter.model.scale_set import ScaleSetId
 from exporter.telemetry import Telemetry
 from support.answers import SUBSCRIPTION
@@ -69,14 +71,18 @@ class Caller:
         complete: bool = True,
     ) -> None:
         budget = self.budget
+        scope = Scope.of(scale_set, location)
         if turn:
-            await budget.turn(LIST_INSTANCES, scale_set, location, instances=instances)
+            reservation = await budget.reserve(LIST_INSTANCES, scope, instances=instances)
+        else:
+            reservation = budget.unreserved(LIST_INSTANCES, scope)
         for charge in charges or (20,):
-            async with budget.request(LIST_INSTANCES, scale_set, location) as spending:
+            async with budget.request(reservation) as request:
                 self.sent.append((self.clock.monotonic(), scale_set, charge))
                 await self.clock.sleep(takes)
-                spending.answered(headers(charge) if answer is None else answer, status)
-        budget.end_walk(scale_set, complete=complete)
+                found = headers(charge) if answer is None else answer
+                request.answered(LimitHeaders.of(found), status)
+        budget.close(reservation, complete=complete)
 
     async def get(
         self,
@@ -84,10 +90,11 @@ class Caller:
         location: str = WEST,
         answer: CIMultiDict[str] | None = None,
     ) -> None:
-        await self.budget.turn(GET_SCALE_SET, scale_set, location)
-        async with self.budget.request(GET_SCALE_SET, scale_set, location) as spending:
+        reservation = await self.budget.reserve(GET_SCALE_SET, Scope.of(scale_set, location))
+        async with self.budget.request(reservation) as request:
             self.sent.append((self.clock.monotonic(), scale_set, 0))
-            spending.answered(answer or headers(), 200)
+            request.answered(LimitHeaders.of(answer or headers()), 200)
+        self.budget.close(reservation)
 
     def start(self, work: object) -> None:
         assert asyncio.iscoroutine(work)
@@ -105,6 +112,22 @@ class Caller:
         found = sample(self.telemetry, "budget_used_ratio", **labels)
         assert found is not None
         return found
+
+
+async def requests_of(budget: Budget, reservation: Reservation, *answers: CIMultiDict[str]) -> None:
+    """Requests that are answered at once with these headers."""
+    for answer in answers:
+        async with budget.request(reservation) as request:
+            request.answered(LimitHeaders.of(answer), 200)
+
+
+async def whole_walk(
+    budget: Budget, scale_set: ScaleSetId, location: str, *answers: CIMultiDict[str]
+) -> None:
+    """A walk for which nothing is reserved, whose pages have these headers."""
+    reservation = budget.unreserved(LIST_INSTANCES, Scope.of(scale_set, location))
+    await requests_of(budget, reservation, *answers)
+    budget.close(reservation, complete=True)
 
 
 async def pass_time(clock: FakeClock, seconds: float) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from exporter.azure.client import AzureClient
 from exporter.azure.errors import NoAnswer
+from exporter.azure.scale_sets import ScaleSetClient
 from exporter.metrics.family import FamilyFilter
 from exporter.metrics.mapper import Mapper
 from exporter.model.scale_set import ScaleSetId, Target
@@ -36,7 +36,7 @@ class Pipeline:
         self.mapper = Mapper()
         self.records: list[Record] = []
 
-    def connect(self, client: AzureClient) -> None:
+    def connect(self, client: ScaleSetClient) -> None:
         """Use that client."""
         self.client = client
         self.poller = Poller(

@@ -10,10 +10,12 @@ from collections.abc import AsyncGenerator, Sequence
 from multidict import CIMultiDict
 
 from exporter.azure.budget import Budget
-from exporter.azure.client import Restart
 from exporter.azure.errors import NotSent, ServerFailed, Throttled, TimedOut
 from exporter.azure.holds import Holds
-from exporter.azure.operation import GET_SCALE_SET, LIST_INSTANCES
+from exporter.azure.operation import LIST_INSTANCES
+from exporter.azure.ratelimit import LimitHeaders
+from exporter.azure.scale_sets import Restart
+from exporter.azure.spending import Reservation
 from exporter.model.instance_view import InstancePage, Problem
 from exporter.model.scale_set import ScaleSetFacts, ScaleSetId
 from exporter.simulator.buckets import (
@@ -93,18 +95,20 @@ class MeteredSource:
             for state in ("running", "deallocated")
         ]
 
-    def wait_for(self, subscription_id: str, location: str) -> float:
-        return self.holds.remaining(subscription_id, location)
-
     async def instance_pages(
-        self, scale_set: ScaleSetId, *, location: str = ""
+        self,
+        scale_set: ScaleSetId,
+        *,
+        location: str = "",
+        reservation: Reservation | None = None,
     ) -> AsyncGenerator[InstancePage | Restart, None]:
         name, place = scale_set.name, region_of(scale_set)
         complete = False
+        assert reservation is not None
         try:
-            async with self._budget.request(LIST_INSTANCES, scale_set, location) as spending:
-                if wait := self.wait_for(SUBSCRIPTION, location):
-                    spending.not_sent()
+            async with self._budget.request(reservation) as request:
+                if wait := self.holds.remaining(SUBSCRIPTION, location):
+                    request.not_sent()
                     raise NotSent("not sent", retry_after=wait)
                 now = self._clock.monotonic()
                 self.calls[place].append(now)
@@ -119,10 +123,10 @@ class MeteredSource:
                 if status == 200:
                     headers["x-ms-request-charge"] = str(self.instances)
                     self.views[place].append((now, self.instances))
-                spending.answered(headers, status)
+                request.answered(LimitHeaders.of(headers), status)
             if refusal:
                 self.throttled += 1
-                self._budget.throttled(LIST_INSTANCES, scale_set, location, refusal.policy)
+                self._budget.throttled(LIST_INSTANCES, reservation.scope, refusal.policy)
                 self.holds.put(SUBSCRIPTION, location, refusal.wait, policy=refusal.policy)
                 raise Throttled("429", retry_after=refusal.wait, policy=refusal.policy)
             if status != 200:
@@ -130,19 +134,24 @@ class MeteredSource:
             yield self._pages[len(self.polled[name]) % 2 if name in self.changing else 0]
             complete = True
         finally:
-            self._budget.end_walk(scale_set, complete=complete)
+            self._budget.close(reservation, complete=complete)
 
     async def scale_set_facts(
-        self, scale_set: ScaleSetId, *, location: str = ""
+        self,
+        scale_set: ScaleSetId,
+        *,
+        location: str = "",
+        reservation: Reservation | None = None,
     ) -> tuple[ScaleSetFacts, list[Problem]]:
         place = region_of(scale_set)
-        async with self._budget.request(GET_SCALE_SET, scale_set, location) as spending:
-            if wait := self.wait_for(SUBSCRIPTION, location):
-                spending.not_sent()
+        assert reservation is not None
+        async with self._budget.request(reservation) as request:
+            if wait := self.holds.remaining(SUBSCRIPTION, location):
+                request.not_sent()
                 raise NotSent("not sent", retry_after=wait)
             charges = set_get(scale_set, place)
             self.throttled += self._spend(charges) is not None
-            spending.answered(self._headers(charges), 200)
+            request.answered(LimitHeaders.of(self._headers(charges)), 200)
         return ScaleSetFacts(location=place, capacity=self.instances), []
 
     def take(self, location: str, *, requests: int, views: int) -> bool:

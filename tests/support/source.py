@@ -6,12 +6,29 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable
 
-from exporter.azure.client import Restart
+from exporter.azure.holds import Holds
+from exporter.azure.scale_sets import Restart
+from exporter.azure.spending import Reservation
 from exporter.model.instance_view import Instance, InstancePage, Problem
 from exporter.model.scale_set import ScaleSetFacts, ScaleSetId
 from exporter.runtime.clock import Clock
 
 Script = Callable[[ScaleSetId], "AsyncGenerator[InstancePage | Restart, None]"]
+
+
+class FakeHolds(Holds):
+    """Until when each (subscription, location) waits, as the test has put it."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.until: dict[tuple[str, str], float] = {}
+
+    def __setitem__(self, bucket: tuple[str, str], until: float) -> None:
+        self.until[bucket] = until
+
+    def remaining(self, subscription_id: str, location: str) -> float:
+        until = self.until.get((subscription_id, location), 0.0)
+        return max(0.0, until - self.clock.monotonic())
 
 
 class FakeSource:
@@ -23,12 +40,16 @@ class FakeSource:
         self.facts: dict[str, ScaleSetFacts | Exception] = {}
         self.polled: dict[str, list[float]] = defaultdict(list)
         self.facts_polled: dict[str, list[float]] = defaultdict(list)
-        self.holds: dict[tuple[str, str], float] = {}
+        self.holds = FakeHolds(clock)
 
     async def instance_pages(
-        self, scale_set: ScaleSetId, *, location: str = ""
+        self,
+        scale_set: ScaleSetId,
+        *,
+        location: str = "",
+        reservation: Reservation | None = None,
     ) -> AsyncGenerator[InstancePage | Restart, None]:
-        del location
+        del location, reservation
         self.polled[scale_set.name].append(self.clock.monotonic())
         for step in self.pages.get(scale_set.name, [page()]):
             if isinstance(step, Exception):
@@ -39,19 +60,19 @@ class FakeSource:
             yield step
 
     async def scale_set_facts(
-        self, scale_set: ScaleSetId, *, location: str = ""
+        self,
+        scale_set: ScaleSetId,
+        *,
+        location: str = "",
+        reservation: Reservation | None = None,
     ) -> tuple[ScaleSetFacts, list[Problem]]:
-        del location
+        del location, reservation
         await asyncio.sleep(0)
         self.facts_polled[scale_set.name].append(self.clock.monotonic())
         facts = self.facts.get(scale_set.name, ScaleSetFacts(location="westeurope"))
         if isinstance(facts, Exception):
             raise facts
         return facts, []
-
-    def wait_for(self, subscription_id: str, location: str) -> float:
-        until = self.holds.get((subscription_id, location), 0.0)
-        return max(0.0, until - self.clock.monotonic())
 
 
 def page(*instances: Instance, problems: tuple[Problem, ...] = (), lost: int = 0) -> InstancePage:

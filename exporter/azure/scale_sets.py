@@ -1,0 +1,179 @@
+"""The calls about scale sets: one method each, from the address to the decoded answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import structlog
+from yarl import URL
+
+from exporter.azure.decode import decode_instance_page, decode_scale_set
+from exporter.azure.errors import BrokenAnswer, Rejected
+from exporter.azure.links import instances_url, next_url, scale_set_url
+from exporter.azure.operation import GET_SCALE_SET, LIST_INSTANCES, Operation, Scope
+from exporter.azure.spending import Reservation
+from exporter.azure.transport import Transport
+from exporter.model.instance_view import InstancePage, Problem
+from exporter.model.scale_set import ScaleSetFacts, ScaleSetId
+from exporter.runtime.turns import Turns
+
+PAGE_LIMIT = 1000
+"""Pages of one walk: a set has 1000 instances at most, so even one on each page fits."""
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """Comes between the pages of a walk that begins again: forget the pages so far.
+
+    Azure gives out a `nextLink` and sometimes declines it later. The pages of the second start
+    are complete in themselves.
+    """
+
+
+RESTART = Restart()
+
+
+class ScaleSetClient:
+    """Asks the Azure Resource Manager about scale sets.
+
+    Every method raises AzureError and NotSent only, and CancelledError.
+
+    Args:
+        api_version: of `Microsoft.Compute`.
+        detail: `full` for all fields of the instances, else their instance view only.
+        deadline: seconds for a call with all its requests.
+        page_limit: pages of one walk.
+        turns: the turns on the event loop, which decoding takes.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        api_version: str,
+        detail: Literal["instance_view", "full"],
+        deadline: float,
+        page_limit: int = PAGE_LIMIT,
+        turns: Turns | None = None,
+    ) -> None:
+        self._transport = transport
+        self._endpoints = transport.endpoints
+        self._budget = transport.budget
+        self._api_version = api_version
+        self._full = detail == "full"
+        self._deadline = deadline
+        self._page_limit = page_limit
+        self._turns = turns or Turns()
+
+    async def instance_pages(
+        self,
+        scale_set: ScaleSetId,
+        *,
+        location: str = "",
+        reservation: Reservation | None = None,
+    ) -> AsyncGenerator[InstancePage | Restart, None]:
+        """Walk over a set's instances (`VirtualMachineScaleSetVMs_List`), page by page.
+
+        The walk is complete only when it ends without an exception: a walk that fails on page
+        three says nothing about the instances that were not on the first two. A walk whose
+        `nextLink` Azure no longer knows begins anew once. Close it with `contextlib.aclosing`. The
+        time that the caller takes between pages counts to the deadline.
+
+        Args:
+            scale_set: whose instances.
+            location: the set's region where known; the limits are counted by it.
+            reservation: what the walk may spend, which is closed at its end; if None, each request
+                waits for the budget.
+
+        Yields:
+            The pages in Azure's order; at most once RESTART, after which the pages begin anew.
+
+        Raises:
+            AzureError: the walk failed.
+            NotSent: Azure has asked to wait.
+        """
+        reserved = reservation or self._unreserved(LIST_INSTANCES, scale_set, location)
+        first = instances_url(
+            self._endpoints, scale_set, api_version=self._api_version, full=self._full
+        )
+        until = self._until()
+        url, visited, restarted, complete = first, {str(first)}, False, False
+        try:
+            while not complete:
+                try:
+                    body = await self._transport.get(url, reserved, until=until)
+                except Rejected as error:
+                    if restarted or url == first or not error.stale_link:
+                        raise
+                    _log.debug("walk restarted", scale_set=str(scale_set))
+                    url, visited, restarted = first, {str(first)}, True
+                    yield RESTART
+                    continue
+                following = None
+                pieces = decode_instance_page(body, scale_set=scale_set)
+                while page := await self._next(pieces):
+                    following = self._following(page, visited)
+                    yield page
+                if following is None:
+                    complete = True
+                else:
+                    url = following
+        finally:
+            self._budget.close(reserved, complete=complete)
+
+    async def scale_set_facts(
+        self,
+        scale_set: ScaleSetId,
+        *,
+        location: str = "",
+        reservation: Reservation | None = None,
+    ) -> tuple[ScaleSetFacts, list[Problem]]:
+        """Get the set itself (`VirtualMachineScaleSets_Get`): its facts, and what was left out.
+
+        Args:
+            scale_set: which one.
+            location: its region where known; the limits are counted by it.
+            reservation: what the call may spend, which is closed at its end; if None, it waits for
+                the budget.
+
+        Raises:
+            AzureError: the request failed.
+            NotSent: Azure has asked to wait.
+        """
+        reserved = reservation or self._unreserved(GET_SCALE_SET, scale_set, location)
+        url = scale_set_url(self._endpoints, scale_set, api_version=self._api_version)
+        try:
+            body = await self._transport.get(url, reserved, until=self._until())
+        finally:
+            self._budget.close(reserved)
+        return decode_scale_set(body, scale_set=scale_set)
+
+    def _unreserved(
+        self, operation: Operation, scale_set: ScaleSetId, location: str
+    ) -> Reservation:
+        return self._budget.unreserved(operation, Scope.of(scale_set, location))
+
+    def _until(self) -> float:
+        return asyncio.get_running_loop().time() + self._deadline
+
+    async def _next(self, pieces: Iterator[InstancePage]) -> InstancePage | None:
+        """Decode one piece of a page; None after the last."""
+        async with self._turns.piece():
+            return next(pieces, None)
+
+    def _following(self, page: InstancePage, visited: set[str]) -> URL | None:
+        """The next page's address, which is None on the last one, noted as visited."""
+        if page.next_link is None:
+            return None
+        url = next_url(page.next_link, self._endpoints, api_version=self._api_version)
+        if str(url) in visited:
+            raise BrokenAnswer("nextLink leads back to a page that was read")
+        if len(visited) >= self._page_limit:
+            raise BrokenAnswer(f"the list has more than {self._page_limit} pages")
+        visited.add(str(url))
+        return url
