@@ -63,7 +63,7 @@ def configure(
 
     Args:
         level: a key of `LEVELS`.
-        form: `logfmt` as Prometheus's own programs write, or `json`.
+        form: `logfmt` as Prometheus's own programs write since 3.0, or `json`.
         stream: where to write; stderr if None.
         queued: whether a thread writes, so that logging never waits for the reader of the log.
             Lines that are not written at the end are lost, unless `flush` is called.
@@ -71,7 +71,7 @@ def configure(
     shared: list[Processor] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
-        structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
         _short_level,
     ]
     renderer: list[Processor] = [
@@ -131,11 +131,11 @@ def _writers() -> Iterator[LogWriter]:
 
 
 def _short_level(_: object, __: str, event: EventDict) -> EventDict:
-    if event.get("level") == "warning":
-        event["level"] = "warn"
+    level = str(event["level"])
+    event["level"] = "WARN" if level == "warning" else level.upper()
     return event
 
 
 def _in_order(_: object, __: str, event: EventDict) -> EventDict:
-    first = {key: event[key] for key in ("ts", "level", "logger", "msg") if key in event}
+    first = {key: event[key] for key in ("time", "level", "logger", "msg") if key in event}
     return {**first, **event}

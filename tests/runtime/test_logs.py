@@ -39,7 +39,7 @@ def written(form: str, level: str = "info") -> list[str]:
 
 def test_logfmt_is_one_line_with_fields() -> None:
     line, foreign = written("logfmt")
-    assert "level=warn" in line
+    assert "level=WARN" in line
     assert 'msg="scale set failing"' in line
     assert "scale_set=s/rg/web" in line
     assert 'msg="from a library"' in foreign
@@ -48,7 +48,7 @@ def test_logfmt_is_one_line_with_fields() -> None:
 def test_json_is_one_object_a_line() -> None:
     line, foreign = (json.loads(text) for text in written("json"))
     assert line["msg"] == "scale set failing"
-    assert line["level"] == "warn"
+    assert line["level"] == "WARN"
     assert line["error"] == 'said "no"\nand left'
     assert foreign["logger"] == "aiohttp.server"
 
@@ -78,7 +78,7 @@ def test_queued_lines_have_the_same_form_and_lost_ones_are_said_in_it(
     assert "first" in first
     assert "number" in first
     assert "1 log lines lost" in lost
-    assert "warn" in lost
+    assert "WARN" in lost
     assert "second" in second
     assert counted == [1]
 
@@ -95,15 +95,15 @@ def test_without_a_queue_there_is_nothing_to_flush_or_to_lose() -> None:
 def test_a_line_begins_with_time_level_logger_and_message() -> None:
     line, foreign = written("logfmt")
     keys = [re.match(r"(\w+)=", part) for part in line.split(" ")[:4]]
-    assert [key[1] for key in keys if key] == ["ts", "level", "logger", "msg"]
-    assert re.match(r"ts=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z level=warn logger=", foreign)
+    assert [key[1] for key in keys if key] == ["time", "level", "logger", "msg"]
+    assert re.match(r"time=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z level=WARN logger=", foreign)
     record = json.loads(written("json")[0])
-    assert list(record)[:4] == ["ts", "level", "logger", "msg"]
+    assert list(record)[:4] == ["time", "level", "logger", "msg"]
 
 
 @pytest.mark.parametrize(
     ("level", "said"),
-    [("debug", ["warn", "error"]), ("info", ["error"]), ("warn", ["error"]), ("error", ["error"])],
+    [("debug", ["WARN", "ERROR"]), ("info", ["ERROR"]), ("warn", ["ERROR"]), ("error", ["ERROR"])],
 )
 def test_azure_s_libraries_warn_only_where_details_are_asked_for(
     level: str, said: list[str]
@@ -123,7 +123,7 @@ def test_levels_have_their_short_names() -> None:
     log = structlog.get_logger("exporter.test")
     for level in ("debug", "info", "warning", "error"):
         getattr(log, level)("x")
-    assert re.findall(r"level=(\w+)", stream.getvalue()) == ["debug", "info", "warn", "error"]
+    assert re.findall(r"level=(\w+)", stream.getvalue()) == ["DEBUG", "INFO", "WARN", "ERROR"]
 
 
 @pytest.mark.parametrize("queued", [False, True])
