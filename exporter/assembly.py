@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from exporter.azure import token_sources
-from exporter.azure.budget import Budget
+from exporter.azure.auth import token_sources
+from exporter.azure.auth.token_cache import TokenSource
 from exporter.azure.endpoints import Endpoints
-from exporter.azure.holds import Holds
+from exporter.azure.ratelimit.budget import Budget
+from exporter.azure.ratelimit.retry_after import RetryAfterGate
 from exporter.azure.scale_sets import ScaleSetClient
 from exporter.azure.session import new_session
-from exporter.azure.tokens import TokenSource
 from exporter.azure.transport import Transport
 from exporter.configuration import Configuration
 from exporter.model.scale_set import ScaleSetId, Target
@@ -50,7 +50,7 @@ class Process:
         telemetry: the exporter's own metrics.
         turns: the turns on the event loop.
         watch: how late the event loop is.
-        holds: until when Azure asked to wait.
+        gate: until when Azure asked to wait.
         budget: what may be spent of Azure's limits.
         tokens: the source of tokens in place of the configured credential; None for that.
 
@@ -77,7 +77,7 @@ class Process:
         )
         self.turns = Turns()
         self.watch = LoopWatch(self.clock)
-        self.holds = Holds(clock=self.clock, telemetry=self.telemetry)
+        self.gate = RetryAfterGate(clock=self.clock, telemetry=self.telemetry)
         self.budget = Budget(clock=self.clock, telemetry=self.telemetry)
         self.tokens = tokens
         self.telemetry.gauge("event_loop_lag_seconds").set_function(self.watch.largest)
@@ -112,7 +112,7 @@ class Connection:
             clock=process.clock,
             timeout=polling.timeout,
             deadline=polling.deadline,
-            holds=process.holds,
+            gate=process.gate,
             budget=process.budget,
         )
         self.client = ScaleSetClient(
@@ -221,7 +221,7 @@ async def build(
         scheduler = Scheduler(
             records=records,
             poller=poller,
-            holds=process.holds,
+            gate=process.gate,
             lanes=Lanes(polling.concurrency, clock=process.clock),
             clock=process.clock,
             budget=process.budget,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import structlog
 
 from exporter.assembly import Exporter, Process, build, tell_of_configuration
-from exporter.azure.tokens import TokenSource
+from exporter.azure.auth.token_cache import TokenSource
 from exporter.configuration import Configuration
 from exporter.model.scale_set import ScaleSetId
 from exporter.printing import print_page, say

@@ -14,8 +14,8 @@ from typing import Any, NoReturn
 
 import structlog
 
+from exporter.azure.auth.token_cache import CredentialTokens
 from exporter.azure.errors import NoAnswer, NotFound, NotSent
-from exporter.azure.tokens import CredentialTokens
 from exporter.polling.confirmation import NOT_FOUND_ANSWERS
 from exporter.polling.record import Record
 from exporter.polling.retention import EXPIRY_CHECKS

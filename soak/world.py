@@ -18,9 +18,9 @@ from aiohttp import web
 
 from exporter import assembly, configuration
 from exporter.assembly import Exporter, Process
+from exporter.azure.auth.token_cache import TokenSource
 from exporter.azure.errors import NoAnswer
-from exporter.azure.spending import Reservation
-from exporter.azure.tokens import TokenSource
+from exporter.azure.ratelimit.usage import Reservation
 from exporter.polling.poller import Poller
 from exporter.polling.record import Record
 from exporter.runtime.clock import Clock

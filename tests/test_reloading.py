@@ -12,7 +12,7 @@ import pytest
 
 from exporter import assembly, reloading
 from exporter.assembly import Process, staying
-from exporter.azure.tokens import TokenSource
+from exporter.azure.auth.token_cache import TokenSource
 from exporter.configuration import Configuration, load
 from exporter.preparation import Prepared, prepare
 from exporter.reloading import InForce, SignalEvents

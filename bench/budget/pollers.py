@@ -13,9 +13,9 @@ from typing import Protocol
 
 from bench.budget.fleets import INTERVAL, pages
 from exporter.assembly import Process
-from exporter.azure.budget import Budget
-from exporter.azure.holds import Holds
-from exporter.azure.spending import Request, Reservation
+from exporter.azure.ratelimit.budget import Budget
+from exporter.azure.ratelimit.retry_after import RetryAfterGate
+from exporter.azure.ratelimit.usage import Request, Reservation
 from exporter.polling.beat import next_due, phase_of
 from exporter.polling.record import Record
 from soak.world import World
@@ -39,7 +39,7 @@ class _NoBudget(Budget):
         yield Request(lambda *_: None)
 
 
-class _NoHolds(Holds):
+class _NoRetryAfterGate(RetryAfterGate):
     """Does not wait, whatever Azure asks for."""
 
     def put(
@@ -51,7 +51,7 @@ class _NoHolds(Holds):
 def let_everything_go_out(process: Process) -> None:
     """Take budget and holds from a process from which nothing is built yet."""
     process.budget = _NoBudget(clock=process.clock, telemetry=process.telemetry)
-    process.holds = _NoHolds(clock=process.clock, telemetry=process.telemetry)
+    process.gate = _NoRetryAfterGate(clock=process.clock, telemetry=process.telemetry)
 
 
 class FixedInterval:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-from exporter.azure.challenge import claims_of
+from exporter.azure.auth.claims_challenge import claims_of
+from exporter.azure.auth.token_cache import TokenSource
+from exporter.azure.auth.token_failures import SLOW
 from exporter.azure.errors import AzureError, TimedOut, Unauthenticated
-from exporter.azure.failures import Answer, may_be_mended
-from exporter.azure.token_failures import SLOW
-from exporter.azure.tokens import TokenSource
+from exporter.azure.http_errors import Answer, may_be_mended
 
 
 class Authorization:

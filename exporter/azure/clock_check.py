@@ -9,7 +9,7 @@ from __future__ import annotations
 import structlog
 from multidict import MultiMapping
 
-from exporter.azure.ratelimit import time_of
+from exporter.azure.ratelimit.headers import time_of
 from exporter.runtime.clock import Clock
 
 WRONG = 60.0

@@ -2,8 +2,8 @@
 
 Which failures may pass by themselves is azure.md's and cloud-provider-azure's list: 408, 500, 502,
 503 and 504, a time-out, a broken connection; and an answer whose end is missing. A 429 is none of
-them: that waits for `Retry-After` (see `holds`). While the endpoint as a whole fails, nothing is
-repeated (see `breaker`).
+them: that waits for `Retry-After` (see `ratelimit/retry_after`). While the endpoint as a whole
+fails, nothing is repeated (see `circuit_breaker`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from exporter.azure.breaker import Breaker
+from exporter.azure.circuit_breaker import CircuitBreaker
 from exporter.azure.errors import (
     AzureError,
     BrokenAnswer,
@@ -52,7 +52,7 @@ class Retries:
         *,
         clock: Clock,
         telemetry: Telemetry,
-        breaker: Breaker,
+        breaker: CircuitBreaker,
         count: int = RETRIES,
         draw: Callable[[], float] = random.random,
     ) -> None:

@@ -12,10 +12,10 @@ from yarl import URL
 
 from exporter.azure.decode import decode_instance_page, decode_scale_set
 from exporter.azure.errors import BrokenAnswer, Rejected
-from exporter.azure.links import instances_url, next_url, scale_set_url
 from exporter.azure.operation import GET_SCALE_SET, LIST_INSTANCES, Operation, Scope
-from exporter.azure.spending import Reservation
+from exporter.azure.ratelimit.usage import Reservation
 from exporter.azure.transport import Transport
+from exporter.azure.urls import instances_url, next_url, scale_set_url
 from exporter.model.instance_view import InstancePage, Problem
 from exporter.model.scale_set import ScaleSetFacts, ScaleSetId
 from exporter.runtime.turns import Turns

@@ -18,24 +18,24 @@ import structlog
 from yarl import URL
 
 import exporter
+from exporter.azure.auth.token_cache import TokenSource
 from exporter.azure.authorization import Authorization
 from exporter.azure.body import masked, read_body
-from exporter.azure.breaker import Breaker
-from exporter.azure.budget import Budget
+from exporter.azure.circuit_breaker import CircuitBreaker
 from exporter.azure.clock_check import ClockCheck
 from exporter.azure.connection_failures import Asked
 from exporter.azure.endpoints import Endpoints
 from exporter.azure.errors import AzureError, BrokenAnswer, NotSent, Throttled, TimedOut
-from exporter.azure.failures import Answer, failure_of, not_json
-from exporter.azure.holds import Holds
+from exporter.azure.exception_map import FOREIGN, translate
+from exporter.azure.http_errors import Answer, failure_of, not_json
 from exporter.azure.operation import OPERATIONS, Operation, Scope
 from exporter.azure.proxies import proxy_for
-from exporter.azure.ratelimit import LimitHeaders
+from exporter.azure.ratelimit.budget import Budget
+from exporter.azure.ratelimit.headers import LimitHeaders
+from exporter.azure.ratelimit.http_429 import count_throttling
+from exporter.azure.ratelimit.retry_after import RetryAfterGate
+from exporter.azure.ratelimit.usage import Request, Reservation
 from exporter.azure.retry import PASSING, RETRIES, Retries
-from exporter.azure.spending import Request, Reservation
-from exporter.azure.throttling import count_throttling
-from exporter.azure.tokens import TokenSource
-from exporter.azure.translation import FOREIGN, translate
 from exporter.redaction import masked_headers, value_mask
 from exporter.runtime.clock import Clock
 from exporter.telemetry import Telemetry
@@ -79,7 +79,7 @@ class Transport:
         timeout: seconds for one request, from the connection to the end of the body.
         deadline: seconds for a call with all its requests, for messages.
         body_limit: bytes of one answer after decompression.
-        holds: until when Azure asked to wait.
+        gate: until when Azure asked to wait.
         budget: what may be spent of Azure's limits.
         retries: how often a request is repeated at most, after a failure that may pass.
     """
@@ -94,7 +94,7 @@ class Transport:
         clock: Clock,
         timeout: float,
         deadline: float,
-        holds: Holds,
+        gate: RetryAfterGate,
         budget: Budget,
         body_limit: int = BODY_LIMIT,
         retries: int = RETRIES,
@@ -108,9 +108,9 @@ class Transport:
         self._timeout = aiohttp.ClientTimeout(total=timeout)
         self._deadline = deadline
         self._body_limit = body_limit
-        self._holds = holds
+        self._gate = gate
         self._clock_check = ClockCheck(clock)
-        self._breaker = Breaker(clock=clock, telemetry=telemetry)
+        self._breaker = CircuitBreaker(clock=clock, telemetry=telemetry)
         self._retries = Retries(
             clock=clock, telemetry=telemetry, breaker=self._breaker, count=retries
         )
@@ -172,7 +172,7 @@ class Transport:
             with ExitStack() as stack:
                 try:
                     # After the waits for the token and the budget.
-                    self._holds.check(call.scope)
+                    self._gate.check(call.scope)
                     attempt = stack.enter_context(
                         self._breaker.call(call.scope, opens=call.operation.opens_breaker)
                     )
@@ -261,4 +261,4 @@ class Transport:
         count_throttling(
             self._telemetry, error, subscription_id=scope.subscription_id, location=location
         )
-        self._holds.put(scope.subscription_id, location, error.retry_after, policy=error.policy)
+        self._gate.put(scope.subscription_id, location, error.retry_after, policy=error.policy)

@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from math import inf
 
-from exporter.azure.budget import Budget
 from exporter.azure.errors import NoAnswer
+from exporter.azure.ratelimit.budget import Budget
 from exporter.polling.planner import Demand, Load, Plan, plan_subscription
 from exporter.polling.record import FACTS_INTERVAL, Record
 from exporter.runtime.clock import Clock

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from math import inf
 
-from exporter.azure.budget import Rates
+from exporter.azure.ratelimit.budget import Rates
 
 PLANNED = 0.97
 """The part of the budget that is planned with. The rest is for calls that nobody planned, and for

@@ -18,8 +18,8 @@ from exporter.azure.errors import (
     NotSent,
     Throttled,
 )
+from exporter.azure.ratelimit.usage import Reservation
 from exporter.azure.scale_sets import Restart
-from exporter.azure.spending import Reservation
 from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.mapper import MappedInstances, Mapper, family_of
 from exporter.metrics.transitions import Transitions

@@ -8,11 +8,11 @@ from contextlib import suppress
 
 import structlog
 
-from exporter.azure.budget import Budget
 from exporter.azure.errors import NoAnswer, NotSent
-from exporter.azure.holds import Holds
 from exporter.azure.operation import GET_SCALE_SET, LIST_INSTANCES, Operation, Scope
-from exporter.azure.spending import Reservation
+from exporter.azure.ratelimit.budget import Budget
+from exporter.azure.ratelimit.retry_after import RetryAfterGate
+from exporter.azure.ratelimit.usage import Reservation
 from exporter.model.scale_set import ScaleSetId, Target
 from exporter.polling.backoff import Backoff
 from exporter.polling.beat import first_due, next_due, phase_of
@@ -55,7 +55,7 @@ class Scheduler:
     Args:
         records: the targets, each with what is known of it.
         poller: what polls them.
-        holds: until when Azure asked to wait.
+        gate: until when Azure asked to wait.
         lanes: how many polls run at a time.
         clock: the time.
         budget: what may be spent of Azure's limits.
@@ -66,7 +66,7 @@ class Scheduler:
         *,
         records: Iterable[Record],
         poller: Poller,
-        holds: Holds,
+        gate: RetryAfterGate,
         lanes: Lanes,
         clock: Clock,
         budget: Budget,
@@ -75,7 +75,7 @@ class Scheduler:
         self._budget = budget
         self._intervals = Intervals(self.records, budget=budget, clock=clock)
         self._poller = poller
-        self._holds = holds
+        self._gate = gate
         self._lanes = lanes
         self._clock = clock
         # Unix time as it was at the start, carried on by the monotonic clock: a wall clock that
@@ -342,7 +342,7 @@ class Scheduler:
         return record.facts_interval
 
     def _wait(self, record: Record) -> float:
-        return self._holds.remaining(record.target.scale_set.subscription_id, record.location)
+        return self._gate.remaining(record.target.scale_set.subscription_id, record.location)
 
 
 async def _pause(number: int) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from typing import Protocol
 
+from exporter.azure.ratelimit.usage import Reservation
 from exporter.azure.scale_sets import Restart
-from exporter.azure.spending import Reservation
 from exporter.model.instance_view import InstancePage, Problem
 from exporter.model.scale_set import ScaleSetFacts, ScaleSetId
 from exporter.polling.record import Record

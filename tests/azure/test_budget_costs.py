@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from exporter.azure.allowance import WINDOW
 from exporter.azure.operation import LIST_INSTANCES, Scope
-from exporter.azure.spending import Cost
+from exporter.azure.ratelimit.limit import WINDOW
+from exporter.azure.ratelimit.usage import Cost
 from support.budget_caller import (
     REQUESTS,
     VIEWS,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from exporter.azure.allowance import LEAST, WINDOW
 from exporter.azure.operation import LIST_INSTANCES, Scope
+from exporter.azure.ratelimit.limit import LEAST, WINDOW
 from support.answers import SUBSCRIPTION
 from support.budget_caller import (
     GETS,

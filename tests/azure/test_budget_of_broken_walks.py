@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from exporter.azure.budget import LONG_WALK, Budget
 from exporter.azure.operation import LIST_INSTANCES, Scope
-from exporter.azure.spending import Cost
+from exporter.azure.ratelimit.budget import LONG_WALK, Budget
+from exporter.azure.ratelimit.usage import Cost
 from exporter.model.scale_set import ScaleSetId
 from exporter.telemetry import Telemetry
 from support.answers import WEB

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 from multidict import CIMultiDict
 
-from exporter.azure.budget import Budget
 from exporter.azure.operation import LIST_INSTANCES, Scope
+from exporter.azure.ratelimit.budget import Budget
 from exporter.model.scale_set import ScaleSetId
 from exporter.telemetry import Telemetry
 from support.azure_room import sample

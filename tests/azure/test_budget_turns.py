@@ -9,12 +9,12 @@ from contextlib import suppress
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from exporter.azure.allowance import WINDOW
-from exporter.azure.budget import HOLD, Budget
 from exporter.azure.operation import LIST_INSTANCES, Scope
-from exporter.azure.pacing import READS_PAUSE
-from exporter.azure.ratelimit import LimitHeaders
-from exporter.azure.spending import PAGE_INSTANCES
+from exporter.azure.ratelimit.budget import HOLD, Budget
+from exporter.azure.ratelimit.headers import LimitHeaders
+from exporter.azure.ratelimit.limit import WINDOW
+from exporter.azure.ratelimit.pacing import READS_PAUSE
+from exporter.azure.ratelimit.usage import PAGE_INSTANCES
 from exporter.model.scale_set import ScaleSetId
 from exporter.telemetry import Telemetry
 from support.budget_caller import (

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from exporter.azure.challenge import claims_of, tenant_of
+from exporter.azure.auth.claims_challenge import claims_of, tenant_of
 
 TENANT = "bbbbbbbb-bbbb-4bbb-8bbb-bbbbbbbbbbbb"
 # In base64 it has a character of each kind in which the alphabets differ.

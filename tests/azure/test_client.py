@@ -22,9 +22,9 @@ from exporter.azure.errors import (
     Unauthenticated,
     Unreachable,
 )
+from exporter.azure.ratelimit.usage import Request
 from exporter.azure.scale_sets import RESTART
 from exporter.azure.session import new_session
-from exporter.azure.spending import Request
 from exporter.model.instance_view import InstancePage
 from exporter.telemetry import NEW_LABELS_WAIT, Telemetry
 from support.answers import SUBSCRIPTION, WEB
@@ -265,11 +265,11 @@ async def test_a_429_holds_back_the_region_until_retry_after(
     assert sample(telemetry, "azure_throttled_total", **labels) == 0, "served as 0 first"
     assert sample(telemetry, "azure_throttle_allowed_requests", **labels) == 180
     assert sample(telemetry, "azure_throttle_measured_requests", **labels) == 211
-    assert client._transport._holds.remaining(SUBSCRIPTION, "westeurope") == 17.0
+    assert client._transport._gate.remaining(SUBSCRIPTION, "westeurope") == 17.0
     with pytest.raises(NotSent):
         await walk(client, location="westeurope")
     assert len(sent(answers)) == 1
-    assert client._transport._holds.remaining(SUBSCRIPTION, "northeurope") == 0.0
+    assert client._transport._gate.remaining(SUBSCRIPTION, "northeurope") == 0.0
     await clock.advance(17)
     answers.get(FIRST, payload=page("0"))
     assert ids(await walk(client, location="westeurope")) == ["0"]

@@ -8,10 +8,10 @@ import pytest
 from aioresponses import aioresponses as mocked_answers
 from yarl import URL
 
-from exporter.azure.budget import Budget
 from exporter.azure.errors import AzureError, NotSent, ServerFailed, Throttled
-from exporter.azure.holds import Holds
-from exporter.azure.spending import Cost
+from exporter.azure.ratelimit.budget import Budget
+from exporter.azure.ratelimit.retry_after import RetryAfterGate
+from exporter.azure.ratelimit.usage import Cost
 from exporter.model.scale_set import ScaleSetId
 from exporter.telemetry import Telemetry
 from support.answers import SUBSCRIPTION, WEB
@@ -127,14 +127,16 @@ async def test_a_call_that_waits_for_its_pace_heeds_a_429_that_comes_meanwhile(
     new_client: NewClient, answers: mocked_answers, budget: Budget, clock: FakeClock
 ) -> None:
     """Nothing goes out before Retry-After, GETs and what has waited for its turn included."""
-    holds = Holds(clock=clock, telemetry=Telemetry(version="1", python_version="3", process=False))
-    client = new_client(budget=budget, holds=holds)
+    gate = RetryAfterGate(
+        clock=clock, telemetry=Telemetry(version="1", python_version="3", process=False)
+    )
+    client = new_client(budget=budget, gate=gate)
     for _ in range(5):
         answers.get(SET, payload={})
         await client.scale_set_facts(WEB, location=PLACE)
     waiting = asyncio.create_task(client.scale_set_facts(WEB, location=PLACE))
     await clock.settle()
-    holds.put(SUBSCRIPTION, PLACE, 30.0)
+    gate.put(SUBSCRIPTION, PLACE, 30.0)
     await clock.advance(5)
     with pytest.raises(NotSent):
         await waiting

@@ -12,10 +12,10 @@ import pytest
 from aiohttp import web
 from azure.identity import aio as identity
 
-from exporter.azure import credentials, token_file, token_sources
+from exporter.azure.auth import credentials, token_file, token_sources
+from exporter.azure.auth.token_file import FileTokens
 from exporter.azure.endpoints import Endpoints
 from exporter.azure.errors import Unauthenticated
-from exporter.azure.token_file import FileTokens
 from exporter.configuration import Credential
 from support.azure_room import Wire
 

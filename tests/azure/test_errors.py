@@ -29,7 +29,7 @@ from exporter.azure.errors import (
     Unauthenticated,
     Unreachable,
 )
-from exporter.azure.translation import FOREIGN, translate
+from exporter.azure.exception_map import FOREIGN, translate
 from support.answers import WEB
 
 ASKED = Asked("management.azure.com:443")

@@ -8,8 +8,8 @@ import pytest
 from azure.core.exceptions import ServiceRequestError
 from azure.core.pipeline.transport import AioHttpTransport, HttpRequest
 
-from exporter.azure.identity_transport import IdentityTransport
-from exporter.azure.token_failures import token_failure
+from exporter.azure.auth.identity_transport import IdentityTransport
+from exporter.azure.auth.token_failures import token_failure
 
 CLUSTER = "https://10.0.0.4:2377/metadata/identity/oauth2/token"
 LOGIN = "https://login.microsoftonline.com/t/oauth2/v2.0/token"

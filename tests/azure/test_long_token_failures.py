@@ -8,8 +8,8 @@ from __future__ import annotations
 import pytest
 from azure.core.exceptions import ClientAuthenticationError
 
+from exporter.azure.auth.token_failures import token_failure
 from exporter.azure.errors import Unauthenticated
-from exporter.azure.token_failures import token_failure
 
 CHAIN = "DefaultAzureCredential failed to retrieve a token"
 

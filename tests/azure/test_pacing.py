@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.azure.budget import HOLD
 from exporter.azure.operation import GET_SCALE_SET, LIST_INSTANCES, Scope
-from exporter.azure.pacing import (
+from exporter.azure.ratelimit.budget import HOLD
+from exporter.azure.ratelimit.pacing import (
     BURST,
     CAPACITIES,
     FIRST_PER_OTHER,

@@ -10,7 +10,8 @@ import pytest
 from aiohttp import web
 from yarl import URL
 
-from exporter.azure import certificates, token_sources
+from exporter.azure import certificates
+from exporter.azure.auth import token_sources
 from exporter.azure.endpoints import Endpoints, resolve
 from exporter.azure.errors import AzureError
 from exporter.azure.proxies import METADATA_VARIABLES, proxy_for

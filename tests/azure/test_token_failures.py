@@ -10,7 +10,10 @@ import pytest
 from aiohttp import web
 from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
 
-from exporter.azure import certificates, token_sources
+from exporter.azure import certificates
+from exporter.azure.auth import token_sources
+from exporter.azure.auth.token_cache import TokenSource
+from exporter.azure.auth.token_failures import token_failure
 from exporter.azure.endpoints import Endpoints
 from exporter.azure.errors import (
     AzureError,
@@ -20,8 +23,6 @@ from exporter.azure.errors import (
     Unreachable,
 )
 from exporter.azure.proxies import METADATA_VARIABLES
-from exporter.azure.token_failures import token_failure
-from exporter.azure.tokens import TokenSource
 from exporter.configuration import Azure, Credential
 from support.azure_room import Wire
 from support.clock import FakeClock

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
 
+from exporter.azure.auth.token_cache import CredentialTokens
+from exporter.azure.auth.token_file import FileTokens
+from exporter.azure.auth.token_watch import REASONS, TokenWatch
 from exporter.azure.errors import Unauthenticated
-from exporter.azure.token_file import FileTokens
-from exporter.azure.token_watch import REASONS, TokenWatch
-from exporter.azure.tokens import CredentialTokens
 from exporter.telemetry import Telemetry
 from support.azure_room import sample
 from support.clock import FakeClock

@@ -11,7 +11,11 @@ import pytest
 from aiohttp import web
 from azure.identity import CredentialUnavailableError
 
-from exporter.azure import certificates, token_sources
+from exporter.azure import certificates
+from exporter.azure.auth import token_sources
+from exporter.azure.auth.identity_transport import ANSWER_LIMIT
+from exporter.azure.auth.token_advice import advice_on
+from exporter.azure.auth.token_failures import token_failure
 from exporter.azure.endpoints import Endpoints
 from exporter.azure.errors import (
     AzureError,
@@ -21,10 +25,7 @@ from exporter.azure.errors import (
     Unauthenticated,
     Unreachable,
 )
-from exporter.azure.identity_transport import ANSWER_LIMIT
 from exporter.azure.proxies import METADATA_VARIABLES
-from exporter.azure.token_advice import advice_on
-from exporter.azure.token_failures import token_failure
 from exporter.configuration import Azure, Credential
 from support.azure_room import Wire
 from support.clock import FakeClock

@@ -9,7 +9,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from exporter.azure.decode import decode_instance_page, decode_scale_set
 from exporter.azure.errors import AzureError, BrokenAnswer, Forbidden, Rejected
-from exporter.azure.failures import Answer, failure_of
+from exporter.azure.http_errors import Answer, failure_of
 from exporter.azure.operation import Scope
 from support.answers import WEB
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from exporter.azure import ratelimit, retry
+from exporter.azure import retry
+from exporter.azure.ratelimit import headers as ratelimit
 from exporter.configuration import document, fields, loading
 from exporter.metrics import names, reader, text
 from exporter.polling import confirmation, counters, lanes, record

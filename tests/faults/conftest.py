@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from exporter.azure.budget import Budget
+from exporter.azure.auth.token_file import FileTokens
 from exporter.azure.endpoints import Endpoints
+from exporter.azure.ratelimit.budget import Budget
 from exporter.azure.session import new_session
-from exporter.azure.token_file import FileTokens
 from exporter.simulator.fleet import Fleet
 from exporter.simulator.server import SimulatedAzure
 from faults.story import ScriptedAzure, Story, WireClock

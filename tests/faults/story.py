@@ -20,8 +20,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from exporter.assembly import Process, build
-from exporter.azure.budget import Budget
-from exporter.azure.spending import Request, Reservation
+from exporter.azure.ratelimit.budget import Budget
+from exporter.azure.ratelimit.usage import Request, Reservation
 from exporter.configuration import Configuration, load
 from exporter.polling.record import Record
 from exporter.polling.state.warm_start import kept

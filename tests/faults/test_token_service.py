@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from exporter.azure import token_sources
-from exporter.azure.budget import Budget
+from exporter.azure.auth import token_sources
 from exporter.azure.endpoints import Endpoints
+from exporter.azure.ratelimit.budget import Budget
 from exporter.azure.session import new_session
 from exporter.configuration.azure import Credential
 from exporter.simulator.faults import Fault

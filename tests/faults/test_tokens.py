@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from aiohttp import web
 
-from exporter.azure import token_sources
+from exporter.azure.auth import token_sources
 from exporter.azure.endpoints import Endpoints
 from exporter.configuration.azure import Credential
 from faults.world import TOKEN, UP, WatchedTokens, World, differing

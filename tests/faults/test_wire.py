@@ -128,7 +128,7 @@ async def test_throttled_no_call_goes_out_before_azure_allows(
     answers = await pipeline.samples_of("azure_vmss_exporter_azure_requests_total", code="429")
     assert sum(answers) == 1
     received = len(azure.requests)
-    wait = pipeline.client._transport._holds.remaining(SUBSCRIPTION, "")
+    wait = pipeline.client._transport._gate.remaining(SUBSCRIPTION, "")
     assert wait > 0
     if retry_after is not None:
         assert wait == 30

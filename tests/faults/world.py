@@ -17,10 +17,10 @@ import yaml
 from aiohttp import web
 
 from exporter.assembly import Exporter, Process, build
-from exporter.azure.budget import Budget
-from exporter.azure.spending import Request, Reservation
-from exporter.azure.token_file import FileTokens
-from exporter.azure.tokens import TokenSource
+from exporter.azure.auth.token_cache import TokenSource
+from exporter.azure.auth.token_file import FileTokens
+from exporter.azure.ratelimit.budget import Budget
+from exporter.azure.ratelimit.usage import Request, Reservation
 from exporter.configuration import load
 from exporter.model.scale_set import ScaleSetId
 from exporter.simulator import calls

@@ -9,8 +9,8 @@ from itertools import pairwise
 
 import pytest
 
-from exporter.azure.budget import Budget
 from exporter.azure.errors import Forbidden, ServerFailed
+from exporter.azure.ratelimit.budget import Budget
 from exporter.polling.backoff import Backoff
 from exporter.polling.lanes import Lanes
 from exporter.polling.planner import PLANNED
@@ -56,7 +56,7 @@ async def polled(
     scheduler = Scheduler(
         records=[record],
         poller=poller,
-        holds=source.holds,
+        gate=source.gate,
         lanes=Lanes(4, clock=clock),
         clock=clock,
         budget=Budget(clock=clock, telemetry=telemetry, share=share),

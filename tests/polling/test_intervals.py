@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 from multidict import CIMultiDict
 
-from exporter.azure.budget import Budget
 from exporter.azure.errors import Forbidden, ServerFailed
+from exporter.azure.ratelimit.budget import Budget
 from exporter.model.scale_set import ScaleSetFacts, ScaleSetId
 from exporter.polling.intervals import PLAN_FOR, Intervals
 from exporter.polling.motion import CALM

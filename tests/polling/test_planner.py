@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.azure.budget import Rates
+from exporter.azure.ratelimit.budget import Rates
 from exporter.polling.planner import (
     GETS_PART,
     PAGE_PAUSE,

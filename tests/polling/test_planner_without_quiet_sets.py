@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from exporter.azure.budget import Rates
+from exporter.azure.ratelimit.budget import Rates
 from exporter.polling.planner import Demand, Load, Plan, plan
 
 

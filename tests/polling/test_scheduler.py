@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from exporter.azure.budget import Budget
 from exporter.azure.errors import AzureError, NotSent, Throttled, TimedOut
+from exporter.azure.ratelimit.budget import Budget
 from exporter.polling.intervals import Intervals
 from exporter.polling.lanes import Lanes
 from exporter.polling.poller import Poller
@@ -33,7 +33,7 @@ def start(
         scheduler = Scheduler(
             records=records,
             poller=poller,
-            holds=source.holds,
+            gate=source.gate,
             lanes=Lanes(concurrency, clock=clock),
             clock=clock,
             budget=Budget(clock=clock, telemetry=telemetry, share=1.0),
@@ -191,7 +191,7 @@ async def test_a_call_that_azure_asked_to_hold_back_waits_and_up_stays(
     await clock.advance(30)
     polls = len(source.polled["web"])
     held_until = clock.monotonic() + 120
-    source.holds[SUBSCRIPTION, "westeurope"] = held_until
+    source.gate[SUBSCRIPTION, "westeurope"] = held_until
     await clock.advance(119)
     assert len(source.polled["web"]) == polls
     assert record.poll.up
@@ -208,7 +208,7 @@ async def test_a_poll_that_is_put_off_comes_when_the_hold_ends_not_an_interval_l
     _, task = start(new_record("web", 3600.0))
     await clock.advance(1)
     assert len(source.polled["web"]) >= 1
-    source.holds[SUBSCRIPTION, "westeurope"] = clock.monotonic() + 6
+    source.gate[SUBSCRIPTION, "westeurope"] = clock.monotonic() + 6
     source.pages["web"] = [page()]
     polls = len(source.polled["web"])
     await clock.advance(70)

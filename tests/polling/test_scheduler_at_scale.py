@@ -15,8 +15,8 @@ from statistics import mean
 import pytest
 import structlog
 
-from exporter.azure.budget import Budget
-from exporter.azure.pacing import BURST
+from exporter.azure.ratelimit.budget import Budget
+from exporter.azure.ratelimit.pacing import BURST
 from exporter.metrics.family import FamilyFilter
 from exporter.metrics.mapper import Mapper
 from exporter.model.scale_set import ScaleSetId, Target
@@ -62,7 +62,7 @@ class Fleet:
         self.scheduler = Scheduler(
             records=self.records,
             poller=poller,
-            holds=self.source.holds,
+            gate=self.source.gate,
             lanes=Lanes(16, clock=self.clock),
             clock=self.clock,
             budget=self.budget,
@@ -163,7 +163,7 @@ async def test_a_hold_puts_off_its_bucket_and_no_other(fleet: Fleet) -> None:
     fleet.start(*names(100), *names(100, "east"))
     await fleet.clock.advance(300)
     begun = fleet.now
-    fleet.source.holds.put(SUBSCRIPTION, "west", 240.0)
+    fleet.source.gate.put(SUBSCRIPTION, "west", 240.0)
     await fleet.clock.advance(240)
     assert [at for at in fleet.source.calls["west"] if at > begun] == []
     assert all(record.poll.up for record in fleet.records)
@@ -182,7 +182,7 @@ async def test_a_hold_of_a_subscription_puts_off_all_its_regions(fleet: Fleet) -
     fleet.start(*names(20), *names(20, "east"))
     await fleet.clock.advance(200)
     begun = fleet.now
-    fleet.source.holds.put(SUBSCRIPTION, "", 100.0)
+    fleet.source.gate.put(SUBSCRIPTION, "", 100.0)
     await fleet.clock.advance(100)
     assert fleet.polls(begun + 0.5) == 0
     await fleet.clock.advance(70)

@@ -29,7 +29,7 @@ def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
     ("module", "imported"),
     [
         ("azure/transport.py", "exporter.azure.scale_sets"),
-        ("azure/budget.py", "exporter.azure.transport"),
+        ("azure/ratelimit/budget.py", "exporter.azure.transport"),
         ("polling/record.py", "exporter.polling.poller"),
         ("metrics/mapper.py", "exporter.polling.record"),
     ],

@@ -6,6 +6,7 @@ import ast
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -160,3 +161,13 @@ def test_an_entry_without_a_change_of_its_own_is_an_error(project: Path) -> None
     made = make_mutants(project)
     assert made.returncode == 2, made.stderr
     assert "return UNSEEN + 9" in made.stdout
+
+
+def test_every_listed_change_is_of_a_line_that_exists() -> None:
+    """So that a rename that forgets the list is noticed at once, and not by `make mutants`."""
+    with (ROOT / "mutants/equivalent.toml").open("rb") as file:
+        listed = tomllib.load(file)["equivalent"]
+    assert listed
+    for entry in listed:
+        text = (ROOT / entry["file"]).read_text(encoding="utf-8")
+        assert entry["before"].strip() in text, f"{entry['file']}: {entry['before']}"

@@ -12,10 +12,10 @@ from aiohttp.test_utils import TestServer
 from aioresponses import aioresponses as mocked_answers
 from yarl import URL
 
-from exporter.azure.budget import Budget
 from exporter.azure.endpoints import Endpoints
 from exporter.azure.errors import AzureError
-from exporter.azure.holds import Holds
+from exporter.azure.ratelimit.budget import Budget
+from exporter.azure.ratelimit.retry_after import RetryAfterGate
 from exporter.azure.scale_sets import PAGE_LIMIT, Restart, ScaleSetClient
 from exporter.azure.transport import Transport
 from exporter.model.instance_view import InstancePage
@@ -92,7 +92,12 @@ def client(
 ) -> ScaleSetClient:
     """A client, with its own budget and without any Retry-After where the test gives none."""
     wired = {"clock": transport["clock"], "telemetry": transport["telemetry"]}
-    settings = {"timeout": 10.0, "budget": Budget(**wired), "holds": Holds(**wired), **transport}
+    settings = {
+        "timeout": 10.0,
+        "budget": Budget(**wired),
+        "gate": RetryAfterGate(**wired),
+        **transport,
+    }
     return ScaleSetClient(
         Transport(deadline=deadline, **settings),
         api_version=api_version,

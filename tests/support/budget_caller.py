@@ -7,11 +7,11 @@ from contextlib import suppress
 
 from multidict import CIMultiDict
 
-from exporter.azure.allowance import WINDOW
-from exporter.azure.budget import Budget
 from exporter.azure.operation import GET_SCALE_SET, LIST_INSTANCES, Scope
-from exporter.azure.ratelimit import LimitHeaders
-from exporter.azure.spending import Reservation
+from exporter.azure.ratelimit.budget import Budget
+from exporter.azure.ratelimit.headers import LimitHeaders
+from exporter.azure.ratelimit.limit import WINDOW
+from exporter.azure.ratelimit.usage import Reservation
 from exporter.model.scale_set import ScaleSetId
 from exporter.telemetry import Telemetry
 from support.answers import SUBSCRIPTION

@@ -9,13 +9,13 @@ from collections.abc import AsyncGenerator, Sequence
 
 from multidict import CIMultiDict
 
-from exporter.azure.budget import Budget
 from exporter.azure.errors import NotSent, ServerFailed, Throttled, TimedOut
-from exporter.azure.holds import Holds
 from exporter.azure.operation import LIST_INSTANCES
-from exporter.azure.ratelimit import LimitHeaders
+from exporter.azure.ratelimit.budget import Budget
+from exporter.azure.ratelimit.headers import LimitHeaders
+from exporter.azure.ratelimit.retry_after import RetryAfterGate
+from exporter.azure.ratelimit.usage import Reservation
 from exporter.azure.scale_sets import Restart
-from exporter.azure.spending import Reservation
 from exporter.model.instance_view import InstancePage, Problem
 from exporter.model.scale_set import ScaleSetFacts, ScaleSetId
 from exporter.simulator.buckets import (
@@ -79,7 +79,7 @@ class MeteredSource:
         self._clock = clock
         self._budget = budget
         self._limits = Limits(LimitsDescription(), clock.monotonic)
-        self.holds = Holds(clock=clock, telemetry=telemetry)
+        self.gate = RetryAfterGate(clock=clock, telemetry=telemetry)
         self.instances = 20
         self.calls: dict[str, list[float]] = defaultdict(list)
         self.views: dict[str, list[tuple[float, int]]] = defaultdict(list)
@@ -107,7 +107,7 @@ class MeteredSource:
         assert reservation is not None
         try:
             async with self._budget.request(reservation) as request:
-                if wait := self.holds.remaining(SUBSCRIPTION, location):
+                if wait := self.gate.remaining(SUBSCRIPTION, location):
                     request.not_sent()
                     raise NotSent("not sent", retry_after=wait)
                 now = self._clock.monotonic()
@@ -127,7 +127,7 @@ class MeteredSource:
             if refusal:
                 self.throttled += 1
                 self._budget.throttled(LIST_INSTANCES, reservation.scope, refusal.policy)
-                self.holds.put(SUBSCRIPTION, location, refusal.wait, policy=refusal.policy)
+                self.gate.put(SUBSCRIPTION, location, refusal.wait, policy=refusal.policy)
                 raise Throttled("429", retry_after=refusal.wait, policy=refusal.policy)
             if status != 200:
                 raise ServerFailed("503", status=503)
@@ -146,7 +146,7 @@ class MeteredSource:
         place = region_of(scale_set)
         assert reservation is not None
         async with self._budget.request(reservation) as request:
-            if wait := self.holds.remaining(SUBSCRIPTION, location):
+            if wait := self.gate.remaining(SUBSCRIPTION, location):
                 request.not_sent()
                 raise NotSent("not sent", retry_after=wait)
             charges = set_get(scale_set, place)

@@ -6,9 +6,9 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable
 
-from exporter.azure.holds import Holds
+from exporter.azure.ratelimit.retry_after import RetryAfterGate
+from exporter.azure.ratelimit.usage import Reservation
 from exporter.azure.scale_sets import Restart
-from exporter.azure.spending import Reservation
 from exporter.model.instance_view import Instance, InstancePage, Problem
 from exporter.model.scale_set import ScaleSetFacts, ScaleSetId
 from exporter.runtime.clock import Clock
@@ -16,7 +16,7 @@ from exporter.runtime.clock import Clock
 Script = Callable[[ScaleSetId], "AsyncGenerator[InstancePage | Restart, None]"]
 
 
-class FakeHolds(Holds):
+class FakeRetryAfterGate(RetryAfterGate):
     """Until when each (subscription, location) waits, as the test has put it."""
 
     def __init__(self, clock: Clock) -> None:
@@ -40,7 +40,7 @@ class FakeSource:
         self.facts: dict[str, ScaleSetFacts | Exception] = {}
         self.polled: dict[str, list[float]] = defaultdict(list)
         self.facts_polled: dict[str, list[float]] = defaultdict(list)
-        self.holds = FakeHolds(clock)
+        self.gate = FakeRetryAfterGate(clock)
 
     async def instance_pages(
         self,

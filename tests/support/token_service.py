@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from azure.core.credentials import AccessTokenInfo, TokenRequestOptions
 
+from exporter.azure.auth.token_cache import CredentialTokens
 from exporter.azure.errors import AzureError
-from exporter.azure.tokens import CredentialTokens
 from support.clock import FakeClock
 
 

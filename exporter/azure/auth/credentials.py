@@ -12,10 +12,10 @@ from typing import Any
 
 from azure.identity import aio as identity
 
+from exporter.azure.auth.identity_transport import IdentityTransport
+from exporter.azure.auth.token_cache import Credential
 from exporter.azure.endpoints import Endpoints
 from exporter.azure.errors import Unauthenticated
-from exporter.azure.identity_transport import IdentityTransport
-from exporter.azure.tokens import Credential
 from exporter.configuration import azure as configuration
 from exporter.runtime.files import read_file
 

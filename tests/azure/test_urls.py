@@ -11,7 +11,7 @@ from yarl import URL
 
 from exporter.azure.endpoints import Endpoints, resolve, same_origin
 from exporter.azure.errors import BrokenAnswer
-from exporter.azure.links import instances_url, next_url, scale_set_url
+from exporter.azure.urls import instances_url, next_url, scale_set_url
 from exporter.configuration import Azure
 from exporter.model.scale_set import ScaleSetId
 

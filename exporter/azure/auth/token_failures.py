@@ -15,6 +15,7 @@ from typing import Any
 from azure.core import exceptions as core
 from yarl import URL
 
+from exporter.azure.auth.token_advice import advice_on
 from exporter.azure.connection_failures import Asked, connection_failure
 from exporter.azure.errors import (
     AzureError,
@@ -24,10 +25,9 @@ from exporter.azure.errors import (
     Unauthenticated,
     Unreachable,
 )
+from exporter.azure.exception_map import FOREIGN, translate
 from exporter.azure.proxies import is_metadata
-from exporter.azure.ratelimit import requested_wait
-from exporter.azure.token_advice import advice_on
-from exporter.azure.translation import FOREIGN, translate
+from exporter.azure.ratelimit.headers import requested_wait
 from exporter.redaction import clean, value_mask
 
 LAST_ANSWER: ContextVar[Any] = ContextVar("the last answer to a request for a token", default=None)

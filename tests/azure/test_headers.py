@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 from multidict import CIMultiDict
 
-from exporter.azure.challenge import claims_of
+from exporter.azure.auth.claims_challenge import claims_of
 from exporter.azure.error_body import ErrorBody, decode_error
 from exporter.azure.errors import PolicyUse
-from exporter.azure.ratelimit import (
+from exporter.azure.ratelimit.headers import (
     remaining_of_arm,
     remaining_of_compute,
     requested_wait,
     retry_after,
 )
-from exporter.azure.throttling import policies_of, throttled, wait_told
+from exporter.azure.ratelimit.http_429 import policies_of, throttled, wait_told
 from support.answers import RECORDINGS, needs_recordings, recording
 
 NOW = 1_800_000_000.0  # Fri, 15 Jan 2027 08:00:00 GMT

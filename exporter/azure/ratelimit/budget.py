@@ -1,6 +1,6 @@
 """What the exporter may spend of Azure's read limits, and what it has spent.
 
-The limits are those of the subscription and region of a scale set (`allowance.py` tells how they
+The limits are those of the subscription and region of a scale set (`limit.py` tells how they
 are learned). In any minute the exporter's charges stay within `polling.budget_share` of what flows
 back: a charge counts from the answer on for a minute, and a call that is under way counts too.
 The Resource Manager's own limit, of a subscription over all regions, paces the requests
@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 
-from exporter.azure.allowance import WINDOW, Limit, Policy, is_plausible, limit_of
 from exporter.azure.operation import GET_SCALE_SET, LIST_INSTANCES, Operation, Scope
-from exporter.azure.pacing import BURST, Pace
-from exporter.azure.ratelimit import LimitHeaders
-from exporter.azure.spending import PAGE_INSTANCES, Cost, Region, Request, Reservation
+from exporter.azure.ratelimit.headers import LimitHeaders
+from exporter.azure.ratelimit.limit import WINDOW, Limit, Policy, is_plausible, limit_of
+from exporter.azure.ratelimit.pacing import BURST, Pace
+from exporter.azure.ratelimit.usage import PAGE_INSTANCES, Cost, Region, Request, Reservation
 from exporter.model.scale_set import ScaleSetId
 from exporter.policy_names import OTHER
 from exporter.runtime.clock import Clock

@@ -13,7 +13,7 @@ from multidict import MultiMapping
 
 from exporter.azure.error_body import ErrorBody
 from exporter.azure.errors import PolicyUse, Throttled
-from exporter.azure.ratelimit import (
+from exporter.azure.ratelimit.headers import (
     MOST_POLICIES,
     LimitHeaders,
     policy_name,

@@ -11,8 +11,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 
-from exporter.azure.allowance import Charges, Policy
 from exporter.azure.operation import Operation
+from exporter.azure.ratelimit.limit import Charges, Policy
 from exporter.runtime.clock import Clock
 
 READS = "subscription-reads"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from exporter.azure.auth.token_watch import TokenWatch
 from exporter.azure.errors import Unauthenticated
-from exporter.azure.token_watch import TokenWatch
 from exporter.runtime.files import PATIENCE, OffLoop, read_file
 
 _LONGEST = 65_536

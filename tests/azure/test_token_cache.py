@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
 
+from exporter.azure.auth.token_cache import LONGEST_HOLD_OFF, CredentialTokens
 from exporter.azure.errors import (
     AzureError,
     ServerFailed,
@@ -15,7 +16,6 @@ from exporter.azure.errors import (
     Unauthenticated,
     Unreachable,
 )
-from exporter.azure.tokens import LONGEST_HOLD_OFF, CredentialTokens
 from support.clock import FakeClock
 from support.token_service import FakeService, failure_of
 

@@ -11,18 +11,18 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 from yarl import URL
 
-from exporter.azure.challenge import claims_of
+from exporter.azure.auth.claims_challenge import claims_of
 from exporter.azure.endpoints import resolve
 from exporter.azure.error_body import decode_error
 from exporter.azure.errors import BrokenAnswer
-from exporter.azure.links import next_url
-from exporter.azure.ratelimit import (
+from exporter.azure.ratelimit.headers import (
     LONGEST_WAIT,
     remaining_of_arm,
     remaining_of_compute,
     retry_after,
 )
-from exporter.azure.throttling import policies_of, throttled
+from exporter.azure.ratelimit.http_429 import policies_of, throttled
+from exporter.azure.urls import next_url
 from exporter.configuration import Azure
 
 PUBLIC = resolve(Azure())

@@ -28,7 +28,7 @@ LONGEST_PROBE = 30.0
 """Seconds from one call that tries to the next, doubling from the first to the longest."""
 
 
-class Breaker:
+class CircuitBreaker:
     """Closed while calls go out; open while only probes do.
 
     An answer of any kind, 4xx and 429 included, closes it: Azure is there.

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 from multidict import CIMultiDictProxy
 
-from exporter.azure.challenge import tenant_of
+from exporter.azure.auth.claims_challenge import tenant_of
 from exporter.azure.connection_failures import PROXY_CREDENTIALS
 from exporter.azure.error_body import ErrorBody, decode_error
 from exporter.azure.errors import (
@@ -26,8 +26,8 @@ from exporter.azure.errors import (
     Unreachable,
 )
 from exporter.azure.operation import Scope
-from exporter.azure.ratelimit import LimitHeaders, requested_wait
-from exporter.azure.throttling import throttled
+from exporter.azure.ratelimit.headers import LimitHeaders, requested_wait
+from exporter.azure.ratelimit.http_429 import throttled
 from exporter.redaction import clean
 
 _ACTION = re.compile(r"perform action '([A-Za-z0-9./*_-]{1,200})'")

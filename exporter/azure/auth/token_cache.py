@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
+from exporter.azure.auth.token_failures import SLOW, token_failure
+from exporter.azure.auth.token_watch import TokenWatch
 from exporter.azure.errors import AzureError, TimedOut, Unauthenticated
-from exporter.azure.token_failures import SLOW, token_failure
-from exporter.azure.token_watch import TokenWatch
 from exporter.runtime.clock import Clock
 from exporter.runtime.files import OffLoop
 

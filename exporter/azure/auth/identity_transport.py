@@ -11,11 +11,11 @@ from azure.core.exceptions import AzureError
 from azure.core.pipeline.transport import AioHttpTransport
 from yarl import URL
 
+from exporter.azure.auth.token_failures import LAST_ANSWER, unread_answer
 from exporter.azure.body import read_body
 from exporter.azure.endpoints import same_origin
 from exporter.azure.errors import BrokenAnswer
 from exporter.azure.proxies import is_metadata, proxy_for
-from exporter.azure.token_failures import LAST_ANSWER, unread_answer
 
 CONNECT_TIMEOUT = 10.0
 """Seconds for a connection to the login service."""

@@ -6,11 +6,11 @@ import ssl
 
 from yarl import URL
 
+from exporter.azure.auth.token_cache import Credential, CredentialTokens, TokenSource
+from exporter.azure.auth.token_file import FileTokens
+from exporter.azure.auth.token_watch import TokenWatch
 from exporter.azure.endpoints import Endpoints
 from exporter.azure.proxies import proxy_for
-from exporter.azure.token_file import FileTokens
-from exporter.azure.token_watch import TokenWatch
-from exporter.azure.tokens import Credential, CredentialTokens, TokenSource
 from exporter.configuration import azure as configuration
 from exporter.runtime.clock import Clock, SystemClock
 from exporter.telemetry import Telemetry
@@ -53,7 +53,7 @@ def build(
 
     def make() -> Credential:
         # Half a second of imports, in the thread in which the credential is made.
-        from exporter.azure.credentials import credential  # noqa: PLC0415
+        from exporter.azure.auth.credentials import credential  # noqa: PLC0415
 
         return credential(settings, endpoints, tls)
 

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from exporter.azure.allowance import Limit
 from exporter.azure.operation import OPERATIONS, DocumentedLimit, Operation, Scope
-from exporter.azure.ratelimit import LimitHeaders
+from exporter.azure.ratelimit.headers import LimitHeaders
+from exporter.azure.ratelimit.limit import Limit
 
 PAGE_INSTANCES = 120
 """Instances on a page of Azure's, for a set whose list was never seen."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.azure.allowance import (
+from exporter.azure.ratelimit.limit import (
     EMPTY_LEVEL,
     FULL_SHARE_LEVEL,
     LEAST,

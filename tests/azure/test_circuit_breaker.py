@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 
-from exporter.azure.breaker import Breaker
+from exporter.azure.circuit_breaker import CircuitBreaker
 from exporter.azure.errors import AzureError, ServerFailed, TimedOut, Unreachable
 from exporter.model.scale_set import ScaleSetId
 from exporter.telemetry import Telemetry
@@ -15,15 +15,15 @@ from support.clock import FakeClock
 
 
 @pytest.fixture
-def breaker(clock: FakeClock, telemetry: Telemetry) -> Breaker:
-    return Breaker(clock=clock, telemetry=telemetry)
+def breaker(clock: FakeClock, telemetry: Telemetry) -> CircuitBreaker:
+    return CircuitBreaker(clock=clock, telemetry=telemetry)
 
 
 def named(name: str) -> ScaleSetId:
     return ScaleSetId(SUBSCRIPTION, "rg", name)
 
 
-def ask(breaker: Breaker, name: str, how: int | AzureError) -> bool:
+def ask(breaker: CircuitBreaker, name: str, how: int | AzureError) -> bool:
     """Whether a call went out; it is answered with a status or ends in a failure."""
     went = False
     with suppress(AzureError), breaker.call(named(name)) as outcome:
@@ -34,19 +34,23 @@ def ask(breaker: Breaker, name: str, how: int | AzureError) -> bool:
     return went
 
 
-async def opened(breaker: Breaker, clock: FakeClock, how: int | AzureError = 503) -> None:
+async def opened(breaker: CircuitBreaker, clock: FakeClock, how: int | AzureError = 503) -> None:
     await clock.advance(20.0)
     for number in range(5):
         assert ask(breaker, f"set{number % 3}", how)
     assert breaker.is_open
 
 
-async def test_five_failures_over_three_sets_open_it(breaker: Breaker, clock: FakeClock) -> None:
+async def test_five_failures_over_three_sets_open_it(
+    breaker: CircuitBreaker, clock: FakeClock
+) -> None:
     await opened(breaker, clock)
     assert not ask(breaker, "set0", 200)
 
 
-async def test_failures_of_rare_calls_never_open_it(breaker: Breaker, clock: FakeClock) -> None:
+async def test_failures_of_rare_calls_never_open_it(
+    breaker: CircuitBreaker, clock: FakeClock
+) -> None:
     await clock.advance(600.0)
     for number in range(20):
         with breaker.call(named(f"set{number}"), opens=False) as outcome:
@@ -55,7 +59,7 @@ async def test_failures_of_rare_calls_never_open_it(breaker: Breaker, clock: Fak
 
 
 async def test_a_rare_call_that_tries_and_fails_puts_the_next_one_off(
-    breaker: Breaker, clock: FakeClock
+    breaker: CircuitBreaker, clock: FakeClock
 ) -> None:
     await opened(breaker, clock)
     await clock.advance(5.0)
@@ -69,7 +73,7 @@ async def test_a_rare_call_that_tries_and_fails_puts_the_next_one_off(
 
 
 async def test_sets_that_failed_before_an_answer_do_not_count_with_one_that_fails_after_it(
-    breaker: Breaker, clock: FakeClock
+    breaker: CircuitBreaker, clock: FakeClock
 ) -> None:
     await clock.advance(20.0)
     for name, status in (("first", 503), ("second", 503), ("third", 200)):
@@ -80,14 +84,14 @@ async def test_sets_that_failed_before_an_answer_do_not_count_with_one_that_fail
     assert not breaker.is_open
 
 
-async def test_one_broken_set_never_opens_it(breaker: Breaker, clock: FakeClock) -> None:
+async def test_one_broken_set_never_opens_it(breaker: CircuitBreaker, clock: FakeClock) -> None:
     await clock.advance(600.0)
     for _ in range(100):
         assert ask(breaker, "broken", 500)
 
 
 async def test_it_stays_closed_while_others_are_answered(
-    breaker: Breaker, clock: FakeClock
+    breaker: CircuitBreaker, clock: FakeClock
 ) -> None:
     for number in range(300):
         await clock.advance(1.0)
@@ -97,7 +101,7 @@ async def test_it_stays_closed_while_others_are_answered(
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 429, 302])
 async def test_an_answer_that_is_no_success_is_an_answer(
-    breaker: Breaker, clock: FakeClock, status: int
+    breaker: CircuitBreaker, clock: FakeClock, status: int
 ) -> None:
     await clock.advance(600.0)
     for number in range(20):
@@ -109,7 +113,7 @@ async def test_an_answer_that_is_no_success_is_an_answer(
 
 
 async def test_while_it_is_open_calls_that_try_get_rarer(
-    breaker: Breaker, clock: FakeClock
+    breaker: CircuitBreaker, clock: FakeClock
 ) -> None:
     await opened(breaker, clock)
     opened_at, probes = clock.monotonic(), []
@@ -120,7 +124,9 @@ async def test_while_it_is_open_calls_that_try_get_rarer(
     assert probes == [5, 15, 35, 65]
 
 
-async def test_one_answer_lets_all_calls_out_again(breaker: Breaker, clock: FakeClock) -> None:
+async def test_one_answer_lets_all_calls_out_again(
+    breaker: CircuitBreaker, clock: FakeClock
+) -> None:
     await opened(breaker, clock)
     await clock.advance(5.0)
     assert ask(breaker, "set0", 200)
@@ -130,7 +136,7 @@ async def test_one_answer_lets_all_calls_out_again(breaker: Breaker, clock: Fake
     assert ask(breaker, "set0", 200), "the probes begin anew"
 
 
-async def test_only_one_call_at_a_time_tries(breaker: Breaker, clock: FakeClock) -> None:
+async def test_only_one_call_at_a_time_tries(breaker: CircuitBreaker, clock: FakeClock) -> None:
     await opened(breaker, clock)
     await clock.advance(5.0)
     with breaker.call(named("first")) as first:
@@ -139,7 +145,9 @@ async def test_only_one_call_at_a_time_tries(breaker: Breaker, clock: FakeClock)
     assert ask(breaker, "second", 200)
 
 
-async def test_a_call_that_was_cancelled_tells_nothing(breaker: Breaker, clock: FakeClock) -> None:
+async def test_a_call_that_was_cancelled_tells_nothing(
+    breaker: CircuitBreaker, clock: FakeClock
+) -> None:
     await opened(breaker, clock)
     await clock.advance(5.0)
     with pytest.raises(KeyboardInterrupt), breaker.call(named("first")):
@@ -153,7 +161,7 @@ async def test_a_call_that_was_cancelled_tells_nothing(breaker: Breaker, clock: 
     [(503, ServerFailed), (TimedOut("slow"), TimedOut), (Unreachable("gone"), Unreachable)],
 )
 async def test_what_is_not_sent_fails_for_the_reason_of_the_last_call(
-    breaker: Breaker, clock: FakeClock, how: int | AzureError, kind: type[AzureError]
+    breaker: CircuitBreaker, clock: FakeClock, how: int | AzureError, kind: type[AzureError]
 ) -> None:
     await opened(breaker, clock, how)
     said = r"not sent: no answer of Azure's for 20 s"
@@ -163,7 +171,7 @@ async def test_what_is_not_sent_fails_for_the_reason_of_the_last_call(
 
 
 async def test_the_metrics_tell_whether_it_is_open(
-    breaker: Breaker, clock: FakeClock, telemetry: Telemetry
+    breaker: CircuitBreaker, clock: FakeClock, telemetry: Telemetry
 ) -> None:
     def shown() -> float | None:
         return telemetry.registry.get_sample_value("azure_vmss_exporter_azure_circuit_open")
@@ -181,7 +189,7 @@ async def test_the_metrics_tell_whether_it_is_open(
     [(TimedOut("slow"), TimedOut), (Unreachable("refused"), Unreachable), (503, ServerFailed)],
 )
 async def test_a_call_that_is_not_sent_tells_why_since_when_and_until_when(
-    breaker: Breaker, clock: FakeClock, failure: int | AzureError, kind: type[AzureError]
+    breaker: CircuitBreaker, clock: FakeClock, failure: int | AzureError, kind: type[AzureError]
 ) -> None:
     await opened(breaker, clock, failure)
     await clock.advance(2.0)

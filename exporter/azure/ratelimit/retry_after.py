@@ -1,4 +1,4 @@
-"""Azure's word to wait: no call of a throttled bucket goes out before `Retry-After`."""
+"""Retry-After gate: no request is sent to a throttled bucket before its deadline."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ DEFAULT_WAIT = 60.0
 """Seconds to wait where Azure does not say: its windows are one minute long."""
 
 
-class Holds:
+class RetryAfterGate:
     """Until when each (subscription, location) is asked to wait.
 
     Compute's read limits are counted by subscription and region, over all its clients; those of

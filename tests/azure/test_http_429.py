@@ -12,7 +12,7 @@ from multidict import CIMultiDict
 
 from exporter.azure.error_body import decode_error
 from exporter.azure.errors import PolicyUse, Throttled
-from exporter.azure.throttling import count_throttling, throttled
+from exporter.azure.ratelimit.http_429 import count_throttling, throttled
 from exporter.telemetry import NEW_LABELS_WAIT, Telemetry
 from support.answers import RECORDINGS, SUBSCRIPTION, needs_recordings, recording
 from support.azure_room import FIRST, NewClient, failure_of, sample, walk

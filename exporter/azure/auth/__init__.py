@@ -1,0 +1,1 @@
+"""Tokens: where they come from, how they are kept, and what their failures mean."""
