@@ -97,16 +97,17 @@ async def test_a_failed_early_renewal_keeps_the_token_and_is_tried_each_30_secon
     await service.clock.advance(3300)
     for _ in range(29):
         assert await tokens.get() == "token-1"
+        await service.until_asked(2)
         await service.clock.advance(1)
     assert len(service.asked) == 2
     await service.clock.advance(1)
     assert await tokens.get() == "token-1"
-    await service.clock.settle()
+    await service.until_asked(3)
     assert len(service.asked) == 3
     service.failure = None
     await service.clock.advance(30)
     await tokens.get()
-    await service.clock.settle()
+    await service.until_asked(4)
     assert await tokens.get() == "token-2"
 
 
@@ -229,7 +230,7 @@ async def test_closing_ends_a_try_and_closes_the_credential(
     source = CredentialTokens(service.credential, scope="scope", clock=clock)
     service.gate = asyncio.Event()
     waiting = asyncio.create_task(source.get())
-    await clock.settle()
+    await service.until_asked(1)
     await source.close()
     with pytest.raises(Unauthenticated):
         await waiting
@@ -304,7 +305,7 @@ async def test_a_retry_after_holds_off_every_kind_of_try(
     service.failure = failure = ServerFailed("busy", status=503, retry_after=100.0)
     await service.clock.advance(3300)
     await tokens.get()
-    await service.clock.settle()
+    await service.until_asked(2)
     assert len(service.asked) == 2
     for _ in range(3):
         await service.clock.advance(31)
@@ -314,7 +315,7 @@ async def test_a_retry_after_holds_off_every_kind_of_try(
     await service.clock.advance(31)
     service.failure = None
     await tokens.get()
-    await service.clock.settle()
+    await service.until_asked(3)
     assert await tokens.get() == "token-2"
 
 

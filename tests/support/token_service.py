@@ -25,6 +25,7 @@ class FakeCredential:
     ) -> AccessTokenInfo:
         service = self.service
         service.asked.append((scopes, dict(options or {})))
+        service.called.set()
         if service.gate is not None:
             await service.gate.wait()
         if service.failure is not None:
@@ -52,10 +53,19 @@ class FakeService:
         self.gate: asyncio.Event | None = None
         self.asked: list[tuple[tuple[str, ...], dict[str, Any]]] = []
         self.made: list[FakeCredential] = []
+        self.called = asyncio.Event()
 
     def credential(self) -> FakeCredential:
         self.made.append(FakeCredential(self))
         return self.made[-1]
+
+    async def until_asked(self, times: int) -> None:
+        """Wait for that many calls. A credential is made in a thread, which takes real time."""
+        async with asyncio.timeout(20):
+            while len(self.asked) < times:
+                self.called.clear()
+                await self.called.wait()
+        await self.clock.settle()
 
 
 async def failure_of(source: CredentialTokens, **how: str) -> AzureError:
