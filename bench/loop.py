@@ -171,7 +171,7 @@ def _polls(exporter: stage.RunningExporter) -> float:
 
 
 def _pauses(scale: Scale) -> dict[Polled, list[Pauses]]:
-    """What the ticker found, in turns."""
+    """What the ticker found, in turn."""
     polls, rounds = (POLLS_QUICK, ROUNDS_QUICK) if scale.quick else (POLLS, ROUNDS)
     found: dict[Polled, list[Pauses]] = {case: [] for case in CASES}
     for _ in range(rounds):

@@ -20,10 +20,10 @@ from bench.rounds import alternate, median
 from bench.samples import fingerprint, normalised
 from bench.scale import Scale
 from exporter.azure.decode import decode_instance_page
-from exporter.metrics.block import press
+from exporter.exposition.gzip_block import compressed_block
 from exporter.metrics.family import FamilyFilter
 from exporter.metrics.mapper import RENDERED_AT_A_TIME, MappedInstances, Mapper, TargetMemory
-from exporter.metrics.reader import read_instance
+from exporter.metrics.normalize import normalize
 from exporter.model.instance_view import Instance
 
 if TYPE_CHECKING:
@@ -157,11 +157,11 @@ def _ours(answers: Answers) -> dict[str, Run]:
         for instances in decoded:
             for instance in instances:
                 name = instance.instance_id or ""
-                read_instance(instance, scale_set=scale_set, instance_id=name, full=True)
+                normalize(instance, scale_set=scale_set, instance_id=name, full=True)
 
     def compress() -> None:
         for text in texts:
-            press(text)
+            compressed_block(text)
 
     return {
         "total": _whole(answers),
@@ -271,7 +271,7 @@ def _microseconds(work: Callable[[], None], answers: Answers) -> float:
 
 
 def _figures(ours: Mapping[str, Run], peer: Mapping[str, Run], scale: Scale) -> dict[str, float]:
-    """The median of each measurement, taken in turns."""
+    """The median of each measurement, taken in turn."""
     found: dict[str, list[float]] = {}
     # What is loaded by now stays, as in the exporter once it runs; and what one of them keeps
     # must not make the others' collections longer.

@@ -113,7 +113,7 @@ def document(
         "",
         f"Written by `{command}`; do not edit.",
         "",
-        "Every figure is a median, measured in turns with its peers in one run on one machine:",
+        "Every figure is a median, measured in turn with its peers in one run on one machine:",
         "read the ratios, not the times.",
         "",
         markdown(Table("Machine and versions", "", ("", ""), list(facts))),

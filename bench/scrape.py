@@ -33,7 +33,7 @@ FIRST_BYTE_WANTED = 0.050
 
 NOTE = """\
 The exporter polled a simulated fleet once and rests; each peer then serves the series it showed.
-One client reads all of them over the loopback, a new connection each time, in turns: ours, nginx,
+One client reads all of them over the loopback, a new connection each time, in turn: ours, nginx,
 a peer, ours, nginx, … Times are from connecting to the last byte, and to the body's first. nginx
 serves the exporter's own bytes from a file. Every peer's page was parsed, and its set of samples
 (name, labels, value) found equal to the exporter's.
@@ -150,7 +150,7 @@ def _measure_all(
 def _measure_peers(
     scale: Scale, found: Figures, urls: dict[str, str], page: Page, wanted: Fingerprint
 ) -> None:
-    """Measure the slow peers one after the other, each in turns with ours and nginx."""
+    """Measure the slow peers one after the other, each in turn with ours and nginx."""
     client = Client()
     for url in urls.values():
         for gzip in (True, False):

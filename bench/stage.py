@@ -27,7 +27,7 @@ CONCURRENCY = 16
 """Polls in flight: the exporter's default."""
 
 START_SPACING = 0.1
-"""Seconds between two first polls of the exporter; see `exporter/polling/beat.py`."""
+"""Seconds between two first polls of the exporter; see `exporter/polling/schedule.py`."""
 
 _PROGRESS_SECONDS = 15.0
 

@@ -30,7 +30,7 @@ the start of the interpreter until the log says so, with a credential of azure-i
 
 
 def measure(_: Scale) -> Part:
-    """Start the exporter again and again, in turns."""
+    """Start the exporter again and again, in turn."""
     say("start: --version, --config.check, listening")
     with tempfile.TemporaryDirectory() as folder:
         files = {sets: _configuration(Path(folder), sets) for sets in SETS}

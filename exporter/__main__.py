@@ -1,4 +1,4 @@
-"""`python -m exporter` is the command `azure-vmss-exporter`."""
+"""`python -m exporter` is the cli `azure-vmss-exporter`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from exporter.runtime.signals import Signals
 
 
 def main() -> int:
-    """Run the command, with its signals caught before anything else is imported.
+    """Run the cli, with its signals caught before anything else is imported.
 
     Objects made during a start are kept, so the garbage collector would only slow it down; the
     daemon enables it once it serves.
@@ -18,10 +18,10 @@ def main() -> int:
     signals = Signals()
     signals.catch()
 
-    from exporter import command  # noqa: PLC0415 - see above
+    from exporter import cli  # noqa: PLC0415 - see above
 
     try:
-        return command.main(signals=signals)
+        return cli.main(signals=signals)
     finally:
         signals.ignore()
 

@@ -21,20 +21,20 @@ from exporter.azure.session import new_session
 from exporter.azure.transport import Transport
 from exporter.configuration import Configuration
 from exporter.model.scale_set import ScaleSetId, Target
-from exporter.polling.lanes import Lanes
+from exporter.persistence.restore import store_for
+from exporter.persistence.store import StateStore
+from exporter.polling.concurrency import Slots
 from exporter.polling.poller import Poller
-from exporter.polling.record import Record
 from exporter.polling.retention import Retention
 from exporter.polling.scheduler import Scheduler
-from exporter.polling.state.keeper import StateKeeper
-from exporter.polling.state.warm_start import keeper_for
+from exporter.polling.target_state import TargetState
 from exporter.preparation import Prepared, prepare, unknown_patterns
 from exporter.runtime import logs
 from exporter.runtime.clock import Clock, SystemClock
-from exporter.runtime.loop_watch import LoopWatch
-from exporter.runtime.turns import Turns
+from exporter.runtime.cooperative import CooperativeScheduler
+from exporter.runtime.loop_lag import LoopLag
 from exporter.telemetry import Telemetry
-from exporter.web.exposition import Exposition
+from exporter.web.metrics_page import Exposition
 
 _Same = tuple[str, str, str, tuple[tuple[str, str], ...]]
 
@@ -48,7 +48,7 @@ class Process:
         version: the exporter's version.
         clock: the time.
         telemetry: the exporter's own metrics.
-        turns: the turns on the event loop.
+        cooperative: lets long work yield, and scrapes go first.
         watch: how late the event loop is.
         gate: until when Azure asked to wait.
         budget: what may be spent of Azure's limits.
@@ -75,8 +75,8 @@ class Process:
             process=own_process,
             monotonic=self.clock.monotonic,
         )
-        self.turns = Turns()
-        self.watch = LoopWatch(self.clock)
+        self.cooperative = CooperativeScheduler()
+        self.watch = LoopLag(self.clock)
         self.gate = RetryAfterGate(clock=self.clock, telemetry=self.telemetry)
         self.budget = Budget(clock=self.clock, telemetry=self.telemetry)
         self.tokens = tokens
@@ -120,7 +120,7 @@ class Connection:
             api_version=azure.api_version,
             detail=azure.detail,
             deadline=polling.deadline,
-            turns=process.turns,
+            cooperative=process.cooperative,
         )
 
     @property
@@ -150,10 +150,10 @@ class Exporter:
     prepared: Prepared
     connection: Connection
     poller: Poller
-    keeper: StateKeeper | None
+    store: StateStore | None
     scheduler: Scheduler
     exposition: Exposition
-    records: tuple[Record, ...] = field(repr=False)
+    records: tuple[TargetState, ...] = field(repr=False)
 
     @property
     def configuration(self) -> Configuration:
@@ -199,7 +199,7 @@ async def build(
         connection = Connection(prepared, process)
     async with connection.used():
         client = connection.client
-        keeper = keeper_for(
+        store = store_for(
             configuration,
             mapper,
             azure=where.resource_manager,
@@ -214,15 +214,15 @@ async def build(
             clock=process.clock,
             retention=Retention(keep_for=polling.keep_for, deadline=polling.deadline),
             max_series=configuration.metrics.max_series,
-            turns=process.turns,
-            keeper=keeper,
+            cooperative=process.cooperative,
+            store=store,
         )
         records = await _records(configuration, poller, _known(carried, where))
         scheduler = Scheduler(
             records=records,
             poller=poller,
             gate=process.gate,
-            lanes=Lanes(polling.concurrency, clock=process.clock),
+            lanes=Slots(polling.concurrency, clock=process.clock),
             clock=process.clock,
             budget=process.budget,
         )
@@ -230,7 +230,7 @@ async def build(
             prepared=prepared,
             connection=connection,
             poller=poller,
-            keeper=keeper,
+            store=store,
             scheduler=scheduler,
             exposition=Exposition(
                 served=poller.served,
@@ -253,7 +253,7 @@ def staying(exporter: Exporter, prepared: Prepared) -> frozenset[ScaleSetId]:
     return frozenset(target.scale_set for target in targets if _same(target) in known)
 
 
-def _known(carried: Exporter | None, azure: Endpoints) -> dict[_Same, Record]:
+def _known(carried: Exporter | None, azure: Endpoints) -> dict[_Same, TargetState]:
     """The records that may go on; of another Azure none, for its sets are others."""
     if carried is None or carried.azure.resource_manager != azure.resource_manager:
         return {}
@@ -267,10 +267,10 @@ def _same(target: Target) -> _Same:
 
 
 async def _records(
-    configuration: Configuration, poller: Poller, known: dict[_Same, Record]
-) -> tuple[Record, ...]:
+    configuration: Configuration, poller: Poller, known: dict[_Same, TargetState]
+) -> tuple[TargetState, ...]:
     """The record of every target: that of before, or a new one."""
-    records: list[Record] = []
+    records: list[TargetState] = []
     for target in configuration.targets():
         record = known.get(_same(target))
         if record is None:
@@ -287,7 +287,7 @@ async def _records(
     return tuple(records)
 
 
-def tell_of_configuration(configuration: Configuration, text: str, process: Process) -> None:
+def record_configuration(configuration: Configuration, text: str, process: Process) -> None:
     """Show on the metrics which configuration is in force, and log what is odd about it.
 
     Args:

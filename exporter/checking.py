@@ -19,7 +19,7 @@ def check_file(path: str) -> int:
         configuration, _ = read_configuration(path)
         prepare(configuration)
     except ConfigurationError as error:
-        tell_problems(path, error)
+        print_problems(path, error)
         return BAD
     for warning in unknown_patterns(configuration):
         say(f"{path}: warning: {warning}")
@@ -28,7 +28,7 @@ def check_file(path: str) -> int:
     return GOOD
 
 
-def tell_problems(path: str, error: ConfigurationError) -> None:
+def print_problems(path: str, error: ConfigurationError) -> None:
     """Print each problem on a line of its own."""
     for problem in error.problems:
         say(f"{path}: {problem}")

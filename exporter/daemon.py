@@ -13,9 +13,10 @@ from dataclasses import dataclass
 
 import structlog
 
-from exporter.assembly import Exporter, Process, build, tell_of_configuration
+from exporter.assembly import Exporter, Process, build, record_configuration
 from exporter.azure.auth.token_cache import TokenSource
 from exporter.configuration import Configuration
+from exporter.exposition.content_type import TEXT
 from exporter.model.scale_set import ScaleSetId
 from exporter.printing import print_page, say
 from exporter.reloading import InForce, Read, SignalEvents, not_reloaded, poll_until
@@ -25,7 +26,6 @@ from exporter.web.addresses import ListenAddress, url_of
 from exporter.web.application import Site, make_application
 from exporter.web.bodies import PAGE_PIECE
 from exporter.web.connections import ConnectionLimits
-from exporter.web.formats import TEXT
 from exporter.web.listening import listening_sockets
 from exporter.web.scrapes import MAX_REQUESTS
 from exporter.web.server import running
@@ -93,10 +93,10 @@ async def run(
     async with AsyncExitStack() as stack:
         try:
             exporter = await in_force.begin(configuration)
-            tell_of_configuration(configuration, text, process)
+            record_configuration(configuration, text, process)
             site = _site(exporter, process, options)
             addresses = await stack.enter_async_context(serving(site, options.listen))
-            _tell_of_start(exporter, options, addresses)
+            _log_start(exporter, options, addresses)
             while True:
                 with collecting(in_force.exporter.scheduler.begun):
                     ended = await poll_until(in_force.exporter, process, told, read)
@@ -109,7 +109,7 @@ async def run(
                     _log.exception("building the exporter failed")
                     not_reloaded(process, (f"cannot be built ({type(error).__name__})",))
                 else:
-                    tell_of_configuration(prepared.configuration, text, process)
+                    record_configuration(prepared.configuration, text, process)
                     _show(site, exporter)
                     _log.info("configuration reloaded", scale_sets=len(exporter.records))
         finally:
@@ -158,15 +158,15 @@ async def run_once(
     """
     process = options.process(tokens, lasting=False)
     async with build(configuration, process) as exporter:
-        tell_of_configuration(configuration, text, process)
+        record_configuration(configuration, text, process)
         gc.enable()
         with _failures_unlogged():
             await exporter.scheduler.poll_once()
         page = await exporter.exposition.page(TEXT)
         printed = print_page(page.plain_chunks(PAGE_PIECE))
         for record in exporter.records:
-            if record.poll.up and record.facts_message:
-                say(f"{record.target.scale_set}: facts: {record.facts_message}")
+            if record.poll.up and record.model_message:
+                say(f"{record.target.scale_set}: facts: {record.model_message}")
         failed = [record for record in exporter.records if not record.poll.up]
         for record in failed:
             poll = record.poll
@@ -236,7 +236,7 @@ def _site(exporter: Exporter, process: Process, options: Options) -> Site:
         telemetry_path=options.telemetry_path,
         max_requests=options.max_requests,
         messages=exporter.configuration.web.messages,
-        turns=process.turns,
+        cooperative=process.cooperative,
     )
     return site
 
@@ -248,7 +248,7 @@ def _show(site: Site, exporter: Exporter) -> None:
     site.messages = exporter.configuration.web.messages
 
 
-def _tell_of_start(exporter: Exporter, options: Options, addresses: tuple[str, ...]) -> None:
+def _log_start(exporter: Exporter, options: Options, addresses: tuple[str, ...]) -> None:
     _log.info("started", version=options.version, scale_sets=len(exporter.records))
     for address in addresses:
         _log.info("listening", address=address, metrics=address + options.telemetry_path)

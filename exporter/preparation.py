@@ -21,7 +21,7 @@ from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.family import FamilyFilter
 from exporter.metrics.mapper import Mapper
 from exporter.telemetry import Telemetry
-from exporter.web.exposition import exposed_name
+from exporter.web.metrics_page import exposed_name
 
 _WITHOUT_AUTHORITY = ("static", "managed_identity", "azure_cli")
 """Credentials for which the exporter itself sends nothing to the login service."""

@@ -10,9 +10,9 @@ from functools import partial
 
 import structlog
 
-from exporter.assembly import Exporter, Process, build, staying, tell_of_configuration
+from exporter.assembly import Exporter, Process, build, record_configuration, staying
 from exporter.configuration import Configuration, ConfigurationError
-from exporter.polling.state.warm_start import kept
+from exporter.persistence.restore import kept
 from exporter.preparation import Prepared, prepare
 from exporter.runtime.files import OffLoop
 from exporter.runtime.signals import Signals
@@ -62,7 +62,7 @@ class InForce:
     async def begin(self, configuration: Configuration) -> Exporter:
         """Build the first one."""
         self.exporter = await self._stack.enter_async_context(build(configuration, self._process))
-        await self._keep_state()
+        await self._start_store()
         return self.exporter
 
     async def change_to(self, prepared: Prepared) -> Exporter:
@@ -78,7 +78,7 @@ class InForce:
         exporter = await stack.enter_async_context(building)
         await self.end()
         self._stack, self.exporter = stack, exporter
-        await self._keep_state()
+        await self._start_store()
         return exporter
 
     async def end(self) -> None:
@@ -88,9 +88,9 @@ class InForce:
         except Exception:  # noqa: BLE001 - what is closed is of no use any more
             _log.exception("closing failed")
 
-    async def _keep_state(self) -> None:
+    async def _start_store(self) -> None:
         exporter = self.exporter
-        keeping = kept(exporter.keeper, exporter.poller, exporter.records, self._stop)
+        keeping = kept(exporter.store, exporter.poller, exporter.records, self._stop)
         await self._stack.enter_async_context(keeping)
 
 
@@ -166,7 +166,7 @@ async def _reloaded(
             if not same:
                 return prepared, text
             # Polls go on, and so does whatever else there is: a comment may have changed.
-            tell_of_configuration(prepared.configuration, text, process)
+            record_configuration(prepared.configuration, text, process)
             _log.info("configuration reloaded", scale_sets=len(exporter.records), changed=False)
 
 

@@ -9,7 +9,7 @@ from functools import partial
 
 import exporter
 from exporter import daemon, demo
-from exporter.checking import tell_problems
+from exporter.checking import print_problems
 from exporter.configuration import ConfigurationError
 from exporter.configuration_file import read_configuration
 from exporter.printing import say
@@ -38,7 +38,7 @@ def start(flags: argparse.Namespace, signals: Signals) -> int:
             # Before the messages below, and a traceback.
             logs.flush()
     except ConfigurationError as error:
-        tell_problems(flags.config_file, error)
+        print_problems(flags.config_file, error)
         return BAD_INPUT
     except daemon.StartError as error:
         say(f"azure-vmss-exporter: {error}")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from exporter.metrics.block import Block
+from exporter.exposition.gzip_block import Block
 from exporter.polling.poller import Poller
-from exporter.polling.record import Record
+from exporter.polling.target_state import TargetState
 from soak.truth import Facts, Key
 
 STATE_FAMILIES = (
@@ -33,7 +33,7 @@ _SAMPLE = re.compile(
 _TIMED = 'status="provisioning_state"'
 
 
-def of_record(record: Record, monotonic: float) -> dict[str, Facts]:
+def of_record(record: TargetState, monotonic: float) -> dict[str, Facts]:
     """What a record gives out now, by instance id."""
     blocks = [
         block

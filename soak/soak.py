@@ -17,8 +17,8 @@ import structlog
 from exporter.azure.auth.token_cache import CredentialTokens
 from exporter.azure.errors import NoAnswer, NotFound, NotSent
 from exporter.polling.confirmation import NOT_FOUND_ANSWERS
-from exporter.polling.record import Record
 from exporter.polling.retention import EXPIRY_CHECKS
+from exporter.polling.target_state import TargetState
 from exporter.runtime.clock import Clock
 from exporter.simulator.fleet import Fleet
 from exporter.simulator.server import SimulatedAzure
@@ -101,7 +101,7 @@ class Checker:
         self._since: dict[Key, float] = {}
         self._until: dict[Key, float] = {}
 
-    def interval_changed(self, record: Record, interval: float) -> None:
+    def interval_changed(self, record: TargetState, interval: float) -> None:
         """Data that is still served is kept as the longest interval since its poll asks."""
         key, now = record.target.scale_set.key, self._world.clock.monotonic()
         self.longest = max(self.longest, interval)
@@ -112,7 +112,7 @@ class Checker:
         polling = self._world.exporter.configuration.polling
         return max(polling.keep_for, 2 * interval + polling.deadline)
 
-    def poll_ended(self, record: Record, error: NoAnswer | None, is_new: bool) -> None:  # noqa: FBT001 - a callback's
+    def poll_ended(self, record: TargetState, error: NoAnswer | None, is_new: bool) -> None:  # noqa: FBT001 - a callback's
         """Check a record after its poll, whether it brought something new or not."""
         key = record.target.scale_set.key
         self.polls += 1
@@ -134,7 +134,7 @@ class Checker:
             del self._expected[key]
         self._compare(record, serving.of_record(record, self._world.clock.monotonic()))
 
-    async def look(self, records: tuple[Record, ...]) -> None:
+    async def look(self, records: tuple[TargetState, ...]) -> None:
         """Check the whole page."""
         await self._world.poller.expire()
         page = serving.of_page(self._world.poller)
@@ -147,7 +147,7 @@ class Checker:
         if self.breaches[kind] <= _SHOWN:
             self.examples.append(f"{kind}: day {self._world.clock.monotonic() / DAY:.2f}: {text}")
 
-    def _compare(self, record: Record, served: dict[str, Facts]) -> None:
+    def _compare(self, record: TargetState, served: dict[str, Facts]) -> None:
         key = record.target.scale_set.key
         over = self._world.clock.monotonic() - self._until.get(key, 0.0)
         # What is too old goes with the next look for it.

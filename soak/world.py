@@ -22,7 +22,7 @@ from exporter.azure.auth.token_cache import TokenSource
 from exporter.azure.errors import NoAnswer
 from exporter.azure.ratelimit.usage import Reservation
 from exporter.polling.poller import Poller
-from exporter.polling.record import Record
+from exporter.polling.target_state import TargetState
 from exporter.runtime.clock import Clock
 from exporter.simulator.fleet import Fleet
 from exporter.simulator.server import SimulatedAzure
@@ -41,15 +41,17 @@ class WatchedPoller(Poller):
         stretched: called with the record and its interval.
     """
 
-    ended: Callable[[Record, NoAnswer | None, bool], None] = staticmethod(lambda *_: None)
-    stretched: Callable[[Record, float], None] = staticmethod(lambda *_: None)
+    ended: Callable[[TargetState, NoAnswer | None, bool], None] = staticmethod(lambda *_: None)
+    stretched: Callable[[TargetState, float], None] = staticmethod(lambda *_: None)
 
-    def set_interval(self, record: Record, interval: float) -> None:
+    def set_interval(self, record: TargetState, interval: float) -> None:
         """Put an interval in force, and tell."""
         self.stretched(record, interval)
         super().set_interval(record, interval)
 
-    async def poll(self, record: Record, reservation: Reservation | None = None) -> NoAnswer | None:
+    async def poll(
+        self, record: TargetState, reservation: Reservation | None = None
+    ) -> NoAnswer | None:
         """Poll, and tell."""
         before = record.snapshot
         error = await super().poll(record, reservation)

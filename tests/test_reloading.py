@@ -126,7 +126,7 @@ async def test_an_authority_file_that_has_changed_makes_a_reload_of_the_same_tex
     assert not prepared(text).is_like(after)
 
 
-@pytest.mark.parametrize("broken", ["keeper_for", "Connection", "Lanes", "Exposition"])
+@pytest.mark.parametrize("broken", ["store_for", "Connection", "Slots", "Exposition"])
 async def test_whatever_breaks_in_building_leaves_all_as_it_was(
     in_force: InForce, monkeypatch: pytest.MonkeyPatch, broken: str
 ) -> None:
@@ -166,7 +166,8 @@ class _Exporter:
     def __init__(self, prepared: Prepared) -> None:
         self.azure = prepared.endpoints
         self.records = [
-            type("Record", (), {"target": target}) for target in prepared.configuration.targets()
+            type("TargetState", (), {"target": target})
+            for target in prepared.configuration.targets()
         ]
 
 

@@ -13,13 +13,13 @@ _MACHINE = ("date", "processor", "memory", "kernel", "Python")
 _ABOUT = """\
 The exporter as it is assembled polls the simulated Azure, which enforces Azure's documented
 buckets, in simulated time: {minutes:g} minutes after a warm-up of ten. Every set wishes to be
-polled each 60 seconds, `polling.budget_share` is 0.5, and 5 % of the sets are in motion: failures
+polled each 60 seconds, `polling.budget_share` is 0.5, and 5 % of the sets are active: failures
 fall there alone. The neighbour is another client that takes that part of the refill, evenly.
 
 - **F** polls every set each 60 seconds, whatever Azure says.
 - **R** polls one set after the other, and spends as many calls as the exporter did.
 - **B**, by which ages are judged, is the interval that the quota allows to all sets alike, or the
-  wished one. A mean age of B/2 is what even polling gives; the target is 1.2 × B/2 plus the mean
+  requested one. A mean age of B/2 is what even polling gives; the target is 1.2 × B/2 plus the mean
   duration of a walk.
 
 Only the time that the bench takes depends on the machine. That no fault loses or falsifies

@@ -32,7 +32,7 @@ class FleetPlan:
     Attributes:
         name: what the table calls it.
         sizes: the instances of the quiet sets, one number per set.
-        moving: the instances of the sets in motion.
+        moving: the instances of the sets active.
         has_target: whether the mean age is to reach the target.
     """
 
@@ -69,7 +69,7 @@ class FleetPlan:
         return SteppedFleet(FleetDescription(seed=seed, page_size=PAGE_SIZE, scale_sets=described))
 
     def best_interval(self, *, neighbour: float) -> float:
-        """B: the interval that the quota allows for every set, or the wished one.
+        """B: the interval that the quota allows for every set, or the requested one.
 
         Args:
             neighbour: the part of the quota that another client takes.
@@ -91,7 +91,7 @@ class SteppedFleet(Fleet):
 
 
 def even(sets: int) -> FleetPlan:
-    """A fleet of sets with 20 instances each, a twentieth of them in motion."""
+    """A fleet of sets with 20 instances each, a twentieth of them active."""
     moving = max(1, round(sets * MOVING_SHARE))
     return FleetPlan(f"{sets:,} × 20", (20,) * (sets - moving), (20,) * moving)
 

@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass, field
 
-from exporter.polling.record import Record
+from exporter.polling.target_state import TargetState
 from exporter.simulator import buckets
 from exporter.simulator.scale_set import SimulatedScaleSet
 from soak.session import Head
@@ -145,7 +145,7 @@ class Meter:
             first_page = "skiptoken" not in head.url.raw_query_string
             self._answered[name] = falls + ([] if first_page else self._answered.get(name, []))
 
-    def retrieved(self, record: Record) -> None:
+    def retrieved(self, record: TargetState) -> None:
         """Take notice of a set that was just polled with success."""
         name, now = record.target.scale_set.name, self._world.clock.monotonic()
         instances = record.snapshot.mapped.instances if record.snapshot else 0

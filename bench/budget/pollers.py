@@ -16,8 +16,8 @@ from exporter.assembly import Process
 from exporter.azure.ratelimit.budget import Budget
 from exporter.azure.ratelimit.retry_after import RetryAfterGate
 from exporter.azure.ratelimit.usage import Request, Reservation
-from exporter.polling.beat import next_due, phase_of
-from exporter.polling.record import Record
+from exporter.polling.schedule import next_due, phase_of
+from exporter.polling.target_state import TargetState
 from soak.world import World
 
 
@@ -66,7 +66,7 @@ class FixedInterval:
             for record in self._world.exporter.records:
                 group.create_task(self._beat(record))
 
-    async def _beat(self, record: Record) -> None:
+    async def _beat(self, record: TargetState) -> None:
         clock, phase = self._world.clock, phase_of(record.target.scale_set)
         while True:
             due = next_due(clock.now(), phase=phase, interval=INTERVAL)
@@ -98,5 +98,5 @@ class RoundRobin:
                     instances = record.snapshot.mapped.instances if record.snapshot else 1
                     await self._world.clock.sleep(pages(instances) / self._rate)
 
-    async def _poll(self, record: Record) -> None:
+    async def _poll(self, record: TargetState) -> None:
         await self._world.poller.poll(record)

@@ -18,7 +18,7 @@ from bench.budget.pollers import FixedInterval, Polling, RoundRobin, let_everyth
 from bench.budget.quiet import quiet_logs
 from exporter.assembly import Process
 from exporter.azure.errors import NoAnswer
-from exporter.polling.record import Record
+from exporter.polling.target_state import TargetState
 from exporter.runtime.clock import Clock
 from exporter.simulator import buckets
 from exporter.simulator.server import SimulatedAzure
@@ -280,9 +280,9 @@ def _polling(way: Way, world: World, rate: float) -> Polling:
 
 
 def _telling(
-    retrieved: Callable[[Record], None],
-) -> Callable[[Record, NoAnswer | None, bool], None]:
-    def ended(record: Record, error: NoAnswer | None, is_new: bool) -> None:  # noqa: FBT001 - a callback's
+    retrieved: Callable[[TargetState], None],
+) -> Callable[[TargetState, NoAnswer | None, bool], None]:
+    def ended(record: TargetState, error: NoAnswer | None, is_new: bool) -> None:  # noqa: FBT001 - a callback's
         del error
         if is_new:
             retrieved(record)

@@ -19,7 +19,7 @@ from exporter.azure.error_body import BYTE_ORDER_MARK, error_in
 from exporter.azure.errors import BrokenAnswer
 from exporter.azure.ownership import check_id, check_instances, check_name
 from exporter.model.instance_view import Instance, InstancePage, Problem
-from exporter.model.lenient import (
+from exporter.model.lenient_decode import (
     decode_instance,
     folded,
     identify,
@@ -28,7 +28,7 @@ from exporter.model.lenient import (
     respelled,
     salvage,
 )
-from exporter.model.scale_set import ScaleSetFacts, ScaleSetId, short_region
+from exporter.model.scale_set import ScaleSetId, ScaleSetModel, short_region
 
 WHOLE_BYTES = 1024 * 1024
 """A page up to this size is decoded in one go: twice what Azure's 120 instances need, and 5 ms."""
@@ -139,7 +139,7 @@ def _decoded(body: bytes) -> Iterator[InstancePage]:
 
 def decode_scale_set(
     body: bytes, *, scale_set: ScaleSetId | None = None
-) -> tuple[ScaleSetFacts, list[Problem]]:
+) -> tuple[ScaleSetModel, list[Problem]]:
     """Decode `VirtualMachineScaleSets_Get`.
 
     Args:
@@ -165,7 +165,7 @@ def decode_scale_set(
     sku = found.sku or _Sku()
     properties = found.properties or _ScaleSetProperties()
     profile = properties.virtual_machine_profile
-    facts = ScaleSetFacts(
+    facts = ScaleSetModel(
         location=short_region(found.location) or None,
         sku=sku.name,
         capacity=sku.capacity,

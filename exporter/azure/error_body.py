@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from exporter.model.lenient import folded
+from exporter.model.lenient_decode import folded
 from exporter.redaction import clean
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"

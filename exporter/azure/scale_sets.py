@@ -17,8 +17,8 @@ from exporter.azure.ratelimit.usage import Reservation
 from exporter.azure.transport import Transport
 from exporter.azure.urls import instances_url, next_url, scale_set_url
 from exporter.model.instance_view import InstancePage, Problem
-from exporter.model.scale_set import ScaleSetFacts, ScaleSetId
-from exporter.runtime.turns import Turns
+from exporter.model.scale_set import ScaleSetId, ScaleSetModel
+from exporter.runtime.cooperative import CooperativeScheduler
 
 PAGE_LIMIT = 1000
 """Pages of one walk: a set has 1000 instances at most, so even one on each page fits."""
@@ -48,7 +48,7 @@ class ScaleSetClient:
         detail: `full` for all fields of the instances, else their instance view only.
         deadline: seconds for a call with all its requests.
         page_limit: pages of one walk.
-        turns: the turns on the event loop, which decoding takes.
+        cooperative: where decoding yields to other tasks.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class ScaleSetClient:
         detail: Literal["instance_view", "full"],
         deadline: float,
         page_limit: int = PAGE_LIMIT,
-        turns: Turns | None = None,
+        cooperative: CooperativeScheduler | None = None,
     ) -> None:
         self._transport = transport
         self._endpoints = transport.endpoints
@@ -68,7 +68,7 @@ class ScaleSetClient:
         self._full = detail == "full"
         self._deadline = deadline
         self._page_limit = page_limit
-        self._turns = turns or Turns()
+        self._cooperative = cooperative or CooperativeScheduler()
 
     async def instance_pages(
         self,
@@ -126,13 +126,13 @@ class ScaleSetClient:
         finally:
             self._budget.close(reserved, complete=complete)
 
-    async def scale_set_facts(
+    async def scale_set_model(
         self,
         scale_set: ScaleSetId,
         *,
         location: str = "",
         reservation: Reservation | None = None,
-    ) -> tuple[ScaleSetFacts, list[Problem]]:
+    ) -> tuple[ScaleSetModel, list[Problem]]:
         """Get the set itself (`VirtualMachineScaleSets_Get`): its facts, and what was left out.
 
         Args:
@@ -163,7 +163,7 @@ class ScaleSetClient:
 
     async def _next(self, pieces: Iterator[InstancePage]) -> InstancePage | None:
         """Decode one piece of a page; None after the last."""
-        async with self._turns.piece():
+        async with self._cooperative.piece():
             return next(pieces, None)
 
     def _following(self, page: InstancePage, visited: set[str]) -> URL | None:

@@ -1,6 +1,6 @@
 """The YAML text as plain values, with the place of each and the mistakes YAML itself allows.
 
-`composing` reads the text into nodes, and PyYAML turns scalars into values. The walk over the
+`composing` reads the text into nodes, and PyYAML cooperative scalars into values. The walk over the
 nodes is ours because PyYAML's own neither reports a key that is given twice nor survives an alias
 that holds itself, and because messages show a value as it is written, not as YAML 1.1 understands
 it.

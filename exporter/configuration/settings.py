@@ -24,7 +24,7 @@ class Polling(Section):
     """`polling`: how often Azure is asked, and with what patience. Durations are seconds.
 
     Attributes:
-        interval: between two polls of a scale set, as wished.
+        interval: between two polls of a scale set, as requested.
         timeout: of one request.
         deadline: of one scale set's whole walk.
         keep_for: how long the last good answer is served while polls fail.

@@ -13,10 +13,10 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Generic, Literal, TypeVar
 
-from exporter.metrics.reading import InstanceReading
+from exporter.metrics.instance_state import InstanceState
 from exporter.metrics.transitions import TransitionCounts
 from exporter.model.poll import PollState
-from exporter.model.scale_set import ScaleSetFacts
+from exporter.model.scale_set import ScaleSetModel
 
 SCALE_SET_LABELS = ("subscription_id", "resource_group", "scale_set")
 INSTANCE_LABELS = (*SCALE_SET_LABELS, "instance_id")
@@ -96,7 +96,7 @@ class Part(Generic[Value]):
             value, not once per instance.
     """
 
-    of: Callable[[InstanceReading], Value]
+    of: Callable[[InstanceState], Value]
     shared: bool = True
 
 
@@ -118,7 +118,7 @@ class InstanceFamily(Family, Generic[Value]):
 class StateSetFamily(Family):
     """A state set per instance: one 0/1 sample per known state, or only the one that holds."""
 
-    state: Callable[[InstanceReading], str | None]
+    state: Callable[[InstanceState], str | None]
     states: tuple[str, ...]
     labels: tuple[str, ...] = ("state",)
     identity: tuple[str, ...] = field(default=INSTANCE_LABELS, init=False)
@@ -135,17 +135,17 @@ class CountFamily(Family):
         beside: label sets served at 0 as soon as the given one was seen.
     """
 
-    keys: Callable[[InstanceReading], Iterable[Labels]]
+    keys: Callable[[InstanceState], Iterable[Labels]]
     open_ended: bool = False
     always: tuple[Labels, ...] = ()
     beside: Callable[[Labels], Iterable[Labels]] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FactsFamily(Family):
+class ModelFamily(Family):
     """A family about the scale set itself, from the GET of the set."""
 
-    rows: Callable[[ScaleSetFacts], Iterable[Row]]
+    rows: Callable[[ScaleSetModel], Iterable[Row]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

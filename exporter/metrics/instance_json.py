@@ -17,12 +17,12 @@ import msgspec
 from isal import isal_zlib
 from msgspec import Raw
 
-from exporter.metrics.reader import read_instance
-from exporter.metrics.reading import InstanceReading
-from exporter.metrics.text import cut_id
+from exporter.exposition.text_format import cut_id
+from exporter.metrics.instance_state import InstanceState
+from exporter.metrics.normalize import normalize
 from exporter.metrics.trimming import batches
 from exporter.model.instance_view import InstancePage, InstanceView, Status
-from exporter.model.lenient import decode_instance, identify, mended
+from exporter.model.lenient_decode import decode_instance, identify, mended
 from exporter.model.scale_set import ScaleSetId
 from exporter.redaction import MASK, is_secret_name, plain, redact
 
@@ -160,7 +160,7 @@ def describe(
                     yield b""
             item = msgspec.to_builtins(azure) if azure is not None else _generic(raw)
             spelling = spellings.get(key) or cut_id(azure_id)
-            reading = read_instance(instance, scale_set=scale_set, instance_id=spelling, full=True)
+            reading = normalize(instance, scale_set=scale_set, instance_id=spelling, full=True)
             described = _describe(reading, messages=messages)
             described.azure = _shown(item, messages=messages)
             text += b"," if seen else b""
@@ -232,7 +232,7 @@ def _name(key: str) -> _Name:
     return _Name(plain(key), key[-7:].casefold() == "message", is_secret_name(key))
 
 
-def _describe(reading: InstanceReading, *, messages: bool) -> _Instance:
+def _describe(reading: InstanceState, *, messages: bool) -> _Instance:
     return _Instance(
         instance_id=reading.instance_id,
         instance_name=_text(reading.name),

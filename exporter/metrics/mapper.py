@@ -13,31 +13,31 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
 
-from exporter.metrics.block import Block, join, press
+from exporter.exposition.gzip_block import Block, compressed_block, join
+from exporter.exposition.text_format import SampleWriter, cut, cut_id, escape, label_pairs
 from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.catalogue.scale_set import tags_family
 from exporter.metrics.family import (
     SCALE_SET_LABELS,
     CounterFamily,
     CountFamily,
-    FactsFamily,
     Family,
     FamilyFilter,
     Labels,
+    ModelFamily,
     PollFamily,
     Row,
 )
 from exporter.metrics.instance_json import ItemStore
+from exporter.metrics.instance_state import SetNames
 from exporter.metrics.names import MOST_CODES, LimitedNames
-from exporter.metrics.reader import read_instance
-from exporter.metrics.reading import SetNames
+from exporter.metrics.normalize import normalize
 from exporter.metrics.rendering import Identified, Renderer
-from exporter.metrics.text import SampleWriter, cut, cut_id, escape, label_pairs
 from exporter.metrics.transitions import UNSPECIFIED, Transitions, Walk
 from exporter.metrics.trimming import batches
 from exporter.model.instance_view import Instance, InstancePage, Problem
 from exporter.model.poll import PollState
-from exporter.model.scale_set import ScaleSetFacts, Target
+from exporter.model.scale_set import ScaleSetModel, Target
 
 RENDERED_AT_A_TIME = 100
 """Instances that are rendered and compressed together: enough for a good ratio, and some 5 ms."""
@@ -155,13 +155,13 @@ class Mapper:
         """Begin to map one walk over the target's instances."""
         return Mapping(self, target, memory)
 
-    def facts(self, target: Target, facts: ScaleSetFacts) -> Lines:
+    def facts(self, target: Target, facts: ScaleSetModel) -> Lines:
         """Write the families about the scale set itself."""
         prefix = _identity(target)
         return {
             family.name: _pressed(lines)
             for family in self.families
-            if isinstance(family, FactsFamily)
+            if isinstance(family, ModelFamily)
             and (lines := self.writers[family.name].write([(prefix, family.rows(facts))]))
         }
 
@@ -309,7 +309,7 @@ class Mapping:
         return mapped
 
     def _identified(self, instance: Instance, instance_id: str) -> Identified:
-        reading = read_instance(
+        reading = normalize(
             instance,
             scale_set=self._target.scale_set,
             instance_id=instance_id,
@@ -363,7 +363,7 @@ def family_of(path: str, *, of_scale_set: bool = False) -> str:
         (source, family.name)
         for family in CATALOGUE
         for source in family.source
-        if isinstance(family, FactsFamily) == of_scale_set
+        if isinstance(family, ModelFamily) == of_scale_set
     ]
     above = [pair for pair in declared if pair[0] and _is_below(path, pair[0])]
     if above:
@@ -390,4 +390,4 @@ def _identity(target: Target) -> str:
 
 
 def _pressed(lines: str) -> Block:
-    return press(lines.encode(errors="replace"))
+    return compressed_block(lines.encode(errors="replace"))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from exporter.metrics.text import LONGEST_VALUE, cut
+from exporter.exposition.text_format import LONGEST_VALUE, cut
 
 OTHER = "other"
 

@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
+from exporter.exposition.text_format import SampleWriter
 from exporter.metrics.family import Family, InstanceFamily, Part, Row, StateSetFamily
-from exporter.metrics.reading import InstanceReading
-from exporter.metrics.text import SampleWriter
+from exporter.metrics.instance_state import InstanceState
 
 REMEMBERED = 1024
 """Values of a part whose lines are kept ready; beyond that all are forgotten, and made anew."""
 
-Identified = tuple[str, InstanceReading]
+Identified = tuple[str, InstanceState]
 """The label pairs of the instance's identity, and its reading."""
 
 _Rows = Callable[[Any], Iterable[Row]]

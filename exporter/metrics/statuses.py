@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from exporter.metrics.text import cut, number
+from exporter.exposition.text_format import cut, number
 from exporter.model.instance_view import Status
 
 UNKNOWN = "unknown"
@@ -24,7 +24,7 @@ _USUAL_TIME = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}):([0-5][0-9])(?:\.([0-9]{1,9}))?(?:\+00:00|Z)"
 )
 _REMEMBERED = 4096
-"""Codes with their levels whose meaning is kept ready."""
+"""Codes with their levels whose parsed form is kept."""
 
 _LONGEST_REMEMBERED = 1024
 """Characters of such a code and level."""
@@ -33,7 +33,7 @@ _NUMBER = re.compile(r"[+-]?[0-9]{1,15}")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Meaning:
+class ParsedStatus:
     """What a status says by its code and level.
 
     The same code and level give the same object, unless they are very long or forgotten.
@@ -60,10 +60,10 @@ class Meaning:
         return self.state or UNKNOWN
 
 
-_known: dict[tuple[str | None, str | None], Meaning] = {}
+_known: dict[tuple[str | None, str | None], ParsedStatus] = {}
 
 
-def read(status: Status) -> Meaning:
+def read(status: Status) -> ParsedStatus:
     """What a status says.
 
     A fleet has few codes and many statuses, so each is taken apart once.
@@ -71,24 +71,24 @@ def read(status: Status) -> Meaning:
     return _known.get((status.code, status.level)) or _learn(status.code, status.level)
 
 
-def _learn(code: str | None, level: str | None) -> Meaning:
-    meaning = _take_apart(code, level)
+def _learn(code: str | None, level: str | None) -> ParsedStatus:
+    parsed = _take_apart(code, level)
     if len(code or "") + len(level or "") > _LONGEST_REMEMBERED:
         # Texts of megabytes would stay for ever.
-        return meaning
+        return parsed
     if len(_known) >= _REMEMBERED:
         _known.clear()
-    _known[code, level] = meaning
-    return meaning
+    _known[code, level] = parsed
+    return parsed
 
 
-def _take_apart(code: str | None, level: str | None) -> Meaning:
+def _take_apart(code: str | None, level: str | None) -> ParsedStatus:
     """`ProvisioningState/failed/X` is (provisioningstate, failed, x)."""
     kind, _, tail = (code or "").lower().partition("/")
     kind, (state, _, rest) = kind.strip(), tail.partition("/")
     state, rest = state.strip(), rest.strip()
     rank = None if level is None else _RANKS.get(level.lower())
-    return Meaning(
+    return ParsedStatus(
         kind=kind,
         state=cut(state),
         rest=cut(rest),

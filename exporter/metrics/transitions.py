@@ -15,7 +15,7 @@ from functools import lru_cache
 import msgspec
 from msgspec import Struct
 
-from exporter.metrics.reading import POWER_STATES, InstanceReading
+from exporter.metrics.instance_state import POWER_STATES, InstanceState
 from exporter.metrics.statuses import UNKNOWN
 
 UNSPECIFIED = "unspecified"
@@ -60,7 +60,7 @@ class Walk:
         self.vm_ids: dict[str, bytes] = {}
         self.lost = 0
 
-    def see(self, key: str, reading: InstanceReading) -> None:
+    def see(self, key: str, reading: InstanceState) -> None:
         """Note an instance by its id without letter case."""
         # Most sets have the ids 0, 1, 2 and so on: their texts are shared.
         key = sys.intern(key)

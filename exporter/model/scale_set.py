@@ -61,7 +61,7 @@ class ScaleSetId:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A scale set to be polled: the wished interval in seconds, and its extra labels."""
+    """A scale set to be polled: the requested interval in seconds, and its extra labels."""
 
     scale_set: ScaleSetId
     interval: float
@@ -69,7 +69,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class ScaleSetFacts:
+class ScaleSetModel:
     """What `GET …/virtualMachineScaleSets/{name}` tells; None where Azure sends nothing."""
 
     location: str | None = None

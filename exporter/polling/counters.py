@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from exporter.metrics.mapper import Mapper
-from exporter.polling.record import Record
+from exporter.polling.target_state import TargetState
 from exporter.telemetry import NEW_LABELS_WAIT
 
 NEW_CODE_WAITS = NEW_LABELS_WAIT
@@ -17,7 +17,7 @@ NEW_CODE_WAITS = NEW_LABELS_WAIT
 meanwhile."""
 
 
-def show_counters(record: Record, mapper: Mapper, monotonic: float) -> None:
+def show_counters(record: TargetState, mapper: Mapper, monotonic: float) -> None:
     """Write the counters anew; codes that wait for the first time do so from now on.
 
     Where no counter is served, there is nothing to remember either.
@@ -32,7 +32,9 @@ def show_counters(record: Record, mapper: Mapper, monotonic: float) -> None:
     }
 
 
-def count_codes(record: Record, codes: Collection[str], mapper: Mapper, monotonic: float) -> None:
+def count_codes(
+    record: TargetState, codes: Collection[str], mapper: Mapper, monotonic: float
+) -> None:
     """Count what waited under these codes."""
     if transitions := record.memory.transitions:
         record.memory.transitions = transitions.released(codes)

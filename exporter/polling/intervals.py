@@ -9,7 +9,7 @@ from math import inf
 from exporter.azure.errors import NoAnswer
 from exporter.azure.ratelimit.budget import Budget
 from exporter.polling.planner import Demand, Load, Plan, plan_subscription
-from exporter.polling.record import FACTS_INTERVAL, Record
+from exporter.polling.target_state import MODEL_INTERVAL, TargetState
 from exporter.runtime.clock import Clock
 
 PLAN_FOR = 5.0
@@ -27,36 +27,36 @@ class Intervals:
         clock: the time.
     """
 
-    def __init__(self, records: Iterable[Record], *, budget: Budget, clock: Clock) -> None:
+    def __init__(self, records: Iterable[TargetState], *, budget: Budget, clock: Clock) -> None:
         self._records = tuple(records)
         self._budget = budget
         self._clock = clock
         self._plans: dict[_Region, Plan] = {}
         self._planned_until = -inf
 
-    def of(self, record: Record) -> float:
+    def of(self, record: TargetState) -> float:
         """The seconds between two polls of a set that are in force now."""
         now = self._clock.monotonic()
         return self._plan(record, now).interval(self._demand(record, now))
 
-    def of_facts(self, record: Record) -> float:
+    def of_model(self, record: TargetState) -> float:
         """The seconds between two GETs of a set that are in force now."""
         now = self._clock.monotonic()
         return self._plan(record, now).get_interval(self._demand(record, now))
 
-    def wished(self, record: Record) -> float:
+    def requested(self, record: TargetState) -> float:
         """The same with room to spare."""
         return self._demand(record, self._clock.monotonic()).interval
 
-    def polled(self, record: Record, error: NoAnswer | None) -> None:
+    def polled(self, record: TargetState, error: NoAnswer | None) -> None:
         """Take notice of how a poll has ended."""
         now = self._clock.monotonic()
         if error is not None:
-            record.motion.failed(error, now)
+            record.activity.failed(error, now)
         elif record.poll.up and record.snapshot is not None:
-            record.motion.seen(record.snapshot.mapped, now)
+            record.activity.seen(record.snapshot.mapped, now)
 
-    def _plan(self, record: Record, now: float) -> Plan:
+    def _plan(self, record: TargetState, now: float) -> Plan:
         region = _region(record)
         if now >= self._planned_until or region not in self._plans:
             self._plan_all(now)
@@ -76,16 +76,16 @@ class Intervals:
             for location, made in plans.items():
                 self._plans[subscription, location] = made
 
-    def _demand(self, record: Record, now: float) -> Demand:
+    def _demand(self, record: TargetState, now: float) -> Demand:
         cost = self._budget.expected(record.target.scale_set)
         return Demand(
-            wished=record.target.interval,
+            requested=record.target.interval,
             pages=max(1, cost.pages) if cost else 1,
             views=cost.views if cost else record.capacity or 0,
-            moving=now < record.motion.until,
-            get_interval=FACTS_INTERVAL,
+            moving=now < record.activity.until,
+            get_interval=MODEL_INTERVAL,
         )
 
 
-def _region(record: Record) -> _Region:
+def _region(record: TargetState) -> _Region:
     return record.target.scale_set.subscription_id.casefold(), record.location

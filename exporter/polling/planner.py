@@ -20,7 +20,7 @@ PLANNED = 0.97
 """The part of the budget that is planned with. The rest is for calls that nobody planned, and for
 the time that a call is under way."""
 
-QUIET_STRETCH = 1.18
+IDLE_STRETCH = 1.18
 """How much more than in a round robin the quiet sets may be stretched."""
 
 PAGE_PAUSE = 6.0
@@ -37,14 +37,14 @@ class Demand:
     """What one set needs.
 
     Attributes:
-        wished: seconds between two polls.
+        requested: seconds between two polls.
         pages: requests of one poll.
         views: VMs viewed by one poll.
-        moving: whether the set is in motion or in trouble.
+        moving: whether the set is active or in trouble.
         get_interval: seconds between two GETs of the set itself.
     """
 
-    wished: float
+    requested: float
     pages: int = 1
     views: int = 0
     moving: bool = False
@@ -52,11 +52,11 @@ class Demand:
 
     @property
     def interval(self) -> float:
-        """The wished interval, if it is not too short for the set's own limit.
+        """The requested interval, if it is not too short for the set's own limit.
 
         Intervals below the pause are allowed for endpoints only that are not Azure's.
         """
-        return max(self.wished, self.pages * min(self.wished, PAGE_PAUSE))
+        return max(self.requested, self.pages * min(self.requested, PAGE_PAUSE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Plan:
     """How much intervals are stretched: 1 for not at all.
 
     Attributes:
-        moving: those of sets in motion.
+        moving: those of sets active.
         quiet: those of the others.
         gets: those between two GETs of a set itself.
     """
@@ -87,7 +87,7 @@ class Load:
     """What sets would spend per second with no interval stretched; the sum of their demands.
 
     Attributes:
-        moving: requests and VM views of the sets in motion.
+        moving: requests and VM views of the sets active.
         quiet: those of the others.
         gets: GETs of the sets.
     """
@@ -132,7 +132,7 @@ def plan(load: Load, rates: Rates) -> Plan:
         rates: what may be spent there, per second, all above 0.
 
     Returns:
-        A plan within the rates. No set waits longer than `QUIET_STRETCH` times what it would in a
+        A plan within the rates. No set waits longer than `IDLE_STRETCH` times what it would in a
         round robin over all.
     """
     gets = max(1.0, load.gets / (rates.gets * PLANNED))
@@ -143,14 +143,14 @@ def plan(load: Load, rates: Rates) -> Plan:
     alike = max((m + q) / rate for m, q, rate in spent)
     if alike <= 1:
         return Plan(gets=gets)
-    longest = QUIET_STRETCH * alike
-    of_moving = max(1.0, *(m / (rate - q / longest) for m, q, rate in spent))
+    longest = IDLE_STRETCH * alike
+    of_active = max(1.0, *(m / (rate - q / longest) for m, q, rate in spent))
     if not any(load.quiet):
         # One that comes to rest before the next plan must not overtake the others.
-        return Plan(moving=of_moving, quiet=of_moving, gets=gets)
-    # With few sets in motion the quiet ones need not be stretched that much.
-    of_quiet = max(1.0, *(q / (rate - m / of_moving) if q else 0.0 for m, q, rate in spent))
-    return Plan(moving=of_moving, quiet=of_quiet, gets=gets)
+        return Plan(moving=of_active, quiet=of_active, gets=gets)
+    # With few sets active the quiet ones need not be stretched that much.
+    of_idle = max(1.0, *(q / (rate - m / of_active) if q else 0.0 for m, q, rate in spent))
+    return Plan(moving=of_active, quiet=of_idle, gets=gets)
 
 
 def plan_subscription(

@@ -24,16 +24,16 @@ from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.mapper import MappedInstances, Mapper, family_of
 from exporter.metrics.transitions import Transitions
 from exporter.model.poll import PollState
-from exporter.model.scale_set import ScaleSetFacts, Target
+from exporter.model.scale_set import ScaleSetModel, Target
 from exporter.polling.counters import count_codes, show_counters
-from exporter.polling.record import FactsSnapshot, Record, Snapshot, Suppressed
 from exporter.polling.retention import Retention
+from exporter.polling.saved import Saved
 from exporter.polling.series_limit import SeriesLimit
 from exporter.polling.served import Served
-from exporter.polling.source import Keeper, ScaleSetSource
-from exporter.polling.state.contents import Saved
+from exporter.polling.source import ScaleSetSource, TargetStore
+from exporter.polling.target_state import ModelSnapshot, Snapshot, Suppressed, TargetState
 from exporter.runtime.clock import Clock
-from exporter.runtime.turns import Turns
+from exporter.runtime.cooperative import CooperativeScheduler
 from exporter.telemetry import Telemetry
 
 INTERNAL = "internal"
@@ -59,8 +59,8 @@ class Poller:
         clock: the time.
         retention: how long answers are kept.
         max_series: the limit on the series about Azure; 0 for none.
-        turns: the turns on the event loop, which mapping takes.
-        keeper: who lets the records outlive a restart; None for nobody.
+        cooperative: where mapping yields to other tasks.
+        store: who lets the records outlive a restart; None for nobody.
     """
 
     def __init__(
@@ -72,8 +72,8 @@ class Poller:
         clock: Clock,
         retention: Retention,
         max_series: int = 0,
-        turns: Turns | None = None,
-        keeper: Keeper | None = None,
+        cooperative: CooperativeScheduler | None = None,
+        store: TargetStore | None = None,
     ) -> None:
         self._source = source
         self._mapper = mapper
@@ -81,9 +81,9 @@ class Poller:
         self._clock = clock
         self._retention = retention
         self._limit = SeriesLimit(max_series)
-        self._turns = turns or Turns()
-        self._keeper = keeper
-        self._records: list[Record] = []
+        self._cooperative = cooperative or CooperativeScheduler()
+        self._store = store
+        self._records: list[TargetState] = []
         self.served = Served(mapper.families)
         """What is served of all records."""
         # Counters start at 0 for every label set that can be known, or increase() misses the
@@ -96,15 +96,15 @@ class Poller:
             if any(family.source):
                 telemetry.counter("mapping_errors_total", family=family.name)
 
-    def new_record(self, target: Target) -> Record:
+    def new_record(self, target: Target) -> TargetState:
         """The record of a target that was never polled: `azure_vmss_up` is 0."""
         poll = PollState(interval=target.interval)
-        record = Record(target=target, poll=poll, poll_lines=self._mapper.poll(target, poll))
+        record = TargetState(target=target, poll=poll, poll_lines=self._mapper.poll(target, poll))
         self._records.append(record)
         self.served.add(record, self._clock.monotonic())
         return record
 
-    def adopt(self, record: Record, target: Target, *, details: bool = True) -> None:
+    def adopt(self, record: TargetState, target: Target, *, details: bool = True) -> None:
         """Go on with a record of the poller before, whose data and counters stay.
 
         Args:
@@ -125,7 +125,7 @@ class Poller:
         self._records.append(record)
         self.served.add(record, self._clock.monotonic())
 
-    def set_interval(self, record: Record, interval: float) -> None:
+    def set_interval(self, record: TargetState, interval: float) -> None:
         """Show the seconds between two polls that are in force, and keep the data as they ask."""
         if interval == record.poll.interval:
             return
@@ -134,16 +134,16 @@ class Poller:
             record.snapshot = self._retention.prolonged(snapshot, interval)
         self._put(record, replace(record.poll, interval=interval))
 
-    def set_facts_interval(self, record: Record, interval: float) -> None:
+    def set_model_interval(self, record: TargetState, interval: float) -> None:
         """Keep the facts as the seconds between two GETs ask that are in force."""
         now = self._clock.monotonic()
-        facts = record.live_facts(now)
-        if facts and interval != record.facts_interval:
+        facts = record.live_model(now)
+        if facts and interval != record.model_interval:
             record.facts = self._retention.prolonged(facts, interval)
             self.served.show(record, now)
-        record.facts_interval = interval
+        record.model_interval = interval
 
-    async def restore(self, found: AsyncIterable[tuple[Record, Saved]]) -> None:
+    async def restore(self, found: AsyncIterable[tuple[TargetState, Saved]]) -> None:
         """Serve what an earlier process left, as old as it is: `azure_vmss_up` stays 0."""
         async for record, saved in found:
             if record.is_new:
@@ -165,7 +165,9 @@ class Poller:
             # In an outage all sets expire at nearly the same time, at 0.3 ms each.
             await asyncio.sleep(0)
 
-    async def poll(self, record: Record, reservation: Reservation | None = None) -> NoAnswer | None:
+    async def poll(
+        self, record: TargetState, reservation: Reservation | None = None
+    ) -> NoAnswer | None:
         """Poll the instances of one target and swap its snapshot.
 
         Returns the error that made the poll fail, or why it was not made, for the scheduler to act
@@ -193,37 +195,37 @@ class Poller:
             self._succeeded(record, mapped, begun)
         return error
 
-    async def poll_facts(
-        self, record: Record, reservation: Reservation | None = None
+    async def poll_model(
+        self, record: TargetState, reservation: Reservation | None = None
     ) -> NoAnswer | None:
         """Get the facts of one target; a failure leaves the old ones and is said once."""
         scale_set = record.target.scale_set
         try:
-            facts, problems = await self._source.scale_set_facts(
+            facts, problems = await self._source.scale_set_model(
                 scale_set, location=record.location, reservation=reservation
             )
         except NotSent as put_off:
             return put_off
         except AzureError as error:
-            self._facts_failed(record, error)
+            self._model_failed(record, error)
             return error
         except Exception:  # noqa: BLE001 - as in poll: a fault in one set's facts ends no other
-            if record.facts_reason != INTERNAL:
+            if record.model_reason != INTERNAL:
                 _log.exception("facts poll crashed", scale_set=str(scale_set))
-            self._facts_failed(record, None)
+            self._model_failed(record, None)
             return None
-        if record.facts_reason is not None:
+        if record.model_reason is not None:
             _log.info("facts recovered", scale_set=str(scale_set))
-        record.facts_reason = record.facts_message = None
+        record.model_reason = record.model_message = None
         for problem in problems:
             family = family_of(problem.path, of_scale_set=True)
             self._telemetry.counter("mapping_errors_total", family=family).inc()
-        record.facts = self._facts_snapshot(record, facts, self._clock.monotonic())
+        record.facts = self._model_snapshot(record, facts, self._clock.monotonic())
         self._put(record, replace(record.poll, model_last_success=self._clock.now()))
         self._keep(record)
         return None
 
-    def _restore(self, record: Record, saved: Saved) -> None:
+    def _restore(self, record: TargetState, saved: Saved) -> None:
         now, monotonic = self._clock.now(), self._clock.monotonic()
         poll = record.poll
         record.memory = saved.memory
@@ -239,25 +241,27 @@ class Poller:
             poll = replace(poll, model_last_success=saved.facts_fetched)
             if saved.facts is not None:
                 since = monotonic - (now - saved.facts_fetched)
-                facts = self._facts_snapshot(record, saved.facts, since)
+                facts = self._model_snapshot(record, saved.facts, since)
                 record.facts = facts if facts.served_until > monotonic else None
         self._put(record, poll)
 
-    def _facts_snapshot(self, record: Record, facts: ScaleSetFacts, since: float) -> FactsSnapshot:
-        return FactsSnapshot(
+    def _model_snapshot(
+        self, record: TargetState, facts: ScaleSetModel, since: float
+    ) -> ModelSnapshot:
+        return ModelSnapshot(
             facts=facts,
             lines=self._mapper.facts(record.target, facts),
             since=since,
-            served_until=since + self._retention.seconds(record.facts_interval),
+            served_until=since + self._retention.seconds(record.model_interval),
         )
 
-    def _keep(self, record: Record) -> None:
-        if self._keeper is not None:
-            self._keeper.keep(record)
+    def _keep(self, record: TargetState) -> None:
+        if self._store is not None:
+            self._store.keep(record)
 
-    async def _walk(self, record: Record, reservation: Reservation | None) -> MappedInstances:
+    async def _walk(self, record: TargetState, reservation: Reservation | None) -> MappedInstances:
         scale_set = record.target.scale_set
-        facts = record.live_facts(self._clock.monotonic())
+        facts = record.live_model(self._clock.monotonic())
         if facts and facts.facts.is_flexible:
             raise FlexibleNotSupported.of(scale_set)
         mapping = self._mapper.start(record.target, record.memory)
@@ -269,17 +273,17 @@ class Poller:
                 if isinstance(page, Restart):
                     mapping = self._mapper.start(record.target, record.memory)
                     continue
-                await self._turns.run(mapping.steps(page))
+                await self._cooperative.run(mapping.steps(page))
         record.confirmation.check(
             instances=mapping.instances,
             lost=mapping.lost,
             capacity=record.capacity,
             last_walk=record.memory.instances,
         )
-        async with self._turns.piece():
+        async with self._cooperative.piece():
             return mapping.finish()
 
-    def _succeeded(self, record: Record, mapped: MappedInstances, begun: float) -> None:
+    def _succeeded(self, record: TargetState, mapped: MappedInstances, begun: float) -> None:
         now = self._clock.monotonic()
         duration = now - begun
         kept = self._retention.seconds(record.poll.interval)
@@ -311,7 +315,7 @@ class Poller:
             seconds=round(duration, 3),
         )
 
-    def _failed(self, record: Record, error: AzureError | None, begun: float) -> None:
+    def _failed(self, record: TargetState, error: AzureError | None, begun: float) -> None:
         """Note a failed poll; None is a fault of the exporter."""
         now = self._clock.monotonic()
         duration = now - begun
@@ -332,11 +336,11 @@ class Poller:
         self._count("failure", duration)
         self._telemetry.counter("poll_failures_total", reason=reason).inc()
 
-    def _facts_failed(self, record: Record, error: AzureError | None) -> None:
-        reason, record.facts_message, logged = self._told(error)
+    def _model_failed(self, record: TargetState, error: AzureError | None) -> None:
+        reason, record.model_message, logged = self._told(error)
         # While the polls fail too, they say so: one trouble is one line.
-        if record.poll.up and reason != record.facts_reason:
-            record.facts_reason = reason
+        if record.poll.up and reason != record.model_reason:
+            record.model_reason = reason
             _log.warning(
                 "facts failing",
                 scale_set=str(record.target.scale_set),
@@ -351,13 +355,13 @@ class Poller:
         # The advice is the exporter's own text, the rest may quote Azure.
         return error.reason, str(error), str(error) if self._mapper.messages else error.advice
 
-    def _remove(self, record: Record) -> None:
+    def _remove(self, record: TargetState) -> None:
         """Remove the data of a set that does not exist any more."""
         if record.snapshot or record.facts:
             record.snapshot = record.facts = None
             self._keep(record)
 
-    def _expire(self, record: Record, now: float) -> None:
+    def _expire(self, record: TargetState, now: float) -> None:
         if over := [code for code, until in record.codes_until.items() if until <= now]:
             count_codes(record, over, self._mapper, now)
             # Or the next process would count the same once more.
@@ -376,7 +380,7 @@ class Poller:
         """Keep the page within its limit, and log which sets are suppressed."""
         self._guard(self._records)
 
-    def _guard(self, changed: Iterable[Record]) -> None:
+    def _guard(self, changed: Iterable[TargetState]) -> None:
         for record, level in self._limit.changes(changed, self.served.series):
             record.suppressed = level
             self._show(record, replace(record.poll, suppressed=level > Suppressed.NOTHING))
@@ -385,11 +389,11 @@ class Poller:
         self._telemetry.counter("polls_total", result=result).inc()
         self._telemetry.histogram("poll_duration_seconds").observe(duration)
 
-    def _put(self, record: Record, poll: PollState) -> None:
+    def _put(self, record: TargetState, poll: PollState) -> None:
         self._show(record, poll)
         self._guard((record,))
 
-    def _show(self, record: Record, poll: PollState) -> None:
+    def _show(self, record: TargetState, poll: PollState) -> None:
         record.poll_lines = self._mapper.poll(record.target, poll)
         record.poll = poll
         self.served.show(record, self._clock.monotonic())

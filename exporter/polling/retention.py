@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from exporter.polling.record import FactsSnapshot, Snapshot
+from exporter.polling.target_state import ModelSnapshot, Snapshot
 
-_Part = TypeVar("_Part", Snapshot, FactsSnapshot)
+_Part = TypeVar("_Part", Snapshot, ModelSnapshot)
 
 EXPIRY_CHECKS = (0.05, 5.0)
 """Seconds between two looks for data that are too old, at least and at most. At least: the sets of

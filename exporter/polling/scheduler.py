@@ -14,20 +14,19 @@ from exporter.azure.ratelimit.budget import Budget
 from exporter.azure.ratelimit.retry_after import RetryAfterGate
 from exporter.azure.ratelimit.usage import Reservation
 from exporter.model.scale_set import ScaleSetId, Target
-from exporter.polling.backoff import Backoff
-from exporter.polling.beat import first_due, next_due, phase_of
+from exporter.polling.concurrency import Slots
 from exporter.polling.intervals import Intervals
-from exporter.polling.lanes import Lanes
 from exporter.polling.poller import Poller
-from exporter.polling.record import FACTS_INTERVAL, Record
+from exporter.polling.schedule import Backoff, first_due, next_due, phase_of
+from exporter.polling.target_state import MODEL_INTERVAL, TargetState
 from exporter.runtime.clock import Clock
 
-FACTS_RETRY = 60.0
+MODEL_RETRY = 60.0
 """Seconds until a failed GET of a set's facts is tried again, if the interval is not stretched."""
 
-HOLD_SPREAD = 60.0
+RESUME_JITTER = 60.0
 
-FACTS_LEAD = 0.5
+MODEL_LEAD = 0.5
 """Seconds by which a set's facts come before its first poll: they tell the region and the size,
 which the budget goes by."""
 
@@ -46,7 +45,7 @@ _SAME_INTERVAL = 0.01
 
 _log = structlog.get_logger(__name__)
 
-Poll = Callable[[Record, Reservation], Awaitable[object]]
+Poll = Callable[[TargetState, Reservation], Awaitable[object]]
 
 
 class Scheduler:
@@ -64,10 +63,10 @@ class Scheduler:
     def __init__(
         self,
         *,
-        records: Iterable[Record],
+        records: Iterable[TargetState],
         poller: Poller,
         gate: RetryAfterGate,
-        lanes: Lanes,
+        lanes: Slots,
         clock: Clock,
         budget: Budget,
     ) -> None:
@@ -82,7 +81,7 @@ class Scheduler:
         # is set forward or back must neither hold polls back nor make them bunch up.
         self._epoch = clock.now() - clock.monotonic()
         self._due: dict[Target, float] = {}
-        self._polling: set[Record] = set()
+        self._polling: set[TargetState] = set()
         self._poll_ended = asyncio.Event()
         self._closed = False
         self.begun = asyncio.Event()
@@ -100,7 +99,7 @@ class Scheduler:
                 for number, record in enumerate(self.records):
                     await _pause(number)
                     name = str(record.target.scale_set)
-                    for kind, beat in (("poll", self._beat), ("facts", self._facts_beat)):
+                    for kind, beat in (("poll", self._beat), ("facts", self._model_loop)):
                         work = self._watched(beat, record)
                         tasks.append(group.create_task(work, name=f"{kind} {name}"))
                 self.begun.set()
@@ -143,11 +142,11 @@ class Scheduler:
     def _time(self) -> float:
         return self._epoch + self._clock.monotonic()
 
-    async def _once(self, record: Record) -> None:
+    async def _once(self, record: TargetState) -> None:
         # First the facts: they tell a Flexible set and the location that limits are counted by.
         slow = 0
         for operation, poll in (
-            (GET_SCALE_SET, self._poller.poll_facts),
+            (GET_SCALE_SET, self._poller.poll_model),
             (LIST_INSTANCES, self._poller.poll),
         ):
             reservation = await self._reserve(record, operation, slow=slow)
@@ -158,7 +157,9 @@ class Scheduler:
             slow = await self._lanes.run(work, slow=slow)
             self._budget.close(reservation)
 
-    async def _watched(self, beat: Callable[[Record], Awaitable[None]], record: Record) -> None:
+    async def _watched(
+        self, beat: Callable[[TargetState], Awaitable[None]], record: TargetState
+    ) -> None:
         """Make sure that no beat ends unseen, whether by returning or by raising."""
         try:
             await beat(record)
@@ -167,11 +168,11 @@ class Scheduler:
             raise
         raise RuntimeError(f"the beat of {record.target.scale_set} ended by itself")
 
-    async def _beat(self, record: Record) -> None:
+    async def _beat(self, record: TargetState) -> None:
         target = record.target
         phase = phase_of(target.scale_set)
         interval = self._interval(record)
-        due = self._first(record.due, phase, interval, lead=FACTS_LEAD)
+        due = self._first(record.due, phase, interval, lead=MODEL_LEAD)
         # The first poll is off the beat, and so is every one while the interval is stretched.
         beat: float | None = None
         begun = due
@@ -201,14 +202,14 @@ class Scheduler:
             if isinstance(error, NotSent):
                 self._ended(record)
                 # Put off by a hold that came while it waited: it is due when that ends.
-                await self._clock.sleep(error.retry_after + _spread(record, phase))
+                await self._clock.sleep(error.retry_after + _resume_jitter(record, phase))
                 self._due[target] = due = self._time()
                 continue
             self._intervals.polled(record, error)
             before, interval = interval, self._interval(record)
             earliest = self._time() + backoff.after(error)
-            if interval != self._intervals.wished(record):
-                # Stretched. The turns spread the sets, so each goes on from where it was.
+            if interval != self._intervals.requested(record):
+                # Stretched. The budget spreads the sets, so each goes on from where it was.
                 due, beat = max(earliest, begun + interval), None
                 continue
             # Half an interval at least lies between a poll off the beat and the next.
@@ -228,7 +229,7 @@ class Scheduler:
         return first_due(now + lead, phase=phase, interval=interval, targets=len(self.records))
 
     async def _until_due(
-        self, record: Record, due: float, interval: float, *, earliest: float
+        self, record: TargetState, due: float, interval: float, *, earliest: float
     ) -> float:
         """Wait until a poll is due; the result is the interval that is in force then.
 
@@ -252,40 +253,42 @@ class Scheduler:
                 now = self._time()
                 due = max(earliest, now + (due - now) * interval / before)
 
-    def _ended(self, record: Record) -> None:
+    def _ended(self, record: TargetState) -> None:
         """Forget a poll: it has ended, and the record holds when the next one is due."""
         self._polling.discard(record)
         self._poll_ended.set()
 
-    def _interval(self, record: Record) -> float:
+    def _interval(self, record: TargetState) -> float:
         """The interval in force, which is shown from now on."""
         interval = self._intervals.of(record)
         shown = record.poll.interval
-        stretched = interval != self._intervals.wished(record)
+        stretched = interval != self._intervals.requested(record)
         if not stretched or abs(interval - shown) > _SAME_INTERVAL * shown:
             self._poller.set_interval(record, interval)
         return record.poll.interval
 
-    async def _until_allowed(self, record: Record, phase: float) -> None:
+    async def _until_allowed(self, record: TargetState, phase: float) -> None:
         """Wait as long as Azure asked to be left alone."""
         while wait := self._wait(record):
-            await self._clock.sleep(wait + _spread(record, phase))
+            await self._clock.sleep(wait + _resume_jitter(record, phase))
 
-    async def _reserve(self, record: Record, operation: Operation, *, slow: int) -> Reservation:
+    async def _reserve(
+        self, record: TargetState, operation: Operation, *, slow: int
+    ) -> Reservation:
         """Wait until the budget allows the call."""
         return await self._budget.reserve(
             operation,
             Scope.of(record.target.scale_set, record.location),
             instances=record.capacity,
-            # One that was slow waits for a slot first, maybe for long: see Lanes.
+            # One that was slow waits for a slot first, maybe for long: see Slots.
             hold=not slow,
         )
 
-    async def _facts_beat(self, record: Record) -> None:
+    async def _model_loop(self, record: TargetState) -> None:
         target = record.target
         phase = phase_of(target.scale_set)
-        interval = self._facts_interval(record)
-        due = self._first(record.facts_due, phase, interval)
+        interval = self._model_interval(record)
+        due = self._first(record.model_due, phase, interval)
         begun = due
         slow = 0
         backoff = Backoff()
@@ -294,10 +297,10 @@ class Scheduler:
         async def poll() -> None:
             nonlocal error, begun
             begun = self._time()
-            error = await self._poller.poll_facts(record, reservation)
+            error = await self._poller.poll_model(record, reservation)
 
         while True:
-            await self._until_facts_due(record, due)
+            await self._until_model_due(record, due)
             await self._until_allowed(record, phase)
             reservation = await self._reserve(record, GET_SCALE_SET, slow=slow)
             try:
@@ -305,13 +308,13 @@ class Scheduler:
             finally:
                 self._budget.close(reservation)
             if isinstance(error, NotSent):
-                await self._clock.sleep(error.retry_after + _spread(record, phase))
+                await self._clock.sleep(error.retry_after + _resume_jitter(record, phase))
                 continue
-            interval = self._facts_interval(record)
-            stretch = interval / FACTS_INTERVAL
+            interval = self._model_interval(record)
+            stretch = interval / MODEL_INTERVAL
             earliest = self._time() + backoff.after(error)
             if error is not None:
-                interval = max(FACTS_RETRY * stretch, earliest - self._time())
+                interval = max(MODEL_RETRY * stretch, earliest - self._time())
             if stretch > 1:
                 # As for the lists: the pacing spreads the sets.
                 due = max(earliest, begun + interval)
@@ -319,29 +322,29 @@ class Scheduler:
                 after = max(self._time(), due) + interval / 2
                 due = next_due(max(earliest, after), phase=phase, interval=interval)
 
-    async def _until_facts_due(self, record: Record, due: float) -> None:
+    async def _until_model_due(self, record: TargetState, due: float) -> None:
         """Wait until a GET is due, longer or shorter where the interval in force changes."""
-        interval = self._facts_interval(record)
+        interval = self._model_interval(record)
         while True:
-            record.facts_due = due - self._epoch
+            record.model_due = due - self._epoch
             left = due - self._time()
             if left <= 0:
                 return
             await self._clock.sleep(min(left, LOOK_AGAIN[1]))
-            before, interval = interval, self._facts_interval(record)
+            before, interval = interval, self._model_interval(record)
             if interval != before:
                 now = self._time()
                 due = now + (due - now) * interval / before
 
-    def _facts_interval(self, record: Record) -> float:
+    def _model_interval(self, record: TargetState) -> float:
         """The interval between two GETs in force, which the facts are kept by from now on."""
-        interval = self._intervals.of_facts(record)
-        known = record.facts_interval
-        if interval == FACTS_INTERVAL or abs(interval - known) > _SAME_INTERVAL * known:
-            self._poller.set_facts_interval(record, interval)
-        return record.facts_interval
+        interval = self._intervals.of_model(record)
+        known = record.model_interval
+        if interval == MODEL_INTERVAL or abs(interval - known) > _SAME_INTERVAL * known:
+            self._poller.set_model_interval(record, interval)
+        return record.model_interval
 
-    def _wait(self, record: Record) -> float:
+    def _wait(self, record: TargetState) -> float:
         return self._gate.remaining(record.target.scale_set.subscription_id, record.location)
 
 
@@ -355,10 +358,10 @@ async def _pause(number: int) -> None:
         await asyncio.sleep(0)
 
 
-def _spread(record: Record, phase: float) -> float:
+def _resume_jitter(record: TargetState, phase: float) -> float:
     """Seconds that a set waits beyond a hold's end.
 
     The sets of a hold start again spread over a minute, the length of Azure's windows: all at
     once they would meet the next hold together.
     """
-    return phase * min(record.target.interval, HOLD_SPREAD)
+    return phase * min(record.target.interval, RESUME_JITTER)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import structlog
 
 from exporter.model.scale_set import ScaleSetId
-from exporter.polling.record import Record, Suppressed
+from exporter.polling.target_state import Suppressed, TargetState
 
 RETURN_SHARE = 0.95
 """A set gets series back when the page stays below this part of the limit with them: a set that
@@ -99,10 +99,12 @@ class SeriesLimit:
 
     def __init__(self, max_series: int) -> None:
         self.max_series = max_series
-        self._sizes: dict[Record, Size] = {}
+        self._sizes: dict[TargetState, Size] = {}
         self._over = False
 
-    def changes(self, records: Iterable[Record], served: int) -> list[tuple[Record, Suppressed]]:
+    def changes(
+        self, records: Iterable[TargetState], served: int
+    ) -> list[tuple[TargetState, Suppressed]]:
         """The records whose level of suppression changes; logged.
 
         Args:
@@ -160,12 +162,12 @@ def _largest(sizes: Iterable[Size], part: str) -> list[Size]:
     return sorted(found, key=attrgetter(part, "key"), reverse=True)
 
 
-def _size(record: Record) -> Size:
+def _size(record: TargetState) -> Size:
     mapped = record.snapshot.mapped if record.snapshot else None
     instances = mapped.instance_series if mapped else 0
     open_counts = sum(block.lines for block in mapped.open_lines.values()) if mapped else 0
     others = mapped.series - instances - open_counts if mapped else 0
     others += sum(block.lines for block in record.counter_lines.values())
-    if record.facts_are_shown and record.facts:
+    if record.model_is_shown and record.facts:
         others += sum(block.lines for block in record.facts.lines.values())
     return Size(record.target.scale_set.key, record.suppressed, instances, open_counts, others)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from exporter.metrics.block import Block, press
-from exporter.metrics.block_row import BlockRow
+from exporter.exposition.family_blocks import FamilyBlocks
+from exporter.exposition.gzip_block import Block, compressed_block
+from exporter.exposition.page import Page
+from exporter.exposition.text_format import header
 from exporter.metrics.family import Family
-from exporter.metrics.page import Page
-from exporter.metrics.text import header
-from exporter.polling.record import Record
+from exporter.polling.target_state import TargetState
 
 
 class Served:
@@ -21,7 +21,7 @@ class Served:
 
     def __init__(self, families: Iterable[Family]) -> None:
         self._places = 0
-        self._rows = {family.name: BlockRow() for family in families}
+        self._rows = {family.name: FamilyBlocks() for family in families}
         self._headers = {
             openmetrics: {
                 family.name: _header(family, openmetrics=openmetrics) for family in families
@@ -29,13 +29,13 @@ class Served:
             for openmetrics in (False, True)
         }
 
-    def add(self, record: Record, monotonic: float) -> None:
+    def add(self, record: TargetState, monotonic: float) -> None:
         """Serve one record more."""
         record.place = self._places
         self._places += 1
         self.show(record, monotonic)
 
-    def show(self, record: Record, monotonic: float) -> None:
+    def show(self, record: TargetState, monotonic: float) -> None:
         """Serve what the record holds now, all of it from this moment on."""
         lines: dict[str, Block] = {}
         for part in record.lines(monotonic):
@@ -43,7 +43,7 @@ class Served:
         for name, row in self._rows.items():
             row.put(record.place, lines.get(name))
         record.shown_until = record.lines_end(monotonic)
-        record.facts_are_shown = record.live_facts(monotonic) is not None
+        record.model_is_shown = record.live_model(monotonic) is not None
 
     @property
     def series(self) -> int:
@@ -57,10 +57,10 @@ class Served:
         for name, row in self._rows.items():
             if row.lines and (not names or name in names):
                 page.add(headers[name])
-                page.add_row(row)
+                page.add_family(row)
         return page
 
 
 def _header(family: Family, *, openmetrics: bool) -> Block:
     text = header(family.name, family.kind, family.help, openmetrics=openmetrics)
-    return press(text.encode())
+    return compressed_block(text.encode())

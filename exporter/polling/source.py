@@ -8,8 +8,8 @@ from typing import Protocol
 from exporter.azure.ratelimit.usage import Reservation
 from exporter.azure.scale_sets import Restart
 from exporter.model.instance_view import InstancePage, Problem
-from exporter.model.scale_set import ScaleSetFacts, ScaleSetId
-from exporter.polling.record import Record
+from exporter.model.scale_set import ScaleSetId, ScaleSetModel
+from exporter.polling.target_state import TargetState
 
 
 class ScaleSetSource(Protocol):
@@ -25,20 +25,20 @@ class ScaleSetSource(Protocol):
         """Walk over the set's instances, page by page; raises AzureError."""
         ...
 
-    async def scale_set_facts(
+    async def scale_set_model(
         self,
         scale_set: ScaleSetId,
         *,
         location: str = "",
         reservation: Reservation | None = None,
-    ) -> tuple[ScaleSetFacts, list[Problem]]:
+    ) -> tuple[ScaleSetModel, list[Problem]]:
         """Get the set itself; raises AzureError."""
         ...
 
 
-class Keeper(Protocol):
+class TargetStore(Protocol):
     """Who lets the records outlive a restart."""
 
-    def keep(self, record: Record) -> None:
+    def keep(self, record: TargetState) -> None:
         """Note what the record holds now; does not wait."""
         ...

@@ -9,15 +9,15 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from exporter.exposition.content_type import accepts_gzip, choose_format
 from exporter.model.scale_set import ScaleSetId
-from exporter.polling.record import Record
+from exporter.polling.target_state import TargetState
 from exporter.runtime.clock import Clock
+from exporter.runtime.cooperative import CooperativeScheduler
 from exporter.runtime.rate_limited_log import RateLimitedLog
-from exporter.runtime.turns import Turns
 from exporter.web import headers, landing, scale_set_json
 from exporter.web.bodies import PAGE_PIECE
-from exporter.web.exposition import Exposition
-from exporter.web.formats import accepts_gzip, choose_format
+from exporter.web.metrics_page import Exposition
 from exporter.web.responses import READER_LIMIT, Responses, abort, endpoint_of
 from exporter.web.scrapes import MAX_REQUESTS, Scrapes
 
@@ -40,11 +40,11 @@ class Site:
         messages: whether Azure's messages are shown (`web.messages`).
         max_requests: scrapes that are answered at a time; 0 for no limit.
         reader_limit: seconds that a reader may take for one answer.
-        turns: the turns on the event loop, in which answers come first.
+        cooperative: lets scrapes go before other work.
     """
 
     exposition: Exposition
-    records: Sequence[Record]
+    records: Sequence[TargetState]
     clock: Clock
     ready: Callable[[], bool]
     version: str
@@ -52,11 +52,13 @@ class Site:
     messages: bool = True
     max_requests: int = MAX_REQUESTS
     reader_limit: float = READER_LIMIT
-    turns: Turns = field(default_factory=Turns)
-    _indexed: Sequence[Record] = field(default=(), init=False, repr=False)
-    _index: dict[tuple[str, str, str], Record] = field(default_factory=dict, init=False, repr=False)
+    cooperative: CooperativeScheduler = field(default_factory=CooperativeScheduler)
+    _indexed: Sequence[TargetState] = field(default=(), init=False, repr=False)
+    _index: dict[tuple[str, str, str], TargetState] = field(
+        default_factory=dict, init=False, repr=False
+    )
 
-    def record(self, scale_set: ScaleSetId) -> Record | None:
+    def record(self, scale_set: ScaleSetId) -> TargetState | None:
         """The record of a scale set, named in any letter case; None if it is not polled here."""
         if self._indexed is not self.records:
             self._indexed = self.records
@@ -66,7 +68,7 @@ class Site:
 
 def make_application(site: Site) -> web.Application:
     """Build the aiohttp application that serves the site."""
-    responses = Responses(turns=site.turns, reader_limit=site.reader_limit)
+    responses = Responses(cooperative=site.cooperative, reader_limit=site.reader_limit)
     endpoints = _Endpoints(site, responses)
     application = web.Application(middlewares=[_answering_errors(responses)])
     application.on_response_prepare.append(_secure)
@@ -102,7 +104,7 @@ class _Endpoints:
     async def _page(self, request: web.Request) -> web.StreamResponse:
         page_format = choose_format(request.headers.get("Accept", ""))
         names = frozenset(request.query.getall("name[]", ()))
-        with self._site.turns.answer():
+        with self._site.cooperative.answer():
             page = await self._site.exposition.page(page_format, names)
         about = {"Content-Type": page_format.content_type, "Vary": "Accept, Accept-Encoding"}
         if accepts_gzip(request.headers.get("Accept-Encoding", "")):

@@ -7,8 +7,8 @@ from contextlib import aclosing
 
 from isal import isal_zlib
 
-from exporter.metrics.block import press
-from exporter.metrics.page import GZIP_HEADER, gzip_end
+from exporter.exposition.gzip_block import compressed_block
+from exporter.exposition.page import GZIP_HEADER, gzip_end
 
 PAGE_PIECE = 64 * 1024
 """Bytes of the page of metrics that are sent at a time: with fewer the calls cost more than the
@@ -69,7 +69,7 @@ async def compress(body: Body) -> AsyncGenerator[bytes, None]:
     begin, crc, length = GZIP_HEADER, 0, 0
     async with aclosing(in_turn(body)) as pieces:
         async for piece in pieces:
-            block = press(piece)
+            block = compressed_block(piece)
             crc = isal_zlib.crc32_combine(crc, block.crc, block.length)
             length += block.length
             yield begin + block.deflated

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from exporter.polling.record import Record
+from exporter.polling.target_state import TargetState
 from exporter.web.headers import policy_with_style, style_element
 
 _STYLE = """body { font-family: sans-serif; margin: 2em }
@@ -16,7 +16,7 @@ POLICY = policy_with_style(_STYLE)
 
 
 def landing_page(
-    records: Sequence[Record], *, version: str, telemetry_path: str
+    records: Sequence[TargetState], *, version: str, telemetry_path: str
 ) -> Iterator[bytes]:
     """The page in pieces: a row at a time, for there may be thousands.
 
@@ -37,7 +37,7 @@ def landing_page(
     yield _END
 
 
-def _row(record: Record) -> str:
+def _row(record: TargetState) -> str:
     scale_set = record.target.scale_set
     snapshot = record.snapshot
     path = f"{scale_set.subscription_id}/{scale_set.resource_group}/{scale_set.name}"

@@ -8,10 +8,10 @@ from contextlib import aclosing
 import structlog
 from aiohttp import web
 
+from exporter.exposition.content_type import accepts_gzip
+from exporter.runtime.cooperative import CooperativeScheduler
 from exporter.runtime.rate_limited_log import RateLimitedLog
-from exporter.runtime.turns import Turns
 from exporter.web.bodies import Body, compress, gather, in_turn
-from exporter.web.formats import accepts_gzip
 from exporter.web.memory import MemoryReturn
 
 _log = structlog.get_logger(__name__)
@@ -30,12 +30,14 @@ class Responses:
     """Sends all answers of the site.
 
     Args:
-        turns: the turns on the event loop, in which answers come first.
+        cooperative: lets scrapes go before other work.
         reader_limit: seconds that a reader may take for one answer.
     """
 
-    def __init__(self, *, turns: Turns, reader_limit: float = READER_LIMIT) -> None:
-        self._turns = turns
+    def __init__(
+        self, *, cooperative: CooperativeScheduler, reader_limit: float = READER_LIMIT
+    ) -> None:
+        self._cooperative = cooperative
         self._reader_limit = reader_limit
         self._memory = MemoryReturn()
         self._left = RateLimitedLog(_log, "clients disconnected before the end of their answer")
@@ -102,7 +104,7 @@ class Responses:
         limit = asyncio.timeout(self._reader_limit)
         try:
             async with limit:
-                with self._turns.answer():
+                with self._cooperative.answer():
                     await self._write(request, response, body)
         except TimeoutError:
             if not limit.expired():

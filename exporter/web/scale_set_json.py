@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from exporter.metrics.instance_json import describe
-from exporter.polling.record import Record
+from exporter.polling.target_state import TargetState
 from exporter.runtime.clock import Clock
 
 # Tags are not among them: metrics.tags says which of those may be shown, and where.
@@ -24,7 +24,7 @@ _FACTS = (
 )
 
 
-def pieces(record: Record, clock: Clock, *, messages: bool) -> AsyncIterator[bytes]:
+def pieces(record: TargetState, clock: Clock, *, messages: bool) -> AsyncIterator[bytes]:
     """What is known of a scale set as a JSON object, in pieces.
 
     The instances are those of the last good poll, and null once that is too old to be served:
@@ -55,9 +55,9 @@ async def _pieces(head: bytes, instances: Iterator[bytes]) -> AsyncIterator[byte
     yield b"}\n"
 
 
-def _head(record: Record, clock: Clock, monotonic: float, *, messages: bool) -> dict[str, Any]:
+def _head(record: TargetState, clock: Clock, monotonic: float, *, messages: bool) -> dict[str, Any]:
     scale_set, poll = record.target.scale_set, record.poll
-    facts = record.live_facts(monotonic)
+    facts = record.live_model(monotonic)
     return {
         "subscription_id": scale_set.subscription_id,
         "resource_group": scale_set.resource_group,

@@ -86,7 +86,7 @@ async def test_the_facts_of_a_set_are_one_request(
     new_client: NewClient, answers: mocked_answers, telemetry: Telemetry
 ) -> None:
     answers.get(SET, payload={"location": "westeurope", "sku": {"name": "S", "capacity": 0}})
-    facts, problems = await new_client().scale_set_facts(WEB)
+    facts, problems = await new_client().scale_set_model(WEB)
     assert (facts.location, facts.capacity, problems) == ("westeurope", 0, [])
     assert sample(telemetry, "azure_requests_total", operation="get_scale_set", code="200") == 1
 

@@ -105,7 +105,7 @@ async def test_the_action_of_the_set_itself_is_named(
 ) -> None:
     answers.get(SET, status=403, payload={"error": {"code": "AuthorizationFailed"}})
     with pytest.raises(Forbidden) as caught:
-        await new_client().scale_set_facts(WEB)
+        await new_client().scale_set_model(WEB)
     assert caught.value.action == "Microsoft.Compute/virtualMachineScaleSets/read"
 
 

@@ -88,7 +88,7 @@ async def test_gets_of_many_sets_that_fail_do_not_hold_the_lists_back(
         scale_set, url = a_set(number)
         answers.get(url, status=503)
         with pytest.raises(ServerFailed):
-            await client.scale_set_facts(scale_set, location=PLACE)
+            await client.scale_set_model(scale_set, location=PLACE)
         await clock.advance(1)
     assert sample(telemetry, "azure_circuit_open") == 0
     answers.get(FIRST, payload=page("0"))
@@ -133,8 +133,8 @@ async def test_a_call_that_waits_for_its_pace_heeds_a_429_that_comes_meanwhile(
     client = new_client(budget=budget, gate=gate)
     for _ in range(5):
         answers.get(SET, payload={})
-        await client.scale_set_facts(WEB, location=PLACE)
-    waiting = asyncio.create_task(client.scale_set_facts(WEB, location=PLACE))
+        await client.scale_set_model(WEB, location=PLACE)
+    waiting = asyncio.create_task(client.scale_set_model(WEB, location=PLACE))
     await clock.settle()
     gate.put(SUBSCRIPTION, PLACE, 30.0)
     await clock.advance(5)

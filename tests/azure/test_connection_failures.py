@@ -58,7 +58,7 @@ async def test_what_was_asked_is_told_in_plain_words(
     new_client: NewClient, closed_port: int
 ) -> None:
     with pytest.raises(AzureError, match="reading the scale set failed: no connection to"):
-        await new_client(at(f"http://127.0.0.1:{closed_port}")).scale_set_facts(WEB)
+        await new_client(at(f"http://127.0.0.1:{closed_port}")).scale_set_model(WEB)
 
 
 async def test_a_name_with_several_closed_addresses(

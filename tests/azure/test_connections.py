@@ -153,6 +153,6 @@ async def test_the_facts_of_another_set_are_refused(raw: RawServer, new_client: 
     length = str(len(body)).encode()
     raw.answers = [b"HTTP/1.1 200 OK\r\nContent-Length: " + length + b"\r\n\r\n" + body]
     client = new_client(raw.endpoints)
-    assert (await client.scale_set_facts(OTHER))[0].location == "x"
+    assert (await client.scale_set_model(OTHER))[0].location == "x"
     with pytest.raises(BrokenAnswer, match="about another scale set"):
-        await client.scale_set_facts(WEB)
+        await client.scale_set_model(WEB)

@@ -17,7 +17,7 @@ from exporter.azure.decode import WHOLE_BYTES, decode_instance_page, decode_scal
 from exporter.azure.error_body import decode_error
 from exporter.azure.errors import BrokenAnswer
 from exporter.model.instance_view import Instance, InstancePage, Problem
-from exporter.model.scale_set import ScaleSetFacts
+from exporter.model.scale_set import ScaleSetModel
 from support.answers import RECORDINGS, decode_page, recording
 from support.examples import examples
 
@@ -278,7 +278,7 @@ def test_half_an_emoji_in_a_message_loses_nothing() -> None:
 
 def test_a_byte_order_mark_is_no_content() -> None:
     assert decode_page(b'\xef\xbb\xbf{"value":[]}').instances == []
-    assert decode_scale_set(b"\xef\xbb\xbf{}")[0] == ScaleSetFacts()
+    assert decode_scale_set(b"\xef\xbb\xbf{}")[0] == ScaleSetModel()
     assert decode_error(b'\xef\xbb\xbf{"code":"a"}').code == "a"
 
 

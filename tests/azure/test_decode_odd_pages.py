@@ -1,4 +1,4 @@
-"""Pages on which every item is odd: read in pieces, so that the event loop gets its turns."""
+"""Pages on which every item is odd: read in pieces, so that the event loop gets its turn."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import pytest
 from exporter.azure.decode import decode_scale_set
 from exporter.azure.error_body import ErrorBody, ErrorDetail, decode_error
 from exporter.azure.errors import BrokenAnswer
-from exporter.model.scale_set import ScaleSetFacts
+from exporter.model.scale_set import ScaleSetModel
 
 
 def test_a_scale_set_tells_its_facts() -> None:
@@ -26,7 +26,7 @@ def test_a_scale_set_tells_its_facts() -> None:
         },
     }
     assert decode_scale_set(json.dumps(body).encode()) == (
-        ScaleSetFacts(
+        ScaleSetModel(
             location="westeurope",
             sku="Standard_D2s_v3",
             capacity=3,
@@ -43,7 +43,7 @@ def test_a_scale_set_tells_its_facts() -> None:
 
 @pytest.mark.parametrize("body", [{}, {"sku": None, "properties": None, "tags": None}])
 def test_a_bare_scale_set_has_no_facts(body: Any) -> None:
-    assert decode_scale_set(json.dumps(body).encode()) == (ScaleSetFacts(), [])
+    assert decode_scale_set(json.dumps(body).encode()) == (ScaleSetModel(), [])
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_an_odd_field_of_a_scale_set_costs_itself_only(body: Any, path: str) -> 
     rest = {"name": "web", "zones": ["1"]}
     facts, problems = decode_scale_set(json.dumps({**body, **rest}).encode())
     assert [problem.path for problem in problems] == [path]
-    assert facts == ScaleSetFacts()
+    assert facts == ScaleSetModel()
 
 
 def test_an_odd_tag_leaves_the_others() -> None:

@@ -12,7 +12,7 @@ from exporter.azure.decode import WHOLE_BYTES, decode_instance_page, decode_scal
 from exporter.azure.error_body import ErrorDetail, decode_error
 from exporter.metrics.mapper import Mapper, TargetMemory
 from exporter.model.instance_view import Instance
-from exporter.model.lenient import respelled
+from exporter.model.lenient_decode import respelled
 from support.answers import WEB, WEB_TARGET, decode_page, described
 
 ITEM: dict[str, Any] = {

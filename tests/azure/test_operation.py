@@ -23,7 +23,7 @@ scale_sets: [{{name: {WEB.name}, resource_group: {WEB.resource_group}, size: 2}}
 
 CALLS: dict[Operation, Callable[[ScaleSetClient], Awaitable[object]]] = {
     LIST_INSTANCES: lambda client: walk(client, location="westeurope"),
-    GET_SCALE_SET: lambda client: client.scale_set_facts(WEB, location="westeurope"),
+    GET_SCALE_SET: lambda client: client.scale_set_model(WEB, location="westeurope"),
 }
 
 

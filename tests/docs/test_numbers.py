@@ -7,8 +7,9 @@ import pytest
 from exporter.azure import retry
 from exporter.azure.ratelimit import headers as ratelimit
 from exporter.configuration import document, fields, loading
-from exporter.metrics import names, reader, text
-from exporter.polling import confirmation, counters, lanes, record
+from exporter.exposition import text_format
+from exporter.metrics import names, normalize
+from exporter.polling import concurrency, confirmation, counters, target_state
 from exporter.web import connections, responses, scrapes
 from support.answers import ROOT
 from support.wire import LIMITS
@@ -21,9 +22,12 @@ TOLD = [
     ("metrics.md", f"At most {names.MOST_NAMES} names of handlers per set, then {names.OTHER}"),
     ("metrics.md", f"At most {names.MOST_NAMES} names of disks per set, then {names.OTHER}"),
     ("metrics.md", f"At most {names.MOST_CODES} codes per set beside unspecified, then"),
-    ("metrics.md", f"A label value has at most {text.LONGEST_VALUE} bytes"),
-    ("metrics.md", f"cut at {reader.SUBSTATUS_LENGTH} characters"),
-    ("metrics.md", f"at most {reader.SUBSTATUSES_PER_EXTENSION} per extension, the rest is other"),
+    ("metrics.md", f"A label value has at most {text_format.LONGEST_VALUE} bytes"),
+    ("metrics.md", f"cut at {normalize.SUBSTATUS_LENGTH} characters"),
+    (
+        "metrics.md",
+        f"at most {normalize.SUBSTATUSES_PER_EXTENSION} per extension, the rest is other",
+    ),
     ("metrics.md", f"served as 0 for {counters.NEW_CODE_WAITS / MINUTE:.6g} minutes before it"),
     ("metrics.md", f"At most {ratelimit.MOST_POLICIES} policies per subscription and region"),
     (
@@ -35,9 +39,9 @@ TOLD = [
     ),
     (
         "architecture.md",
-        f"a GET of every set each {WORDS.get(record.FACTS_INTERVAL / MINUTE)} minutes",
+        f"a GET of every set each {WORDS.get(target_state.MODEL_INTERVAL / MINUTE)} minutes",
     ),
-    ("architecture.md", f"slower than {WORDS.get(lanes.PATIENCE)} seconds frees its slot"),
+    ("architecture.md", f"slower than {WORDS.get(concurrency.PATIENCE)} seconds frees its slot"),
     ("architecture.md", f"longer than {WORDS.get(responses.READER_LIMIT / MINUTE)} minutes is"),
     ("scraping.md", f"answers {scrapes.MAX_REQUESTS} scrapes at a time"),
     ("scraping.md", f"not whole after {LIMITS.head:g} seconds, and an idle one after "),

@@ -23,9 +23,9 @@ from exporter.assembly import Process, build
 from exporter.azure.ratelimit.budget import Budget
 from exporter.azure.ratelimit.usage import Request, Reservation
 from exporter.configuration import Configuration, load
-from exporter.polling.record import Record
-from exporter.polling.state.warm_start import kept
-from exporter.web.formats import TEXT
+from exporter.exposition.content_type import TEXT
+from exporter.persistence.restore import kept
+from exporter.polling.target_state import TargetState
 from support.answers import SUBSCRIPTION, samples
 from support.azure_room import FakeTokens
 from support.clock import FakeClock
@@ -183,7 +183,7 @@ class Story:
         carried = getattr(self, "exporter", None)
         async with build(configuration, self.process, carried=carried) as self.exporter:
             exporter = self.exporter
-            async with kept(exporter.keeper, exporter.poller, exporter.records, asyncio.Event()):
+            async with kept(exporter.store, exporter.poller, exporter.records, asyncio.Event()):
                 yield
 
     @asynccontextmanager
@@ -226,7 +226,7 @@ class Story:
         registry = self.process.telemetry.registry
         await self.until(lambda: registry.get_sample_value(OWN + name) == value)
 
-    def record(self, name: str = "web") -> Record:
+    def record(self, name: str = "web") -> TargetState:
         """What is known of a set."""
         (found,) = (r for r in self.exporter.records if r.target.scale_set.name == name)
         return found

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from exporter.metrics.catalogue import CATALOGUE
-from exporter.metrics.reading import HEALTH_STATES, POWER_STATES, PROVISIONING_STATES
+from exporter.metrics.instance_state import HEALTH_STATES, POWER_STATES, PROVISIONING_STATES
 from faults.story import Story, lines_of, machine, status
 from support.answers import ROOT
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from exporter.web.formats import OPENMETRICS
+from exporter.exposition.content_type import OPENMETRICS
 from faults.story import Story, machine, status, without_state_of_polls
 from support.answers import samples
 

@@ -177,7 +177,7 @@ async def test_a_flood_of_scrapes_while_polls_fail_gets_whole_pages_and_holds_up
                 ready=lambda: True,
                 max_requests=0,
                 version="1",
-                turns=story.process.turns,
+                cooperative=story.process.cooperative,
             )
         )
         async with TestServer(application) as server, aiohttp.ClientSession() as reader:

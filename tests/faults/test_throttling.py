@@ -24,7 +24,7 @@ INTERVAL = "azure_vmss_poll_interval_seconds"
 SHAPES: tuple[str, ...] = get_args(Shape)
 WEST = ("web", "small")
 SPREAD = 61.0
-"""Seconds over which the sets of a bucket begin again: see HOLD_SPREAD of the scheduler."""
+"""Seconds over which the sets of a bucket begin again: see RESUME_JITTER of the scheduler."""
 
 
 async def until_throttled(world: World) -> float:

@@ -22,6 +22,7 @@ from exporter.azure.auth.token_file import FileTokens
 from exporter.azure.ratelimit.budget import Budget
 from exporter.azure.ratelimit.usage import Request, Reservation
 from exporter.configuration import load
+from exporter.exposition.content_type import TEXT
 from exporter.model.scale_set import ScaleSetId
 from exporter.simulator import calls
 from exporter.simulator.calls import Call
@@ -30,7 +31,6 @@ from exporter.simulator.faults import Fault
 from exporter.simulator.fleet import Fleet
 from exporter.simulator.server import ReceivedRequest, SimulatedAzure
 from exporter.telemetry import NEW_LABELS_WAIT
-from exporter.web.formats import TEXT
 from support.answers import SUBSCRIPTION, samples
 from support.loop_clock import LoopClock
 

@@ -6,8 +6,8 @@ so there is no timestamp series; nothing of that is an error.
 
 from __future__ import annotations
 
+from exporter.exposition.text_format import header
 from exporter.metrics.catalogue import CATALOGUE
-from exporter.metrics.text import header
 from exporter.model.scale_set import ScaleSetId, Target
 from support.answers import ROOT, decode_page, lines_of, map_instances
 

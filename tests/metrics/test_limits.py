@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from exporter.exposition.text_format import LONGEST_VALUE, cut, cut_id, header
 from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.mapper import MappedInstances, Mapper, TargetMemory
 from exporter.metrics.names import MOST_NAMES, OTHER
-from exporter.metrics.text import LONGEST_VALUE, cut, cut_id, header
-from exporter.model.scale_set import ScaleSetFacts, ScaleSetId, Target
+from exporter.model.scale_set import ScaleSetId, ScaleSetModel, Target
 from support.answers import WEB_TARGET, instance, lines_of, map_instances, samples
 
 Named = Callable[[list[str]], dict[str, Any]]
@@ -197,7 +197,7 @@ def test_no_label_value_is_longer_than_256_bytes_and_none_makes_a_series_twice()
     mapped = map_instances(*machines, target=target, memory=memory, mapper=mapper)
     map_instances(*machines, target=target, memory=memory, mapper=mapper)
     lines = [mapped.all_lines, mapper.counters(target, memory)]
-    facts = ScaleSetFacts(location=LONG, sku=LONG, tags={"a": LONG})
+    facts = ScaleSetModel(location=LONG, sku=LONG, tags={"a": LONG})
     lines.append(mapper.facts(target, facts))
     found: Samples = {}
     for part in lines:

@@ -9,7 +9,7 @@ import pytest
 from exporter.metrics.family import FamilyFilter
 from exporter.metrics.mapper import Mapper, TargetMemory
 from exporter.model.poll import PollState
-from exporter.model.scale_set import ScaleSetFacts, ScaleSetId, Target
+from exporter.model.scale_set import ScaleSetId, ScaleSetModel, Target
 from support.answers import WEB, WEB_TARGET, described, instance, map_instances, text_of
 
 
@@ -251,7 +251,7 @@ def test_a_hibernated_instance_is_deallocated_and_hibernated() -> None:
 
 @pytest.mark.parametrize("priority", ["Low", "low", "LOW", "Spot"])
 def test_low_is_the_old_name_of_spot_and_a_region_has_its_short_name(priority: str) -> None:
-    facts = ScaleSetFacts(location="West US 2", priority=priority, has_profile=True)
+    facts = ScaleSetModel(location="West US 2", priority=priority, has_profile=True)
     text = b"".join(block.text for block in Mapper().facts(WEB_TARGET, facts).values()).decode()
     assert 'location="westus2"' in text
     assert 'priority="spot"' in text
@@ -312,7 +312,7 @@ def test_denied_families_are_gone_and_opt_in_ones_come_when_named() -> None:
 
 
 def test_the_facts_of_a_set_are_served_and_absent_ones_are_empty() -> None:
-    facts = ScaleSetFacts(
+    facts = ScaleSetModel(
         location="WestEurope",
         sku="Standard_D2s_v3",
         capacity=3,
@@ -337,7 +337,7 @@ def test_the_facts_of_a_set_are_served_and_absent_ones_are_empty() -> None:
         'azure_vmss_tags_info{SET,tag_team="web",tag_cost_center=""} 1\n'
     )
     bare = b"".join(
-        block.text for block in Mapper().facts(WEB_TARGET, ScaleSetFacts()).values()
+        block.text for block in Mapper().facts(WEB_TARGET, ScaleSetModel()).values()
     ).decode()
     assert "azure_vmss_capacity" not in bare
     assert 'orchestration_mode="uniform",upgrade_policy="",priority=""' in bare

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
+from exporter.exposition.text_format import header, label_pairs, number
 from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.family import FamilyFilter
 from exporter.metrics.mapper import MappedInstances, Mapper
 from exporter.metrics.statuses import timestamp_of, timestamp_text
-from exporter.metrics.text import header, label_pairs, number
 from exporter.model.scale_set import Target
 from support.answers import WEB, decode_page, lines_of, map_instances, samples
 from support.examples import examples

@@ -36,9 +36,9 @@ def in_tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_a_code_is_taken_apart_whatever_stands_around_it(
     code: str | None, parts: tuple[str, str, str]
 ) -> None:
-    meaning = read(Status(code=code, level=None))
-    assert (meaning.kind, meaning.state, meaning.rest) == parts
-    assert meaning.shown == (parts[1] or "unknown")
+    parsed = read(Status(code=code, level=None))
+    assert (parsed.kind, parsed.state, parsed.rest) == parts
+    assert parsed.shown == (parts[1] or "unknown")
 
 
 @pytest.mark.parametrize(
@@ -55,8 +55,8 @@ def test_a_code_is_taken_apart_whatever_stands_around_it(
 def test_a_level_that_is_not_known_is_none_and_is_told(
     level: str | None, rank: int | None, *, new: bool
 ) -> None:
-    meaning = read(Status(code="PowerState/running", level=level))
-    assert (meaning.level, meaning.level_is_new) == (rank, new)
+    parsed = read(Status(code="PowerState/running", level=level))
+    assert (parsed.level, parsed.level_is_new) == (rank, new)
 
 
 @pytest.mark.parametrize(("rest", "number"), [("-1", -1), ("+12", 12), ("0", 0), ("1x", None)])

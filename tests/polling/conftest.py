@@ -9,8 +9,8 @@ import pytest
 from exporter.metrics.mapper import Mapper
 from exporter.model.scale_set import ScaleSetId, Target
 from exporter.polling.poller import Poller
-from exporter.polling.record import Record
 from exporter.polling.retention import Retention
+from exporter.polling.target_state import TargetState
 from exporter.telemetry import Telemetry
 from support.answers import SUBSCRIPTION
 from support.clock import FakeClock
@@ -39,8 +39,8 @@ def poller(clock: FakeClock, source: FakeSource, telemetry: Telemetry) -> Poller
 
 
 @pytest.fixture
-def new_record(poller: Poller) -> Callable[..., Record]:
-    def make(name: str = "web", interval: float = 60.0) -> Record:
+def new_record(poller: Poller) -> Callable[..., TargetState]:
+    def make(name: str = "web", interval: float = 60.0) -> TargetState:
         return poller.new_record(Target(ScaleSetId(SUBSCRIPTION, "rg-web", name), interval))
 
     return make

@@ -11,13 +11,13 @@ from exporter.metrics.family import FamilyFilter
 from exporter.metrics.mapper import Mapper
 from exporter.model.instance_view import Instance
 from exporter.model.scale_set import ScaleSetId, Target
+from exporter.persistence.directory import StateDirectory
+from exporter.persistence.store import StateStore
 from exporter.polling.counters import NEW_CODE_WAITS
 from exporter.polling.poller import Poller
-from exporter.polling.record import Record
 from exporter.polling.retention import Retention
-from exporter.polling.state.contents import Saved
-from exporter.polling.state.folder import StateFolder
-from exporter.polling.state.keeper import StateKeeper
+from exporter.polling.saved import Saved
+from exporter.polling.target_state import TargetState
 from exporter.telemetry import Telemetry
 from support.answers import SUBSCRIPTION, instance, samples
 from support.clock import FakeClock
@@ -37,13 +37,15 @@ class Life:
         *,
         mapper: Mapper | None = None,
         folder: Path | None = None,
-        carried: Record | None = None,
+        carried: TargetState | None = None,
     ) -> None:
         self.clock = clock
         self.source = FakeSource(clock)
         telemetry = Telemetry(version="1", python_version="3", process=False)
-        self.keeper = (
-            StateKeeper(StateFolder(folder), azure="x", form="f", telemetry=telemetry, clock=clock)
+        self.store = (
+            StateStore(
+                StateDirectory(folder), azure="x", form="f", telemetry=telemetry, clock=clock
+            )
             if folder
             else None
         )
@@ -53,7 +55,7 @@ class Life:
             telemetry=telemetry,
             clock=clock,
             retention=Retention(keep_for=600.0, deadline=180.0),
-            keeper=self.keeper,
+            store=self.store,
         )
         if carried:
             self.record = carried
@@ -202,12 +204,12 @@ async def test_a_reload_goes_on_counting_and_one_that_denies_forgets(
 
 async def restarted(life: Life, folder: Path) -> Life:
     """The next life, with what the one before left."""
-    assert life.keeper
-    async with life.keeper.writing():
+    assert life.store
+    async with life.store.writing():
         pass
     following = Life(life.clock, folder=folder)
-    assert following.keeper
-    found = following.keeper.saved([following.record])
+    assert following.store
+    found = following.store.saved([following.record])
     await following.poller.restore(found)
     return following
 
@@ -256,8 +258,8 @@ async def test_a_code_that_has_counted_does_not_count_again_after_a_restart(
     first = Life(clock, folder=tmp_path)
     await first.poll(vm())
     await first.poll(vm(code="failed/X"))
-    assert first.keeper
-    async with first.keeper.writing():
+    assert first.store
+    async with first.store.writing():
         await clock.settle()
     await clock.advance(NEW_CODE_WAITS)
     await first.failures()
@@ -268,5 +270,5 @@ async def test_a_code_that_has_counted_does_not_count_again_after_a_restart(
 
 
 def test_a_record_without_counters_saves_none(life: Life) -> None:
-    record: Record = life.record
+    record: TargetState = life.record
     assert Saved.of(record).transitions == b""

@@ -10,19 +10,19 @@ from multidict import CIMultiDict
 
 from exporter.azure.errors import Forbidden, ServerFailed
 from exporter.azure.ratelimit.budget import Budget
-from exporter.model.scale_set import ScaleSetFacts, ScaleSetId
+from exporter.model.scale_set import ScaleSetId, ScaleSetModel
+from exporter.polling.activity import ACTIVE_FOR
 from exporter.polling.intervals import PLAN_FOR, Intervals
-from exporter.polling.motion import CALM
-from exporter.polling.planner import PAGE_PAUSE, PLANNED, QUIET_STRETCH, Demand, Load
+from exporter.polling.planner import IDLE_STRETCH, PAGE_PAUSE, PLANNED, Demand, Load
 from exporter.polling.poller import Poller
-from exporter.polling.record import FACTS_INTERVAL, FactsSnapshot, Record
+from exporter.polling.target_state import MODEL_INTERVAL, ModelSnapshot, TargetState
 from exporter.telemetry import Telemetry
 from support.answers import instance
 from support.budget_caller import headers, whole_walk
 from support.clock import FakeClock
 from support.source import FakeSource, page
 
-NewRecord = Callable[..., Record]
+NewRecord = Callable[..., TargetState]
 LIMIT = "HighCostGetVMScaleSetSubscriptionMaximum"
 
 
@@ -31,25 +31,25 @@ def budget(clock: FakeClock, telemetry: Telemetry) -> Budget:
     return Budget(clock=clock, telemetry=telemetry, share=0.5, burst=1e6)
 
 
-def place(record: Record, location: str, *, capacity: int | None = 20) -> Record:
+def place(record: TargetState, location: str, *, capacity: int | None = 20) -> TargetState:
     """Let the record's facts be known."""
-    facts = ScaleSetFacts(location=location, capacity=capacity)
-    record.facts = FactsSnapshot(facts=facts, lines={}, since=0.0, served_until=1e12)
+    facts = ScaleSetModel(location=location, capacity=capacity)
+    record.facts = ModelSnapshot(facts=facts, lines={}, since=0.0, served_until=1e12)
     return record
 
 
 @pytest.fixture
-def fleet(new_record: NewRecord) -> Callable[..., list[Record]]:
+def fleet(new_record: NewRecord) -> Callable[..., list[TargetState]]:
     def make(
         count: int, location: str = "westeurope", *, capacity: int = 20, interval: float = 60.0
-    ) -> list[Record]:
+    ) -> list[TargetState]:
         names = [f"{location}-{number}" for number in range(count)]
         return [place(new_record(name, interval), location, capacity=capacity) for name in names]
 
     return make
 
 
-Fleet = Callable[..., list[Record]]
+Fleet = Callable[..., list[TargetState]]
 
 
 async def walked(budget: Budget, scale_set: ScaleSetId, location: str, *charges: int) -> None:
@@ -109,8 +109,8 @@ async def test_a_set_in_trouble_comes_near_its_wish_and_goes_back_when_calm(
     assert intervals.of(records[0]) <= round_robin
     await clock.advance(PLAN_FOR)
     assert intervals.of(records[0]) == 60.0
-    assert round_robin <= intervals.of(records[1]) <= round_robin * QUIET_STRETCH
-    await clock.advance(CALM)
+    assert round_robin <= intervals.of(records[1]) <= round_robin * IDLE_STRETCH
+    await clock.advance(ACTIVE_FOR)
     assert intervals.of(records[0]) == pytest.approx(round_robin)
 
 
@@ -159,7 +159,7 @@ async def test_a_set_of_many_pages_keeps_to_its_own_limit(
     (record,) = fleet(1, interval=10.0)
     await walked(budget, record.target.scale_set, "westeurope", *[120] * 8)
     intervals = Intervals([record], budget=budget, clock=clock)
-    assert intervals.of(record) == intervals.wished(record) == 8 * PAGE_PAUSE
+    assert intervals.of(record) == intervals.requested(record) == 8 * PAGE_PAUSE
 
 
 async def test_sets_that_came_or_went_change_the_plan(
@@ -213,9 +213,9 @@ async def test_the_gets_of_many_sets_are_stretched_to_half_of_their_limit(
     records = fleet(2500, interval=3600.0)
     kept = Intervals(records, budget=budget, clock=clock)
     assert kept.of(records[0]) == 3600.0
-    assert kept.of_facts(records[0]) == pytest.approx(2500 * 60 / (400 * PLANNED))
+    assert kept.of_model(records[0]) == pytest.approx(2500 * 60 / (400 * PLANNED))
     few = Intervals(records[:1900], budget=budget, clock=clock)
-    assert few.of_facts(records[0]) == FACTS_INTERVAL
+    assert few.of_model(records[0]) == MODEL_INTERVAL
 
 
 async def test_many_regions_share_the_resource_manager_s_reads(
@@ -223,7 +223,7 @@ async def test_many_regions_share_the_resource_manager_s_reads(
 ) -> None:
     records = [record for number in range(8) for record in fleet(150, f"region{number}")]
     kept = Intervals(records, budget=budget, clock=clock)
-    spent = sum(1 / kept.of(record) + 1 / kept.of_facts(record) for record in records)
+    spent = sum(1 / kept.of(record) + 1 / kept.of_model(record) for record in records)
     assert spent == pytest.approx(12.5 * PLANNED)
     assert kept.of(records[0]) > 60
 
@@ -247,7 +247,7 @@ async def test_planning_takes_one_look_at_each_set_whatever_the_number_of_region
     assert len(looked) == 330
     for record in (*placed, *unplaced):
         kept.of(record)
-        kept.of_facts(record)
+        kept.of_model(record)
     assert len(looked) == 330, "and the plan is kept"
     await clock.advance(PLAN_FOR)
     kept.of(placed[0])

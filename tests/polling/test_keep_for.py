@@ -10,10 +10,10 @@ import pytest
 
 from exporter.azure.errors import BrokenAnswer, NoAnswer, NotSent, TimedOut
 from exporter.metrics.mapper import Mapper
-from exporter.model.scale_set import ScaleSetFacts, ScaleSetId, Target
+from exporter.model.scale_set import ScaleSetId, ScaleSetModel, Target
 from exporter.polling.poller import Poller
-from exporter.polling.record import Record
 from exporter.polling.retention import EXPIRY_CHECKS, Retention
+from exporter.polling.target_state import TargetState
 from exporter.telemetry import Telemetry
 from support.answers import SUBSCRIPTION, instance, samples
 from support.clock import FakeClock
@@ -42,16 +42,16 @@ class Case:
             retention=Retention(keep_for=keep_for, deadline=deadline),
         )
 
-    async def polled(self, interval: float = 60.0, name: str = "web") -> Record:
+    async def polled(self, interval: float = 60.0, name: str = "web") -> TargetState:
         target = Target(ScaleSetId(SUBSCRIPTION, "rg-web", name), interval)
         record = self.poller.new_record(target)
         self.source.pages[name] = [page(instance({}, instance_id="1"))]
-        self.source.facts[name] = ScaleSetFacts(capacity=1)
-        await self.poller.poll_facts(record)
+        self.source.facts[name] = ScaleSetModel(capacity=1)
+        await self.poller.poll_model(record)
         await self.poller.poll(record)
         return record
 
-    async def fail(self, record: Record, error: NoAnswer) -> None:
+    async def fail(self, record: TargetState, error: NoAnswer) -> None:
         self.source.pages[record.target.scale_set.name] = [error]
         await self.poller.poll(record)
 
@@ -188,8 +188,8 @@ async def test_a_good_poll_begins_the_time_anew_whether_data_was_there_or_gone(
 async def test_an_empty_set_is_kept_as_such_and_then_goes_too(clock: FakeClock) -> None:
     case = Case(clock, keep_for=600, deadline=180)
     record = await case.polled()
-    case.source.facts["web"] = ScaleSetFacts(capacity=0)
-    await case.poller.poll_facts(record)
+    case.source.facts["web"] = ScaleSetModel(capacity=0)
+    await case.poller.poll_model(record)
     case.source.pages["web"] = [page()]
     await case.poller.poll(record)
     await case.fail(record, TimedOut("late"))
@@ -208,7 +208,7 @@ async def test_facts_are_kept_by_their_own_interval_of_five_minutes(
     fetched = clock.now()
     case.source.facts["web"] = TimedOut("late")
     await clock.advance(seconds - 1)
-    await case.poller.poll_facts(record)
+    await case.poller.poll_model(record)
     await case.poller.poll(record)
     shown = await case.page()
     assert shown["azure_vmss_capacity"] == 1
@@ -218,8 +218,8 @@ async def test_facts_are_kept_by_their_own_interval_of_five_minutes(
     assert "azure_vmss_capacity" not in shown
     assert shown["azure_vmss_instances"] == 1
     assert shown["azure_vmss_model_last_success_timestamp_seconds"] == fetched
-    case.source.facts["web"] = ScaleSetFacts(capacity=5)
-    await case.poller.poll_facts(record)
+    case.source.facts["web"] = ScaleSetModel(capacity=5)
+    await case.poller.poll_model(record)
     assert (await case.page())["azure_vmss_capacity"] == 5
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from exporter.model.scale_set import ScaleSetId, Target
 from exporter.polling.poller import Poller
-from exporter.polling.record import Record
+from exporter.polling.target_state import TargetState
 from support.answers import SUBSCRIPTION, instance
 from support.clock import FakeClock
 from support.source import FakeSource, page
@@ -16,7 +16,7 @@ KEPT_AT_400 = 980.0
 
 
 @pytest.fixture
-async def record(poller: Poller, source: FakeSource) -> Record:
+async def record(poller: Poller, source: FakeSource) -> TargetState:
     source.pages["web"] = [page(instance({}, instance_id="1"))]
     record = poller.new_record(Target(ScaleSetId(SUBSCRIPTION, "rg-web", "web"), 60.0))
     await poller.poll(record)
@@ -29,7 +29,7 @@ async def is_served(poller: Poller) -> bool:
 
 
 async def test_data_is_kept_by_the_longest_interval_since_its_poll(
-    poller: Poller, record: Record, clock: FakeClock
+    poller: Poller, record: TargetState, clock: FakeClock
 ) -> None:
     await clock.advance(100)
     poller.set_interval(record, 400.0)
@@ -41,7 +41,7 @@ async def test_data_is_kept_by_the_longest_interval_since_its_poll(
 
 
 async def test_an_interval_that_goes_up_and_down_does_not_keep_data_for_longer_each_time(
-    poller: Poller, record: Record, clock: FakeClock
+    poller: Poller, record: TargetState, clock: FakeClock
 ) -> None:
     for _ in range(9):
         poller.set_interval(record, 400.0)
@@ -53,7 +53,7 @@ async def test_an_interval_that_goes_up_and_down_does_not_keep_data_for_longer_e
 
 
 async def test_data_that_is_gone_does_not_come_back_with_a_longer_interval(
-    poller: Poller, record: Record, clock: FakeClock
+    poller: Poller, record: TargetState, clock: FakeClock
 ) -> None:
     await clock.advance(601)
     assert not await is_served(poller)

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from exporter.azure.ratelimit.budget import Rates
 from exporter.polling.planner import (
     GETS_PART,
+    IDLE_STRETCH,
     PAGE_PAUSE,
     PLANNED,
-    QUIET_STRETCH,
     Demand,
     Load,
     Plan,
@@ -42,19 +42,23 @@ def round_robin(demands: Sequence[Demand], rates: Rates) -> float:
     return max(1.0, requests / (rates.requests * PLANNED), views / (rates.views * PLANNED))
 
 
-def fleet(quiet: int, moving: int, *, wished: float = 60.0, views: int = 20) -> list[Demand]:
-    return [Demand(wished, views=views, moving=number < moving) for number in range(quiet + moving)]
+def fleet(quiet: int, moving: int, *, requested: float = 60.0, views: int = 20) -> list[Demand]:
+    return [
+        Demand(requested, views=views, moving=number < moving) for number in range(quiet + moving)
+    ]
 
 
 @pytest.mark.parametrize("moving", [False, True])
 def test_with_room_everyone_gets_the_wished_interval_exactly(moving: bool) -> None:  # noqa: FBT001 - a parameter
-    demands = [Demand(wished, views=20, moving=moving) for wished in (6.0, 17.3, 60.0, 3600.0)]
+    demands = [
+        Demand(requested, views=20, moving=moving) for requested in (6.0, 17.3, 60.0, 3600.0)
+    ]
     found = planned(demands, ROOM)
     assert [found.interval(demand) for demand in demands] == [6.0, 17.3, 60.0, 3600.0]
 
 
 def test_a_fleet_that_just_fits_is_not_stretched() -> None:
-    demands = fleet(97, 0, wished=60.0, views=0)
+    demands = fleet(97, 0, requested=60.0, views=0)
     assert planned(demands, Rates(requests=100 / 60, views=1.0)) == Plan()
     assert planned([*demands, Demand(60.0)], Rates(requests=100 / 60, views=1.0)) != Plan()
 
@@ -70,7 +74,7 @@ def test_a_few_sets_in_motion_come_near_what_they_wish_and_the_quiet_ones_wait_l
     found = planned(demands, rates)
     assert 5 < alike < 6
     assert found.moving < 1.6
-    assert found.quiet == pytest.approx(alike * QUIET_STRETCH, rel=0.01)
+    assert found.quiet == pytest.approx(alike * IDLE_STRETCH, rel=0.01)
 
 
 def test_a_single_set_in_motion_has_its_wished_interval_and_the_others_no_more_than_needed() -> (
@@ -89,7 +93,7 @@ def test_when_all_sets_are_in_motion_all_are_stretched_alike() -> None:
     found = planned(demands, rates)
     alike = round_robin(demands, rates)
     assert found.moving == pytest.approx(alike)
-    # One that comes to rest before the next plan must not overtake those in motion.
+    # One that comes to rest before the next plan must not overtake those active.
     assert found.quiet >= found.moving
 
 
@@ -102,7 +106,7 @@ def test_the_more_sets_are_in_motion_the_less_each_of_them_gains() -> None:
 
 
 def test_sets_are_stretched_by_a_factor_so_a_faster_one_stays_faster() -> None:
-    demands = [*fleet(500, 0, wished=60.0), *fleet(50, 0, wished=10.0)]
+    demands = [*fleet(500, 0, requested=60.0), *fleet(50, 0, requested=10.0)]
     found = planned(demands, Rates(requests=3.0, views=1e9))
     assert found.interval(demands[0]) == pytest.approx(6 * found.interval(demands[-1]))
 
@@ -127,7 +131,7 @@ def test_a_wish_below_the_pause_is_kept_where_the_endpoint_is_not_azure_s() -> N
 demand_lists = st.lists(
     st.builds(
         Demand,
-        wished=st.floats(min_value=1.0, max_value=3600.0),
+        requested=st.floats(min_value=1.0, max_value=3600.0),
         pages=st.integers(min_value=1, max_value=10),
         views=st.integers(min_value=0, max_value=1200),
         moving=st.booleans(),
@@ -154,7 +158,7 @@ def test_no_set_starves_and_none_is_polled_more_often_than_it_wishes(
     demands: list[Demand], rates: Rates
 ) -> None:
     found = planned(demands, rates)
-    longest = QUIET_STRETCH * round_robin(demands, rates) * (1 + 1e-9)
+    longest = IDLE_STRETCH * round_robin(demands, rates) * (1 + 1e-9)
     for demand in demands:
         assert demand.interval <= found.interval(demand) <= demand.interval * longest
 

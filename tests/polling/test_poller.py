@@ -13,20 +13,20 @@ from exporter.azure.errors import BrokenAnswer, Forbidden, NotFound, TimedOut
 from exporter.azure.scale_sets import RESTART
 from exporter.metrics.mapper import Mapper
 from exporter.model.instance_view import Problem
-from exporter.model.scale_set import ScaleSetFacts, ScaleSetId, Target
+from exporter.model.scale_set import ScaleSetId, ScaleSetModel, Target
 from exporter.polling.confirmation import NOT_FOUND_ANSWERS, NOT_FOUND_SECONDS
 from exporter.polling.poller import Poller
-from exporter.polling.record import Record
 from exporter.polling.retention import Retention
+from exporter.polling.target_state import TargetState
 from exporter.telemetry import Telemetry
 from support.answers import SUBSCRIPTION, instance
 from support.clock import FakeClock
 from support.source import FakeSource, page
 
-NewRecord = Callable[..., Record]
+NewRecord = Callable[..., TargetState]
 
 
-def served(record: Record, clock: FakeClock) -> str:
+def served(record: TargetState, clock: FakeClock) -> str:
     text = b"".join(
         block.text for lines in record.lines(clock.monotonic()) for block in lines.values()
     ).decode()
@@ -207,14 +207,14 @@ async def test_failing_facts_are_said_once_and_so_is_their_recovery(
 ) -> None:
     record = new_record()
     source.facts["web"] = TimedOut("late")
-    await poller.poll_facts(record)
+    await poller.poll_model(record)
     assert logs == [], "while no poll has succeeded, the polls tell"
     await poller.poll(record)
-    await poller.poll_facts(record)
-    await poller.poll_facts(record)
+    await poller.poll_model(record)
+    await poller.poll_model(record)
     del source.facts["web"]
-    await poller.poll_facts(record)
-    await poller.poll_facts(record)
+    await poller.poll_model(record)
+    await poller.poll_model(record)
     said = [entry["event"] for entry in logs if entry["log_level"] != "debug"]
     assert said == ["facts failing", "facts recovered"]
 
@@ -224,7 +224,7 @@ async def test_a_fault_in_the_facts_ends_nothing(
 ) -> None:
     record = new_record()
     source.facts["web"] = ZeroDivisionError("a bug")
-    assert await poller.poll_facts(record) is None
+    assert await poller.poll_model(record) is None
     await poller.poll(record)
     assert "azure_vmss_up 1\n" in served(record, clock)
 
@@ -239,7 +239,7 @@ async def test_a_fault_in_the_facts_of_a_good_set_is_said_once_with_its_reason(
     await poller.poll(record)
     source.facts["web"] = ZeroDivisionError("a bug")
     for _ in range(3):
-        await poller.poll_facts(record)
+        await poller.poll_model(record)
     assert [entry.get("reason", "") for entry in logs if entry["log_level"] != "debug"] == [
         "",
         "internal",
@@ -260,10 +260,10 @@ async def test_facts_come_by_their_own_call_and_their_failure_leaves_them(
     poller: Poller, source: FakeSource, new_record: NewRecord, clock: FakeClock
 ) -> None:
     record = new_record()
-    source.facts["web"] = ScaleSetFacts(location="WestEurope", capacity=3)
-    await poller.poll_facts(record)
+    source.facts["web"] = ScaleSetModel(location="WestEurope", capacity=3)
+    await poller.poll_model(record)
     source.facts["web"] = TimedOut("late")
-    await poller.poll_facts(record)
+    await poller.poll_model(record)
     text = served(record, clock)
     assert "azure_vmss_capacity 3\n" in text
     assert 'location="westeurope"' in text
@@ -275,9 +275,9 @@ async def test_calls_are_counted_by_the_short_name_of_the_region(
     poller: Poller, source: FakeSource, new_record: NewRecord
 ) -> None:
     for spelling in ("West US 2", "westus2", "WestUS2"):
-        source.facts["web"] = ScaleSetFacts(location=spelling)
+        source.facts["web"] = ScaleSetModel(location=spelling)
         record = new_record()
-        await poller.poll_facts(record)
+        await poller.poll_model(record)
         assert record.location == "westus2"
 
 
@@ -298,7 +298,7 @@ async def test_hidden_messages_are_not_logged_but_the_reason_and_the_advice_are(
     source.pages["web"] = [page(instance({}))]
     await poller.poll(record)
     source.facts["web"] = Forbidden("said by Azure", action="some/read")
-    await poller.poll_facts(record)
+    await poller.poll_model(record)
     source.pages["web"] = [Forbidden("said by Azure", action="some/read")]
     await poller.poll(record)
     assert [entry["event"] for entry in logs if "error" in entry] == [
@@ -314,9 +314,9 @@ async def test_hidden_messages_are_not_logged_but_the_reason_and_the_advice_are(
 async def test_a_region_is_no_longer_than_a_label_value_where_calls_are_counted(
     poller: Poller, source: FakeSource, new_record: NewRecord
 ) -> None:
-    source.facts["web"] = ScaleSetFacts(location="é" * 300)
+    source.facts["web"] = ScaleSetModel(location="é" * 300)
     record = new_record()
-    await poller.poll_facts(record)
+    await poller.poll_model(record)
     assert record.location == "é" * 126 + "…"
 
 
@@ -324,8 +324,8 @@ async def test_a_flexible_set_is_told_by_its_mode_and_costs_no_call(
     poller: Poller, source: FakeSource, new_record: NewRecord, clock: FakeClock
 ) -> None:
     record = new_record()
-    source.facts["web"] = ScaleSetFacts(orchestration_mode="Flexible")
-    await poller.poll_facts(record)
+    source.facts["web"] = ScaleSetModel(orchestration_mode="Flexible")
+    await poller.poll_model(record)
     await poller.poll(record)
     assert source.polled["web"] == []
     assert 'azure_vmss_poll_failure{reason="flexible"} 1\n' in served(record, clock)
@@ -356,7 +356,7 @@ async def test_a_set_that_is_gone_for_good_loses_its_facts_though_it_was_never_p
     poller: Poller, source: FakeSource, new_record: NewRecord, clock: FakeClock
 ) -> None:
     record = new_record()
-    await poller.poll_facts(record)
+    await poller.poll_model(record)
     assert "azure_vmss_info{" in served(record, clock)
     gone = NotFound("gone", missing="scale set", removes=True)
     source.pages["web"], source.facts["web"] = [gone], gone

@@ -12,29 +12,29 @@ import pytest
 
 from exporter.azure.errors import AzureError, NotSent, Throttled, TimedOut
 from exporter.azure.ratelimit.budget import Budget
+from exporter.polling.concurrency import Slots
 from exporter.polling.intervals import Intervals
-from exporter.polling.lanes import Lanes
 from exporter.polling.poller import Poller
-from exporter.polling.record import Record
 from exporter.polling.scheduler import Scheduler
+from exporter.polling.target_state import TargetState
 from exporter.telemetry import Telemetry
 from support.answers import SUBSCRIPTION
 from support.clock import FakeClock
 from support.source import FakeSource, page
 
-NewRecord = Callable[..., Record]
+NewRecord = Callable[..., TargetState]
 
 
 @pytest.fixture
 def start(
     poller: Poller, source: FakeSource, clock: FakeClock, telemetry: Telemetry
 ) -> Callable[..., tuple[Scheduler, asyncio.Task[None]]]:
-    def run(*records: Record, concurrency: int = 16) -> tuple[Scheduler, asyncio.Task[None]]:
+    def run(*records: TargetState, concurrency: int = 16) -> tuple[Scheduler, asyncio.Task[None]]:
         scheduler = Scheduler(
             records=records,
             poller=poller,
             gate=source.gate,
-            lanes=Lanes(concurrency, clock=clock),
+            lanes=Slots(concurrency, clock=clock),
             clock=clock,
             budget=Budget(clock=clock, telemetry=telemetry, share=1.0),
         )
@@ -144,12 +144,12 @@ async def test_facts_that_hang_delay_no_instance_poll(
     clock: FakeClock,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def hang(_: Record, reservation: object) -> AzureError:
+    async def hang(_: TargetState, reservation: object) -> AzureError:
         del reservation
         await clock.sleep(60.0)
         return TimedOut("late")
 
-    monkeypatch.setattr(poller, "poll_facts", hang)
+    monkeypatch.setattr(poller, "poll_model", hang)
     names = [f"set-{number}" for number in range(40)]
     _, task = start(*(new_record(name, 60.0) for name in names), concurrency=8)
     await clock.advance(1800)
@@ -248,7 +248,7 @@ async def test_a_beat_that_breaks_is_never_unseen(
     monkeypatch: pytest.MonkeyPatch,
     logs: list[MutableMapping[str, Any]],
 ) -> None:
-    async def broken(_: Record) -> None:
+    async def broken(_: TargetState) -> None:
         raise ZeroDivisionError
 
     monkeypatch.setattr(poller, "poll", broken)
@@ -322,14 +322,14 @@ async def test_the_interval_of_the_facts_follows_what_it_should_be_by_more_than_
     start: Start, new_record: NewRecord, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     planned = [400.0]
-    monkeypatch.setattr(Intervals, "of_facts", lambda *_: planned[-1])
+    monkeypatch.setattr(Intervals, "of_model", lambda *_: planned[-1])
     record = new_record("web")
     _, task = start(record)
     await clock.advance(100)
     for wanted, kept in ((402.0, 400.0), (398.0, 400.0), (410.0, 410.0), (300.0, 300.0)):
         planned.append(wanted)
         await clock.advance(100)
-        assert record.facts_interval == kept
+        assert record.model_interval == kept
     await stop(task)
 
 

@@ -21,8 +21,8 @@ from exporter.metrics.family import FamilyFilter
 from exporter.metrics.mapper import Mapper
 from exporter.model.scale_set import ScaleSetId, Target
 from exporter.polling import intervals, scheduler
-from exporter.polling.lanes import Lanes
-from exporter.polling.planner import PLANNED, QUIET_STRETCH
+from exporter.polling.concurrency import Slots
+from exporter.polling.planner import IDLE_STRETCH, PLANNED
 from exporter.polling.poller import Poller
 from exporter.polling.retention import Retention
 from exporter.polling.scheduler import TASKS_AT_A_TIME, Scheduler
@@ -63,7 +63,7 @@ class Fleet:
             records=self.records,
             poller=poller,
             gate=self.source.gate,
-            lanes=Lanes(16, clock=self.clock),
+            lanes=Slots(16, clock=self.clock),
             clock=self.clock,
             budget=self.budget,
         )
@@ -116,7 +116,7 @@ def looking_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every set look at its interval less often: in a fleet at rest it costs time only."""
     monkeypatch.setattr(intervals, "PLAN_FOR", 30.0)
     monkeypatch.setattr(scheduler, "LOOK_AGAIN", (120.0, 600.0))
-    monkeypatch.setattr(intervals, "FACTS_INTERVAL", 1800.0)
+    monkeypatch.setattr(intervals, "MODEL_INTERVAL", 1800.0)
 
 
 @pytest.mark.parametrize("count", [1000, 2500])
@@ -136,11 +136,11 @@ async def test_in_an_hour_no_set_starves_and_no_minute_is_above_the_share(
     assert max(views for _, views in minutes) <= 10_000 * share
     # What may be spent is spent.
     assert mean(requests for requests, _ in minutes) >= 0.93 * 360 * share
-    longest = QUIET_STRETCH * count * 60 / (360 * share * PLANNED)
+    longest = IDLE_STRETCH * count * 60 / (360 * share * PLANNED)
     assert max(fleet.intervals().values()) <= 1.01 * longest
     for name in names(count):
         assert max(fleet.gaps(name, begun)) <= 1.15 * longest, name
-    # Those in motion are polled far more often, once that is known.
+    # Those active are polled far more often, once that is known.
     assert mean(len(fleet.source.polled[name]) for name in moving) > 2 * mean(
         len(fleet.source.polled[name]) for name in set(names(count)) - moving
     )
@@ -246,7 +246,7 @@ async def test_sets_that_hang_take_little_from_the_others(fleet: Fleet) -> None:
     await fleet.clock.advance(480)
     round_robin = 300 * 60 / (REQUESTS_A_MINUTE * PLANNED)
     for name in set(names(300)) - set(hanging):
-        assert max(fleet.gaps(name, begun)) <= 1.2 * QUIET_STRETCH * round_robin
+        assert max(fleet.gaps(name, begun)) <= 1.2 * IDLE_STRETCH * round_robin
     assert all(fleet.source.polled[name][-1] >= begun for name in hanging)
 
 
@@ -317,14 +317,14 @@ async def test_facts_that_are_asked_for_less_often_are_kept_as_long(fleet: Fleet
     await fleet.clock.advance(2400)
     interval = 300 * 60 / (40 * PLANNED)
     for record in fleet.records:
-        assert record.facts_interval == pytest.approx(interval, rel=0.02)
-    assert all(record.live_facts(fleet.now) for record in fleet.records)
+        assert record.model_interval == pytest.approx(interval, rel=0.02)
+    assert all(record.live_model(fleet.now) for record in fleet.records)
     kept = fleet.records[0].facts
     assert kept is not None
     assert kept.served_until - kept.since >= 1.96 * interval + 180
     fleet.budget.share = 0.5
     await fleet.clock.advance(300)
-    assert {record.facts_interval for record in fleet.records} == {300.0}
+    assert {record.model_interval for record in fleet.records} == {300.0}
 
 
 async def test_thousands_of_sets_begin_and_end_a_few_in_each_pass_of_the_loop(
@@ -341,7 +341,7 @@ async def test_thousands_of_sets_begin_and_end_a_few_in_each_pass_of_the_loop(
             at_work -= 1
 
     monkeypatch.setattr(Scheduler, "_beat", beat)
-    monkeypatch.setattr(Scheduler, "_facts_beat", beat)
+    monkeypatch.setattr(Scheduler, "_model_loop", beat)
     seen = [0]
 
     async def until(number: int) -> None:

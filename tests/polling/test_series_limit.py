@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from exporter.azure.errors import NotFound, TimedOut
 from exporter.metrics.mapper import Mapper
 from exporter.model.instance_view import Instance
-from exporter.model.scale_set import ScaleSetFacts, ScaleSetId, Target
+from exporter.model.scale_set import ScaleSetId, ScaleSetModel, Target
 from exporter.polling.poller import Poller
-from exporter.polling.record import Record, Suppressed
 from exporter.polling.retention import Retention
 from exporter.polling.series_limit import Size, plan
+from exporter.polling.target_state import Suppressed, TargetState
 from exporter.telemetry import Telemetry
 from support.answers import SUBSCRIPTION, instance
 from support.clock import FakeClock
@@ -63,7 +63,7 @@ class Guarded:
         return self.poller.served.page().text.decode()
 
     def text(self, name: str) -> str:
-        record: Record = self.records[name]
+        record: TargetState = self.records[name]
         return b"".join(
             block.text for lines in record.lines(self.clock.monotonic()) for block in lines.values()
         ).decode()
@@ -212,8 +212,8 @@ async def test_facts_give_way_before_anything_else_was_polled(
     clock: FakeClock, source: FakeSource
 ) -> None:
     guarded = Guarded(clock, source, 10)
-    source.facts["small"] = ScaleSetFacts(location="westeurope", capacity=1)
-    await guarded.poller.poll_facts(guarded.records["small"])
+    source.facts["small"] = ScaleSetModel(location="westeurope", capacity=1)
+    await guarded.poller.poll_model(guarded.records["small"])
     assert guarded.suppressed() == ["small"]
     assert guarded.series() == 10
 
@@ -230,13 +230,13 @@ async def test_counters_and_facts_are_counted_too(
     clock: FakeClock, source: FakeSource, limit: int
 ) -> None:
     guarded = Guarded(clock, source, limit)
-    source.facts["small"] = ScaleSetFacts(location="westeurope", capacity=1)
+    source.facts["small"] = ScaleSetModel(location="westeurope", capacity=1)
     failed = {"statuses": [{"code": "ProvisioningState/failed/X"}]}
     for step in range(4):
         source.pages["small"] = [page(instance(failed if step % 2 else {}))]
         await guarded.poller.poll(guarded.records["small"])
         assert guarded.series() <= limit
-        await guarded.poller.poll_facts(guarded.records["small"])
+        await guarded.poller.poll_model(guarded.records["small"])
         assert guarded.series() <= limit
     source.pages["small"] = [TimedOut("late")]
     await guarded.poller.poll(guarded.records["small"])
@@ -256,7 +256,7 @@ class Turn(NamedTuple):
     failed: int
 
 
-turns = st.lists(
+cooperative = st.lists(
     st.builds(
         Turn,
         st.sampled_from(["small", "middle", "large"]),
@@ -287,7 +287,7 @@ def answer(turn: Turn) -> list[Instance]:
 
 
 @examples(100)
-@given(limit=st.integers(1, 1200), steps=turns)
+@given(limit=st.integers(1, 1200), steps=cooperative)
 def test_the_page_never_has_more_series_or_tells_of_the_polls_only(
     limit: int, steps: list[Turn]
 ) -> None:
@@ -300,7 +300,7 @@ async def all_pages_are_within(limit: int, steps: list[Turn]) -> None:
     guarded = Guarded(clock, source, limit)
     for step in steps:
         source.pages[step.name] = [page(*answer(step))]
-        await guarded.poller.poll_facts(guarded.records[step.name])
+        await guarded.poller.poll_model(guarded.records[step.name])
         await guarded.poller.poll(guarded.records[step.name])
         polls = sum(
             block.lines

@@ -9,7 +9,7 @@ import pytest
 
 from exporter.metrics.catalogue import CATALOGUE
 from exporter.polling.poller import Poller
-from exporter.polling.record import Record
+from exporter.polling.target_state import TargetState
 from support.answers import instance
 from support.source import FakeSource, page
 
@@ -18,7 +18,7 @@ HEADS = re.compile(r"# HELP (\S+) (.+)\n# TYPE (\S+) (\S+)\n([^{]+){")
 
 @pytest.mark.parametrize("openmetrics", [False, True])
 async def test_each_family_on_the_page_has_its_help_and_type_before_its_lines(
-    poller: Poller, source: FakeSource, new_record: Callable[..., Record], *, openmetrics: bool
+    poller: Poller, source: FakeSource, new_record: Callable[..., TargetState], *, openmetrics: bool
 ) -> None:
     source.pages["web"] = [page(instance({}))]
     await poller.poll(new_record("web"))
@@ -37,7 +37,7 @@ async def test_each_family_on_the_page_has_its_help_and_type_before_its_lines(
 
 
 async def test_a_page_holds_what_was_named_in_the_catalogues_order_and_nothing_else(
-    poller: Poller, source: FakeSource, new_record: Callable[..., Record]
+    poller: Poller, source: FakeSource, new_record: Callable[..., TargetState]
 ) -> None:
     source.pages["web"] = [page(instance({}))]
     for name in ("web", "jobs"):

@@ -76,7 +76,7 @@ def error_text(process: subprocess.Popen[bytes]) -> str:
     return process.communicate(timeout=SECONDS)[1].decode()
 
 
-@pytest.mark.parametrize("module", ["exporter.command", "pydantic", "aiohttp", "exporter.demo"])
+@pytest.mark.parametrize("module", ["exporter.cli", "pydantic", "aiohttp", "exporter.demo"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stop_while_modules_are_imported_ends_the_process_at_once(
     tmp_path: Path, module: str, number: int
@@ -96,7 +96,7 @@ def test_a_command_that_is_stopped_before_its_end_has_not_succeeded(
         assert process.wait(timeout=5) == 1
 
 
-@pytest.mark.parametrize("module", ["exporter.command", "aiohttp"])
+@pytest.mark.parametrize("module", ["exporter.cli", "aiohttp"])
 def test_a_reload_while_modules_are_imported_comes_after_the_start(
     tmp_path: Path, module: str
 ) -> None:
@@ -121,7 +121,7 @@ def test_a_stop_while_modules_are_imported_ends_process_1_of_a_container(tmp_pat
     # Not every container's root may: this one may be such a container itself.
     if subprocess.run(["sh", "-c", shlex.join([*UNSHARED, "true"])], check=False).returncode:
         pytest.skip("a process 1 needs root that may unshare")
-    with importing("exporter.command", tmp_path, "--demo", before=UNSHARED) as process:
+    with importing("exporter.cli", tmp_path, "--demo", before=UNSHARED) as process:
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
         (first,) = eventually(lambda: children.read_text().split() or None, seconds=SECONDS)
         os.kill(int(first), signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""The benches measure what they say: turns, bytes, sameness, and the report. Nothing is timed."""
+"""The benches measure what they say: cooperative, bytes, sameness, and the report. Nothing is timed."""
 
 from __future__ import annotations
 

@@ -30,8 +30,8 @@ def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
     [
         ("azure/transport.py", "exporter.azure.scale_sets"),
         ("azure/ratelimit/budget.py", "exporter.azure.transport"),
-        ("polling/record.py", "exporter.polling.poller"),
-        ("metrics/mapper.py", "exporter.polling.record"),
+        ("polling/target_state.py", "exporter.polling.poller"),
+        ("metrics/mapper.py", "exporter.polling.target_state"),
     ],
 )
 def test_an_import_that_runs_back_up_is_refused(tmp_path: Path, module: str, imported: str) -> None:

@@ -13,7 +13,7 @@ from exporter.azure.scale_sets import ScaleSetClient
 from exporter.metrics.mapper import Mapping
 from exporter.model.instance_view import Instance
 from exporter.polling.poller import Poller
-from exporter.polling.record import Record
+from exporter.polling.target_state import TargetState
 from soak import timelapse
 from soak.growth import Growth
 from soak.soak import HOUR, Outcome, Plan, soak
@@ -45,7 +45,7 @@ def test_the_same_seed_is_the_same_soak() -> None:
 def test_a_failed_poll_that_empties_a_set_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     keep = Poller._failed
 
-    def empty(self: Poller, record: Record, *others: Any) -> None:
+    def empty(self: Poller, record: TargetState, *others: Any) -> None:
         record.snapshot = None
         keep(self, record, *others)
 

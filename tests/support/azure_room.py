@@ -20,7 +20,7 @@ from exporter.azure.scale_sets import PAGE_LIMIT, Restart, ScaleSetClient
 from exporter.azure.transport import Transport
 from exporter.model.instance_view import InstancePage
 from exporter.model.scale_set import ScaleSetId
-from exporter.runtime.turns import Turns
+from exporter.runtime.cooperative import CooperativeScheduler
 from exporter.telemetry import Telemetry
 from support.answers import WEB
 
@@ -87,7 +87,7 @@ def client(
     detail: Literal["instance_view", "full"] = "instance_view",
     deadline: float = 30.0,
     page_limit: int = PAGE_LIMIT,
-    turns: Turns | None = None,
+    cooperative: CooperativeScheduler | None = None,
     **transport: Any,
 ) -> ScaleSetClient:
     """A client, with its own budget and without any Retry-After where the test gives none."""
@@ -104,7 +104,7 @@ def client(
         detail=detail,
         deadline=deadline,
         page_limit=page_limit,
-        turns=turns,
+        cooperative=cooperative,
     )
 
 

@@ -10,11 +10,11 @@ from exporter.configuration import Configuration
 from exporter.metrics.mapper import Mapper
 from exporter.model.instance_view import Instance
 from exporter.model.scale_set import ScaleSetId, Target
+from exporter.persistence.directory import StateDirectory
+from exporter.persistence.restore import kept, store_for
+from exporter.persistence.store import StateStore
 from exporter.polling.poller import Poller
 from exporter.polling.retention import Retention
-from exporter.polling.state.folder import StateFolder
-from exporter.polling.state.keeper import StateKeeper
-from exporter.polling.state.warm_start import keeper_for, kept
 from exporter.telemetry import Telemetry
 from support.answers import SUBSCRIPTION, instance
 from support.clock import FakeClock
@@ -41,13 +41,13 @@ class Life:
         self.clock = clock
         self.source = FakeSource(clock)
         self.telemetry = Telemetry(version="1", python_version="3", process=False)
-        self.folder = StateFolder(folder)
-        self.keeper = StateKeeper(
+        self.folder = StateDirectory(folder)
+        self.store = StateStore(
             self.folder, azure=azure, form=form, telemetry=self.telemetry, clock=clock
         )
         mapper = Mapper()
         if configuration is not None:
-            keeper = keeper_for(
+            store = store_for(
                 configuration,
                 mapper,
                 azure=azure,
@@ -55,15 +55,15 @@ class Life:
                 telemetry=self.telemetry,
                 clock=clock,
             )
-            assert keeper is not None
-            self.keeper = keeper
+            assert store is not None
+            self.store = store
         self.poller = Poller(
             source=self.source,
             mapper=mapper,
             telemetry=self.telemetry,
             clock=clock,
             retention=Retention(keep_for=keep_for, deadline=180.0),
-            keeper=self.keeper,
+            store=self.store,
         )
         self.records = [
             self.poller.new_record(
@@ -74,15 +74,15 @@ class Life:
 
     async def poll(self, *instances: Instance) -> None:
         """Poll every set, facts included, and write what is to be written."""
-        async with self.keeper.writing():
+        async with self.store.writing():
             for record in self.records:
                 self.source.pages[record.target.scale_set.name] = [page(*instances)]
-                await self.poller.poll_facts(record)
+                await self.poller.poll_model(record)
                 await self.poller.poll(record)
 
     async def start(self) -> None:
         """Start warm, and leave the directory at once to the next life."""
-        async with kept(self.keeper, self.poller, self.records, asyncio.Event()):
+        async with kept(self.store, self.poller, self.records, asyncio.Event()):
             pass
 
     def page(self, *leave_out: str) -> str:

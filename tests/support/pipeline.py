@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from exporter.azure.errors import NoAnswer
 from exporter.azure.scale_sets import ScaleSetClient
+from exporter.exposition.content_type import TEXT
 from exporter.metrics.family import FamilyFilter
 from exporter.metrics.mapper import Mapper
 from exporter.model.scale_set import ScaleSetId, Target
 from exporter.polling.poller import Poller
-from exporter.polling.record import Record
 from exporter.polling.retention import Retention
+from exporter.polling.target_state import TargetState
 from exporter.runtime.clock import Clock
 from exporter.telemetry import Telemetry
-from exporter.web.exposition import Exposition
-from exporter.web.formats import TEXT
+from exporter.web.metrics_page import Exposition
 from support.answers import SUBSCRIPTION, samples
 
 TOKEN = "a-token-that-must-not-show"
@@ -34,7 +34,7 @@ class Pipeline:
         self.clock = clock
         self.telemetry = Telemetry(version="1", python_version="3", process=False)
         self.mapper = Mapper()
-        self.records: list[Record] = []
+        self.records: list[TargetState] = []
 
     def connect(self, client: ScaleSetClient) -> None:
         """Use that client."""
@@ -47,7 +47,7 @@ class Pipeline:
             retention=Retention(keep_for=600.0, deadline=180.0),
         )
 
-    def record(self, name: str = "web", resource_group: str = "rg-web") -> Record:
+    def record(self, name: str = "web", resource_group: str = "rg-web") -> TargetState:
         """The record of a set, made at the first call for it."""
         scale_set = ScaleSetId(SUBSCRIPTION, resource_group, name)
         for record in self.records:

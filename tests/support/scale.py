@@ -17,7 +17,7 @@ from exporter.azure.ratelimit.retry_after import RetryAfterGate
 from exporter.azure.ratelimit.usage import Reservation
 from exporter.azure.scale_sets import Restart
 from exporter.model.instance_view import InstancePage, Problem
-from exporter.model.scale_set import ScaleSetFacts, ScaleSetId
+from exporter.model.scale_set import ScaleSetId, ScaleSetModel
 from exporter.simulator.buckets import (
     SUBSCRIPTION_HIGH_COST,
     VM_VIEWS,
@@ -136,13 +136,13 @@ class MeteredSource:
         finally:
             self._budget.close(reservation, complete=complete)
 
-    async def scale_set_facts(
+    async def scale_set_model(
         self,
         scale_set: ScaleSetId,
         *,
         location: str = "",
         reservation: Reservation | None = None,
-    ) -> tuple[ScaleSetFacts, list[Problem]]:
+    ) -> tuple[ScaleSetModel, list[Problem]]:
         place = region_of(scale_set)
         assert reservation is not None
         async with self._budget.request(reservation) as request:
@@ -152,7 +152,7 @@ class MeteredSource:
             charges = set_get(scale_set, place)
             self.throttled += self._spend(charges) is not None
             request.answered(LimitHeaders.of(self._headers(charges)), 200)
-        return ScaleSetFacts(location=place, capacity=self.instances), []
+        return ScaleSetModel(location=place, capacity=self.instances), []
 
     def take(self, location: str, *, requests: int, views: int) -> bool:
         """Spend as another client of the subscription does; whether it was there."""

@@ -6,11 +6,11 @@ from exporter.metrics.family import FamilyFilter
 from exporter.metrics.mapper import Mapper
 from exporter.model.scale_set import ScaleSetId, Target
 from exporter.polling.poller import Poller
-from exporter.polling.record import Record
 from exporter.polling.retention import Retention
+from exporter.polling.target_state import TargetState
 from exporter.telemetry import Telemetry
 from exporter.web.application import Site
-from exporter.web.exposition import Exposition
+from exporter.web.metrics_page import Exposition
 from support.answers import SUBSCRIPTION
 from support.clock import FakeClock
 from support.source import FakeSource
@@ -36,7 +36,7 @@ class WebCase:
             retention=Retention(keep_for=600.0, deadline=180.0),
         )
         names = ("web", "Batch")
-        self.records: list[Record] = [
+        self.records: list[TargetState] = [
             self.poller.new_record(Target(ScaleSetId(SUBSCRIPTION, "rg-web", name), 60.0))
             for name in names
         ]
@@ -55,5 +55,5 @@ class WebCase:
 
     async def poll(self) -> None:
         for record in self.records:
-            await self.poller.poll_facts(record)
+            await self.poller.poll_model(record)
             await self.poller.poll(record)

@@ -10,7 +10,7 @@ from exporter.azure.ratelimit.retry_after import RetryAfterGate
 from exporter.azure.ratelimit.usage import Reservation
 from exporter.azure.scale_sets import Restart
 from exporter.model.instance_view import Instance, InstancePage, Problem
-from exporter.model.scale_set import ScaleSetFacts, ScaleSetId
+from exporter.model.scale_set import ScaleSetId, ScaleSetModel
 from exporter.runtime.clock import Clock
 
 Script = Callable[[ScaleSetId], "AsyncGenerator[InstancePage | Restart, None]"]
@@ -37,7 +37,7 @@ class FakeSource:
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.pages: dict[str, list[InstancePage | Restart | Exception | float]] = {}
-        self.facts: dict[str, ScaleSetFacts | Exception] = {}
+        self.facts: dict[str, ScaleSetModel | Exception] = {}
         self.polled: dict[str, list[float]] = defaultdict(list)
         self.facts_polled: dict[str, list[float]] = defaultdict(list)
         self.gate = FakeRetryAfterGate(clock)
@@ -59,17 +59,17 @@ class FakeSource:
                 continue
             yield step
 
-    async def scale_set_facts(
+    async def scale_set_model(
         self,
         scale_set: ScaleSetId,
         *,
         location: str = "",
         reservation: Reservation | None = None,
-    ) -> tuple[ScaleSetFacts, list[Problem]]:
+    ) -> tuple[ScaleSetModel, list[Problem]]:
         del location, reservation
         await asyncio.sleep(0)
         self.facts_polled[scale_set.name].append(self.clock.monotonic())
-        facts = self.facts.get(scale_set.name, ScaleSetFacts(location="westeurope"))
+        facts = self.facts.get(scale_set.name, ScaleSetModel(location="westeurope"))
         if isinstance(facts, Exception):
             raise facts
         return facts, []

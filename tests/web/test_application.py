@@ -14,10 +14,10 @@ from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 
 from exporter.azure.errors import NotSent, TimedOut
+from exporter.exposition.content_type import TEXT
 from exporter.polling.counters import NEW_CODE_WAITS
 from exporter.web import application
 from exporter.web.application import make_application
-from exporter.web.formats import TEXT
 from support.answers import SUBSCRIPTION, instance, samples
 from support.clock import FakeClock
 from support.site import WebCase

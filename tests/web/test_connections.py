@@ -12,7 +12,7 @@ import pytest
 import structlog
 from aiohttp import ClientSession, web
 
-from exporter.runtime.turns import Turns
+from exporter.runtime.cooperative import CooperativeScheduler
 from exporter.web.application import make_application
 from exporter.web.bodies import PIECE
 from exporter.web.connections import MOST, ConnectionLimits, Connections
@@ -128,7 +128,7 @@ def test_half_of_the_descriptors_are_kept_for_others(
 async def served(case: WebCase, limits: ConnectionLimits) -> AsyncIterator[Server]:
     """The site, and at /endless a body without end."""
     application = make_application(case.site)
-    responses = Responses(turns=Turns(), reader_limit=1e6)
+    responses = Responses(cooperative=CooperativeScheduler(), reader_limit=1e6)
 
     async def endless(request: web.Request) -> web.StreamResponse:
         body = (bytes(PIECE) for _ in iter(int, 1))
@@ -220,7 +220,7 @@ async def test_pipelined_requests_whose_answers_nobody_reads_are_closed(
 ) -> None:
     case.site.reader_limit = 20.0
     application = make_application(case.site)
-    responses = Responses(turns=Turns(), reader_limit=20.0)
+    responses = Responses(cooperative=CooperativeScheduler(), reader_limit=20.0)
 
     async def large(request: web.Request) -> web.StreamResponse:
         body = (bytes(PIECE) for _ in range(1000))

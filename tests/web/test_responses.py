@@ -19,7 +19,7 @@ from aiohttp import ClientPayloadError, ClientSession, web
 
 from exporter.metrics.instance_json import ItemStore, describe
 from exporter.model.instance_view import InstancePage
-from exporter.runtime.turns import Turns
+from exporter.runtime.cooperative import CooperativeScheduler
 from exporter.web import memory, scale_set_json
 from exporter.web.application import make_application
 from exporter.web.bodies import PIECE, Body
@@ -64,7 +64,7 @@ def no_collections() -> Iterator[None]:
 @asynccontextmanager
 async def answering(bodies: list[Body], *, reader_limit: float = 60.0) -> AsyncIterator[Server]:
     """A server that answers with the bodies, one after the other, and forgets them."""
-    responses = Responses(turns=Turns(), reader_limit=reader_limit)
+    responses = Responses(cooperative=CooperativeScheduler(), reader_limit=reader_limit)
 
     async def answer(request: web.Request) -> web.StreamResponse:
         return await responses.stream(request, bodies.pop(0), {"Content-Type": "text/plain"})

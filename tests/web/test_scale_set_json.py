@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from exporter.azure.errors import TimedOut
-from exporter.polling.record import Record
+from exporter.polling.target_state import TargetState
 from exporter.web.scale_set_json import pieces
 from support.answers import instance
 from support.clock import FakeClock
@@ -23,7 +23,7 @@ VIEW = {
 }
 
 
-async def shown(record: Record, clock: FakeClock, *, messages: bool = True) -> dict[str, Any]:
+async def shown(record: TargetState, clock: FakeClock, *, messages: bool = True) -> dict[str, Any]:
     text = b"".join([piece async for piece in pieces(record, clock, messages=messages)])
     found: dict[str, Any] = json.loads(text)
     return found

@@ -88,7 +88,7 @@ class Pace:
         now = clock.monotonic()
         self._clock = clock
         self._share = share
-        self._turns = TokenBucket(burst, now)
+        self._cooperative = TokenBucket(burst, now)
         self._sends = TokenBucket(burst, now)
         # By whether the operation goes first.
         self._queues = {True: asyncio.Lock(), False: asyncio.Lock()}
@@ -123,14 +123,14 @@ class Pace:
             async with self._queues[goes_first]:
                 while wait := self._turn_wait(calls, goes_first=goes_first):
                     await self._clock.sleep(wait)
-                self._turns.take(calls)
+                self._cooperative.take(calls)
                 self._first_in_a_row = self._first_in_a_row + 1 if goes_first else 0
         finally:
             self._waiting[goes_first] -= 1
 
     def give_back(self, calls: float) -> None:
         """Return the requests that a finished poll reserved and did not need."""
-        self._turns.take(-calls)
+        self._cooperative.take(-calls)
 
     async def send(self) -> None:
         """Wait until one request may go out."""
@@ -180,7 +180,7 @@ class Pace:
             policy.refused(now)
 
     def _turn_wait(self, calls: float, *, goes_first: bool) -> float:
-        wait = self._wait(self._turns, calls)
+        wait = self._wait(self._cooperative, calls)
         if not wait and (self._sending or self._yields(goes_first=goes_first)):
             return min(LONGEST_SLEEP, 1 / self.per_second())
         return wait

@@ -6,19 +6,19 @@ from collections.abc import Iterable
 from operator import attrgetter
 
 from exporter.metrics.family import Family, InstanceFamily, Part, Row
-from exporter.metrics.reading import DiskReading
+from exporter.metrics.instance_state import DiskState
 from exporter.metrics.statuses import timestamp_text
 
 _DISK = "properties.instanceView.disks[]"
 # Disks have names of their own in every instance.
-_DISKS: Part[tuple[DiskReading, ...]] = Part(attrgetter("disks"), shared=False)
+_DISKS: Part[tuple[DiskState, ...]] = Part(attrgetter("disks"), shared=False)
 
 
-def _states(disks: tuple[DiskReading, ...]) -> Iterable[Row]:
+def _states(disks: tuple[DiskState, ...]) -> Iterable[Row]:
     return [((disk.disk, disk.status.shown), 1) for disk in disks if disk.status is not None]
 
 
-def _levels(disks: tuple[DiskReading, ...]) -> Iterable[Row]:
+def _levels(disks: tuple[DiskState, ...]) -> Iterable[Row]:
     return [
         ((disk.disk,), disk.status.level)
         for disk in disks
@@ -26,7 +26,7 @@ def _levels(disks: tuple[DiskReading, ...]) -> Iterable[Row]:
     ]
 
 
-def _timestamps(disks: tuple[DiskReading, ...]) -> Iterable[Row]:
+def _timestamps(disks: tuple[DiskState, ...]) -> Iterable[Row]:
     return [
         ((disk.disk,), moment)
         for disk in disks
@@ -34,7 +34,7 @@ def _timestamps(disks: tuple[DiskReading, ...]) -> Iterable[Row]:
     ]
 
 
-def _encryption_states(disks: tuple[DiskReading, ...]) -> Iterable[Row]:
+def _encryption_states(disks: tuple[DiskState, ...]) -> Iterable[Row]:
     return [
         ((disk.disk, disk.encryption.shown), 1) for disk in disks if disk.encryption is not None
     ]

@@ -6,23 +6,23 @@ from collections.abc import Iterable
 from operator import attrgetter
 
 from exporter.metrics.family import Family, InstanceFamily, Part, Row
-from exporter.metrics.reader import Substatus, read_substatuses
-from exporter.metrics.reading import ExtensionReading
+from exporter.metrics.instance_state import ExtensionState
+from exporter.metrics.normalize import Substatus, read_substatuses
 from exporter.metrics.statuses import timestamp_text
 
 _EXTENSION = "properties.instanceView.extensions[]"
-_EXTENSIONS: Part[tuple[ExtensionReading, ...]] = Part(attrgetter("extensions"))
-_TIMES: Part[tuple[tuple[ExtensionReading, ...], tuple[str | None, ...]]] = Part(
+_EXTENSIONS: Part[tuple[ExtensionState, ...]] = Part(attrgetter("extensions"))
+_TIMES: Part[tuple[tuple[ExtensionState, ...], tuple[str | None, ...]]] = Part(
     attrgetter("extensions", "extension_times"), shared=False
 )
 _SUBSTATUSES: Part[tuple[Substatus, ...]] = Part(read_substatuses)
 
 
-def _info(extensions: tuple[ExtensionReading, ...]) -> Iterable[Row]:
+def _info(extensions: tuple[ExtensionState, ...]) -> Iterable[Row]:
     return [((entry.extension, entry.handler, entry.version), 1) for entry in extensions]
 
 
-def _levels(extensions: tuple[ExtensionReading, ...]) -> Iterable[Row]:
+def _levels(extensions: tuple[ExtensionState, ...]) -> Iterable[Row]:
     return [
         ((entry.extension,), entry.status.level)
         for entry in extensions
@@ -30,7 +30,7 @@ def _levels(extensions: tuple[ExtensionReading, ...]) -> Iterable[Row]:
     ]
 
 
-def _states(extensions: tuple[ExtensionReading, ...]) -> Iterable[Row]:
+def _states(extensions: tuple[ExtensionState, ...]) -> Iterable[Row]:
     return [
         ((entry.extension, entry.status.shown), 1)
         for entry in extensions
@@ -38,7 +38,7 @@ def _states(extensions: tuple[ExtensionReading, ...]) -> Iterable[Row]:
     ]
 
 
-def _codes(extensions: tuple[ExtensionReading, ...]) -> Iterable[Row]:
+def _codes(extensions: tuple[ExtensionState, ...]) -> Iterable[Row]:
     return [
         ((entry.extension,), entry.status.number)
         for entry in extensions
@@ -47,7 +47,7 @@ def _codes(extensions: tuple[ExtensionReading, ...]) -> Iterable[Row]:
 
 
 def _timestamps(
-    part: tuple[tuple[ExtensionReading, ...], tuple[str | None, ...]],
+    part: tuple[tuple[ExtensionState, ...], tuple[str | None, ...]],
 ) -> Iterable[Row]:
     return [
         ((entry.extension,), moment)

@@ -6,17 +6,17 @@ from collections.abc import Iterable
 from operator import attrgetter
 from typing import NamedTuple
 
+from exporter.exposition.text_format import cut
 from exporter.metrics.family import Family, InstanceFamily, Part, Row, StateSetFamily
-from exporter.metrics.reading import (
+from exporter.metrics.instance_state import (
     HEALTH_STATES,
     POWER_STATES,
     PROVISIONING_STATES,
-    InstanceReading,
+    InstanceState,
     Placement,
-    StatusReading,
+    StatusState,
 )
 from exporter.metrics.statuses import timestamp_text
-from exporter.metrics.text import cut
 from exporter.model.instance_view import MaintenanceRedeployStatus, ProtectionPolicy
 
 _VIEW = "properties.instanceView"
@@ -33,10 +33,10 @@ class _States(NamedTuple):
     failure_code: str | None
     os_state: str | None
     hibernation_state: str | None
-    statuses: tuple[StatusReading, ...]
+    statuses: tuple[StatusState, ...]
 
     @classmethod
-    def of(cls, reading: InstanceReading) -> _States:
+    def of(cls, reading: InstanceState) -> _States:
         return cls(
             reading.placement,
             reading.failure_code,
@@ -54,20 +54,20 @@ class _Policies(NamedTuple):
     maintenance: MaintenanceRedeployStatus | None
 
     @classmethod
-    def of(cls, reading: InstanceReading) -> _Policies:
+    def of(cls, reading: InstanceState) -> _Policies:
         return cls(reading.latest_model_applied, reading.protection, reading.maintenance)
 
 
-_ITSELF: Part[InstanceReading] = Part(lambda reading: reading, shared=False)
+_ITSELF: Part[InstanceState] = Part(lambda reading: reading, shared=False)
 _STATES = Part(_States.of)
 _POLICIES = Part(_Policies.of)
-_STATUS_TIMES: Part[tuple[tuple[StatusReading, ...], tuple[str | None, ...]]] = Part(
+_STATUS_TIMES: Part[tuple[tuple[StatusState, ...], tuple[str | None, ...]]] = Part(
     attrgetter("statuses", "status_times"), shared=False
 )
 _THUMBPRINT: Part[str | None] = Part(attrgetter("rdp_thumbprint"), shared=False)
 
 
-def _info(reading: InstanceReading) -> Iterable[Row]:
+def _info(reading: InstanceState) -> Iterable[Row]:
     scale_set = reading.scale_set
     # Kubernetes' spelling, as cloud-provider-azure writes it into node.spec.providerID: the
     # resource group in lower case, all else as Azure spells it.
@@ -115,14 +115,14 @@ def _hibernation_state(states: _States) -> Iterable[Row]:
 
 def _levels(states: _States) -> Iterable[Row]:
     return [
-        ((status.kind,), status.meaning.level)
+        ((status.kind,), status.parsed.level)
         for status in states.statuses
-        if status.meaning.level is not None
+        if status.parsed.level is not None
     ]
 
 
 def _timestamps(
-    part: tuple[tuple[StatusReading, ...], tuple[str | None, ...]],
+    part: tuple[tuple[StatusState, ...], tuple[str | None, ...]],
 ) -> Iterable[Row]:
     return [
         ((status.kind,), moment)

@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from exporter.metrics.family import CountFamily, FactsFamily, Family, Labels, PollFamily, Row
-from exporter.metrics.reading import (
+from exporter.metrics.family import CountFamily, Family, Labels, ModelFamily, PollFamily, Row
+from exporter.metrics.instance_state import (
     HEALTH_STATES,
     POWER_STATES,
     PROVISIONING_STATES,
-    InstanceReading,
+    InstanceState,
 )
 from exporter.metrics.statuses import LEVELS
 from exporter.model.poll import PollState
-from exporter.model.scale_set import ScaleSetFacts, short_region
+from exporter.model.scale_set import ScaleSetModel, short_region
 
 _VIEW = "properties.instanceView"
 
@@ -88,7 +88,7 @@ POLL_FAMILIES: tuple[Family, ...] = (
 )
 
 
-def _info(facts: ScaleSetFacts) -> Iterable[Row]:
+def _info(facts: ScaleSetModel) -> Iterable[Row]:
     labels = (
         short_region(facts.location),
         facts.sku or "",
@@ -101,7 +101,7 @@ def _info(facts: ScaleSetFacts) -> Iterable[Row]:
     return ((labels, 1),)
 
 
-def _priority(facts: ScaleSetFacts) -> str:
+def _priority(facts: ScaleSetModel) -> str:
     # Azure leaves the priority out of a profile that is regular, and Low is the old name of Spot.
     priority = (facts.priority or ("regular" if facts.has_profile else "")).lower()
     return "spot" if priority == "low" else priority
@@ -112,19 +112,19 @@ def tag_label(tag: str) -> str:
     return "tag_" + re.sub(r"[^A-Za-z0-9_]", "_", tag)
 
 
-def tags_family(tags: tuple[str, ...]) -> FactsFamily:
+def tags_family(tags: tuple[str, ...]) -> ModelFamily:
     """Declare `azure_vmss_tags_info` for the tags that the configuration names.
 
     Azure compares tag names without letter case, and so does this.
     """
 
-    def rows(facts: ScaleSetFacts) -> Iterable[Row]:
+    def rows(facts: ScaleSetModel) -> Iterable[Row]:
         if not tags:
             return ()
         values = {name.casefold(): value for name, value in facts.tags.items()}
         return ((tuple(values.get(tag.casefold(), "") for tag in tags), 1),)
 
-    return FactsFamily(
+    return ModelFamily(
         name="azure_vmss_tags_info",
         help="Tags of the scale set; the value is 1.",
         source=("tags",),
@@ -137,7 +137,7 @@ def tags_family(tags: tuple[str, ...]) -> FactsFamily:
 
 
 FACTS_FAMILIES: tuple[Family, ...] = (
-    FactsFamily(
+    ModelFamily(
         name="azure_vmss_info",
         help="Facts of the scale set; the value is 1.",
         source=(
@@ -161,7 +161,7 @@ FACTS_FAMILIES: tuple[Family, ...] = (
         ),
         rows=_info,
     ),
-    FactsFamily(
+    ModelFamily(
         name="azure_vmss_capacity",
         help="Instances that the scale set is asked to have.",
         source=("sku.capacity",),
@@ -176,7 +176,7 @@ def _level(level: int | None) -> Iterable[Labels]:
     return () if level is None else ((LEVELS[level],),)
 
 
-def _extension_levels(reading: InstanceReading) -> Iterable[Labels]:
+def _extension_levels(reading: InstanceState) -> Iterable[Labels]:
     return [
         (extension.extension, LEVELS[extension.status.level])
         for extension in reading.extensions
@@ -184,7 +184,7 @@ def _extension_levels(reading: InstanceReading) -> Iterable[Labels]:
     ]
 
 
-def _agent_states(reading: InstanceReading) -> Iterable[Labels]:
+def _agent_states(reading: InstanceState) -> Iterable[Labels]:
     status = reading.agent.status if reading.agent else None
     return () if status is None else ((status.shown,),)
 

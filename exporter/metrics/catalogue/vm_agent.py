@@ -6,26 +6,26 @@ from collections.abc import Iterable
 from operator import attrgetter
 
 from exporter.metrics.family import Family, InstanceFamily, Part, Row
-from exporter.metrics.reading import AgentReading, HandlerReading
+from exporter.metrics.instance_state import AgentState, HandlerState
 from exporter.metrics.statuses import timestamp_text
 
 _AGENT = "properties.instanceView.vmAgent"
 _HANDLER = f"{_AGENT}.extensionHandlers[]"
-_REPORTED: Part[AgentReading | None] = Part(attrgetter("agent"))
+_REPORTED: Part[AgentState | None] = Part(attrgetter("agent"))
 _TIME: Part[str | None] = Part(attrgetter("agent_time"), shared=False)
-_HANDLERS: Part[tuple[HandlerReading, ...]] = Part(attrgetter("handlers"))
+_HANDLERS: Part[tuple[HandlerState, ...]] = Part(attrgetter("handlers"))
 
 
-def _info(agent: AgentReading | None) -> Iterable[Row]:
+def _info(agent: AgentState | None) -> Iterable[Row]:
     return () if agent is None else (((agent.version,), 1),)
 
 
-def _level(agent: AgentReading | None) -> Iterable[Row]:
+def _level(agent: AgentState | None) -> Iterable[Row]:
     status = agent.status if agent else None
     return () if status is None or status.level is None else (((), status.level),)
 
 
-def _state(agent: AgentReading | None) -> Iterable[Row]:
+def _state(agent: AgentState | None) -> Iterable[Row]:
     status = agent.status if agent else None
     return () if status is None else (((status.shown,), 1),)
 
@@ -35,11 +35,11 @@ def _timestamp(time: str | None) -> Iterable[Row]:
     return () if moment is None else (((), moment),)
 
 
-def _handler_info(handlers: tuple[HandlerReading, ...]) -> Iterable[Row]:
+def _handler_info(handlers: tuple[HandlerState, ...]) -> Iterable[Row]:
     return [((handler.handler, handler.version), 1) for handler in handlers]
 
 
-def _handler_levels(handlers: tuple[HandlerReading, ...]) -> Iterable[Row]:
+def _handler_levels(handlers: tuple[HandlerState, ...]) -> Iterable[Row]:
     return [
         ((handler.handler,), handler.status.level)
         for handler in handlers
@@ -47,7 +47,7 @@ def _handler_levels(handlers: tuple[HandlerReading, ...]) -> Iterable[Row]:
     ]
 
 
-def _handler_states(handlers: tuple[HandlerReading, ...]) -> Iterable[Row]:
+def _handler_states(handlers: tuple[HandlerState, ...]) -> Iterable[Row]:
     return [
         ((handler.handler, handler.status.shown), 1)
         for handler in handlers
@@ -55,7 +55,7 @@ def _handler_states(handlers: tuple[HandlerReading, ...]) -> Iterable[Row]:
     ]
 
 
-def _handler_codes(handlers: tuple[HandlerReading, ...]) -> Iterable[Row]:
+def _handler_codes(handlers: tuple[HandlerState, ...]) -> Iterable[Row]:
     return [
         ((handler.handler,), handler.status.number)
         for handler in handlers

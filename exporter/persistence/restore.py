@@ -1,0 +1,104 @@
+"""The state in the life of the process: read before the first page, written until the end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+
+import structlog
+
+from exporter.configuration import Configuration
+from exporter.metrics.mapper import Mapper
+from exporter.persistence.directory import StateDirectory
+from exporter.persistence.state_file import form_of
+from exporter.persistence.store import StateStore
+from exporter.polling.poller import Poller
+from exporter.polling.target_state import TargetState
+from exporter.runtime.clock import Clock
+from exporter.telemetry import Telemetry
+
+RESTORE_LIMIT = 10.0
+"""Seconds for reading the state; beyond it the exporter starts with what it has by then."""
+
+_log = structlog.get_logger(__name__)
+
+
+def store_for(
+    configuration: Configuration,
+    mapper: Mapper,
+    *,
+    azure: str,
+    version: str,
+    telemetry: Telemetry,
+    clock: Clock,
+) -> StateStore | None:
+    """The store that the configuration asks for; None without `polling.state_dir`.
+
+    Args:
+        configuration: the whole configuration.
+        mapper: what the lines are written by.
+        azure: the address of the Resource Manager.
+        version: the exporter's version.
+        telemetry: the exporter's own metrics.
+        clock: the time.
+    """
+    if not configuration.polling.state_dir:
+        return None
+    settings = (
+        configuration.azure.detail,
+        configuration.metrics.state_sets,
+        str(configuration.web.messages),
+    )
+    return StateStore(
+        StateDirectory(Path(configuration.polling.state_dir)),
+        azure=azure,
+        form=form_of(version=version, families=mapper.families, settings=settings),
+        telemetry=telemetry,
+        clock=clock,
+    )
+
+
+@asynccontextmanager
+async def kept(
+    store: StateStore | None, poller: Poller, records: Sequence[TargetState], stop: asyncio.Event
+) -> AsyncIterator[None]:
+    """Fill the records from their files, and write these while the context lasts.
+
+    Args:
+        store: what reads and writes; None for a cold start.
+        poller: what serves the records.
+        records: all of them.
+        stop: set when the process has to end: that does not wait for a slow disk.
+    """
+    if store is None:
+        yield
+        return
+    await _restore(store, poller, records, stop)
+    async with store.writing():
+        yield
+
+
+async def _restore(
+    store: StateStore, poller: Poller, records: Sequence[TargetState], stop: asyncio.Event
+) -> None:
+    async def restore() -> None:
+        async with aclosing(store.saved(records)) as found:
+            await poller.restore(found)
+
+    restoring = asyncio.create_task(restore(), name="restore")
+    stopping = asyncio.create_task(stop.wait(), name="stop")
+    try:
+        await asyncio.wait(
+            {restoring, stopping}, timeout=RESTORE_LIMIT, return_when=asyncio.FIRST_COMPLETED
+        )
+        if not restoring.done() and not stop.is_set():
+            _log.warning("state not restored in time", seconds=RESTORE_LIMIT)
+        elif restoring.done() and (error := restoring.exception()):
+            # No state is worth an exporter that does not start.
+            _log.error("restoring the state failed", exc_info=error)
+    finally:
+        restoring.cancel()
+        stopping.cancel()
+        await asyncio.gather(restoring, stopping, return_exceptions=True)
