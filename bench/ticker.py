@@ -102,14 +102,14 @@ async def watch(text: str, polls: int) -> Pauses:
         try:
             for _ in range(polls):
                 begun = time.perf_counter()
-                await exporter.scheduler.poll_once()
+                await exporter.scheduler.run_once()
                 durations.append(time.perf_counter() - begun)
         finally:
             gc.callbacks.remove(collections)
             ticking.cancel()
-        for record in exporter.scheduler.records:
-            if not record.poll.up:
-                raise RuntimeError(f"{record.target.scale_set}: {record.poll.message}")
+        for state in exporter.targets:
+            if not state.data.poll.up:
+                raise RuntimeError(f"{state.target.scale_set}: {state.data.poll.message}")
         begun = time.perf_counter()
         gc.collect()
         full_collection = time.perf_counter() - begun

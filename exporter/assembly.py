@@ -6,37 +6,37 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import structlog
 
 from exporter.azure.auth import token_sources
 from exporter.azure.auth.token_cache import TokenSource
-from exporter.azure.endpoints import Endpoints
 from exporter.azure.ratelimit.budget import Budget
 from exporter.azure.ratelimit.retry_after import RetryAfterGate
 from exporter.azure.scale_sets import ScaleSetClient
 from exporter.azure.session import new_session
 from exporter.azure.transport import Transport
 from exporter.configuration import Configuration
-from exporter.model.scale_set import ScaleSetId, Target
+from exporter.model.scale_set import ScaleSetId
 from exporter.persistence.restore import store_for
 from exporter.persistence.store import StateStore
 from exporter.polling.concurrency import Slots
+from exporter.polling.intervals import Intervals
+from exporter.polling.jobs import jobs_of
 from exporter.polling.poller import Poller
+from exporter.polling.publisher import Publisher
 from exporter.polling.retention import Retention
 from exporter.polling.scheduler import Scheduler
-from exporter.polling.target_state import TargetState
+from exporter.polling.targets import Changes, Observer, Targets
 from exporter.preparation import Prepared, prepare, unknown_patterns
 from exporter.runtime import logs
 from exporter.runtime.clock import Clock, SystemClock
 from exporter.runtime.cooperative import CooperativeScheduler
 from exporter.runtime.loop_lag import LoopLag
+from exporter.runtime.overdue import Overdue
 from exporter.telemetry import Telemetry
-from exporter.web.metrics_page import Exposition
-
-_Same = tuple[str, str, str, tuple[tuple[str, str], ...]]
+from exporter.web.metrics_page import MetricsPage
 
 _log = structlog.get_logger(__name__)
 
@@ -52,6 +52,8 @@ class Process:
         watch: how late the event loop is.
         gate: until when Azure asked to wait.
         budget: what may be spent of Azure's limits.
+        overdue: the delay of the polls.
+        targets: the scale sets that are polled.
         tokens: the source of tokens in place of the configured credential; None for that.
 
     Args:
@@ -79,7 +81,10 @@ class Process:
         self.watch = LoopLag(self.clock)
         self.gate = RetryAfterGate(clock=self.clock, telemetry=self.telemetry)
         self.budget = Budget(clock=self.clock, telemetry=self.telemetry)
+        self.overdue = Overdue(self.clock)
+        self.targets = Targets(telemetry=self.telemetry)
         self.tokens = tokens
+        self.telemetry.gauge("poll_lag_seconds").set_function(self.overdue.largest)
         self.telemetry.gauge("event_loop_lag_seconds").set_function(self.watch.largest)
         logs.count_lost(self.telemetry.counter("log_lines_lost_total").inc)
 
@@ -143,27 +148,28 @@ class Connection:
                     await self._session.close()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Exporter:
-    """All parts, wired: polling, what shows it, and what keeps it over a restart if asked for."""
+    """All parts, wired: polling, what shows it, and what saves it over a restart if asked for."""
 
     prepared: Prepared
     connection: Connection
+    targets: Targets
     poller: Poller
+    publisher: Publisher
     store: StateStore | None
     scheduler: Scheduler
-    exposition: Exposition
-    records: tuple[TargetState, ...] = field(repr=False)
+    metrics_page: MetricsPage
 
     @property
     def configuration(self) -> Configuration:
         """What it was built from."""
         return self.prepared.configuration
 
-    @property
-    def azure(self) -> Endpoints:
-        """The addresses of the cloud."""
-        return self.prepared.endpoints
+    async def apply(self, prepared: Prepared) -> Changes:
+        """Poll the targets of a configuration that differs in nothing else."""
+        self.prepared = prepared
+        return await self.targets.apply(prepared.configuration.targets())
 
 
 @asynccontextmanager
@@ -174,17 +180,17 @@ async def build(
     prepared: Prepared | None = None,
     carried: Exporter | None = None,
 ) -> AsyncIterator[Exporter]:
-    """Wire the rooms from a configuration, and close what they hold open at the end.
+    """Wire the parts from a configuration, and close what they hold open at the end.
 
-    Where this raises, `carried` is as it was before.
+    The targets of the process become those of the configuration. What is known of targets that
+    stay goes on; so does the connection of `carried`, if it is open and asks in the same way.
+    Where this raises, `carried` and the targets are as they were before.
 
     Args:
         configuration: what to poll, and how.
         process: what stays whatever the configuration says.
         prepared: what the configuration comes to; it is prepared here if None.
-        carried: the exporter of the configuration before, which polls no more: the records of sets
-            that are the same go on with what they know, and so does the connection, if it is open
-            and asks in the same way.
+        carried: the exporter of the configuration before, which polls no more.
 
     Raises:
         ConfigurationError: something of the configuration cannot be had.
@@ -198,7 +204,6 @@ async def build(
     else:
         connection = Connection(prepared, process)
     async with connection.used():
-        client = connection.client
         store = store_for(
             configuration,
             mapper,
@@ -207,84 +212,73 @@ async def build(
             telemetry=process.telemetry,
             clock=process.clock,
         )
+        publisher = Publisher(
+            mapper=mapper, clock=process.clock, max_series=configuration.metrics.max_series
+        )
         poller = Poller(
-            source=client,
+            source=connection.client,
             mapper=mapper,
+            publisher=publisher,
             telemetry=process.telemetry,
             clock=process.clock,
             retention=Retention(keep_for=polling.keep_for, deadline=polling.deadline),
-            max_series=configuration.metrics.max_series,
             cooperative=process.cooperative,
             store=store,
         )
-        records = await _records(configuration, poller, _known(carried, where))
+        intervals = Intervals(process.targets, budget=process.budget, clock=process.clock)
         scheduler = Scheduler(
-            records=records,
-            poller=poller,
+            targets=process.targets,
+            jobs=jobs_of(poller, intervals),
+            expiry=poller.keep_expiring,
             gate=process.gate,
-            lanes=Slots(polling.concurrency, clock=process.clock),
+            slots=Slots(polling.concurrency, clock=process.clock),
             clock=process.clock,
             budget=process.budget,
+            overdue=process.overdue,
         )
         built = Exporter(
             prepared=prepared,
             connection=connection,
+            targets=process.targets,
             poller=poller,
+            publisher=publisher,
             store=store,
             scheduler=scheduler,
-            exposition=Exposition(
-                served=poller.served,
-                allowed=prepared.families,
-                telemetry=process.telemetry,
+            metrics_page=MetricsPage(
+                cache=publisher.cache, allowed=prepared.families, telemetry=process.telemetry
             ),
-            records=records,
         )
+        known = () if _is_elsewhere(carried, prepared) else process.targets
+        await publisher.fill(known)
         # Last, for none of this is undone where something breaks.
         process.budget.share = polling.budget_share
-        process.telemetry.gauge("targets").set(len(records))
-        process.telemetry.gauge("poll_lag_seconds").set_function(scheduler.lag)
+        observers: tuple[Observer | None, ...] = (poller, publisher, intervals, scheduler, store)
+        process.targets.observers = tuple(filter(None, observers))
+        if _is_elsewhere(carried, prepared):
+            # The sets of another Azure are others, whatever their names.
+            await process.targets.apply(())
+        for state in process.targets:
+            poller.adopt(state)
+        await built.apply(prepared)
         yield built
 
 
 def staying(exporter: Exporter, prepared: Prepared) -> frozenset[ScaleSetId]:
     """The sets that go on with what is known of them if another configuration takes its place."""
-    known = _known(exporter, prepared.endpoints)
-    targets = prepared.configuration.targets()
-    return frozenset(target.scale_set for target in targets if _same(target) in known)
+    if _is_elsewhere(exporter, prepared):
+        return frozenset()
+    known = {state.target.scale_set.key: state.target for state in exporter.targets}
+    return frozenset(
+        target.scale_set
+        for target in prepared.configuration.targets()
+        if (before := known.get(target.scale_set.key)) and target.has_series_of(before)
+    )
 
 
-def _known(carried: Exporter | None, azure: Endpoints) -> dict[_Same, TargetState]:
-    """The records that may go on; of another Azure none, for its sets are others."""
-    if carried is None or carried.azure.resource_manager != azure.resource_manager:
-        return {}
-    return {_same(record.target): record for record in carried.records}
-
-
-def _same(target: Target) -> _Same:
-    """What must be the same, spelling included, for a set's series to go on."""
-    scale_set = target.scale_set
-    return scale_set.subscription_id, scale_set.resource_group, scale_set.name, target.labels
-
-
-async def _records(
-    configuration: Configuration, poller: Poller, known: dict[_Same, TargetState]
-) -> tuple[TargetState, ...]:
-    """The record of every target: that of before, or a new one."""
-    records: list[TargetState] = []
-    for target in configuration.targets():
-        record = known.get(_same(target))
-        if record is None:
-            record = poller.new_record(target)
-        else:
-            # Its parts are replaced whole, so that the one before is as it was if this goes wrong.
-            record = copy(record)
-            # With web.messages off nothing may show those that were kept until now.
-            poller.adopt(record, target, details=configuration.web.messages)
-        records.append(record)
-        # A thousand of them are some hundred milliseconds of work; others get their turn.
-        await asyncio.sleep(0)
-    poller.guard()
-    return tuple(records)
+def _is_elsewhere(carried: Exporter | None, prepared: Prepared) -> bool:
+    """Whether a configuration asks another Azure than the one before."""
+    where = prepared.endpoints.resource_manager
+    return carried is not None and carried.prepared.endpoints.resource_manager != where
 
 
 def record_configuration(configuration: Configuration, text: str, process: Process) -> None:

@@ -111,7 +111,7 @@ async def run(
                 else:
                     record_configuration(prepared.configuration, text, process)
                     _show(site, exporter)
-                    _log.info("configuration reloaded", scale_sets=len(exporter.records))
+                    _log.info("configuration reloaded", scale_sets=len(exporter.targets))
         finally:
             await in_force.end()
             for task in tasks:
@@ -161,18 +161,17 @@ async def run_once(
         record_configuration(configuration, text, process)
         gc.enable()
         with _failures_unlogged():
-            await exporter.scheduler.poll_once()
-        page = await exporter.exposition.page(TEXT)
+            await exporter.scheduler.run_once()
+        page = await exporter.metrics_page.render(TEXT)
         printed = print_page(page.plain_chunks(PAGE_PIECE))
-        for record in exporter.records:
-            if record.poll.up and record.model_message:
-                say(f"{record.target.scale_set}: facts: {record.model_message}")
-        failed = [record for record in exporter.records if not record.poll.up]
-        for record in failed:
-            poll = record.poll
-            said = poll.message or "not polled: Azure asked to wait"
-            say(f"{record.target.scale_set}: {said}")
-        found = {record.target.scale_set.key for record in failed}
+        for state in exporter.targets:
+            if state.data.poll.up and state.data.model_message:
+                say(f"{state.target.scale_set}: scale set model: {state.data.model_message}")
+        failed = [state for state in exporter.targets if not state.data.poll.up]
+        for state in failed:
+            message = state.data.poll.message or "not polled: Azure asked to wait"
+            say(f"{state.target.scale_set}: {message}")
+        found = {state.target.scale_set.key for state in failed}
         return int(not printed or found != {scale_set.key for scale_set in failing})
 
 
@@ -224,12 +223,12 @@ def _site(exporter: Exporter, process: Process, options: Options) -> Site:
     ready_at = process.clock.monotonic() + exporter.configuration.polling.deadline
 
     def ready() -> bool:
-        tried = (record.poll.tried for record in site.records)
+        tried = (state.data.poll.tried for state in process.targets)
         return process.clock.monotonic() >= ready_at or all(tried)
 
-    site = Site(
-        exposition=exporter.exposition,
-        records=exporter.records,
+    return Site(
+        metrics_page=exporter.metrics_page,
+        targets=process.targets,
         clock=process.clock,
         ready=ready,
         version=options.version,
@@ -238,17 +237,15 @@ def _site(exporter: Exporter, process: Process, options: Options) -> Site:
         messages=exporter.configuration.web.messages,
         cooperative=process.cooperative,
     )
-    return site
 
 
 def _show(site: Site, exporter: Exporter) -> None:
     """Let the site show another exporter, all of it at once."""
-    site.exposition = exporter.exposition
-    site.records = exporter.records
+    site.metrics_page = exporter.metrics_page
     site.messages = exporter.configuration.web.messages
 
 
 def _log_start(exporter: Exporter, options: Options, addresses: tuple[str, ...]) -> None:
-    _log.info("started", version=options.version, scale_sets=len(exporter.records))
+    _log.info("started", version=options.version, scale_sets=len(exporter.targets))
     for address in addresses:
         _log.info("listening", address=address, metrics=address + options.telemetry_path)

@@ -51,6 +51,19 @@ class Prepared:
         """Whether nothing would differ if one took the other's place."""
         return self.configuration == other.configuration and self.trusted == other.trusted
 
+    def differs_in_targets_only(self, other: Prepared) -> bool:
+        """Whether one could take the other's place with other targets and nothing else."""
+        mine, others = (
+            made.configuration.model_copy(
+                update={
+                    "scale_sets": (),
+                    "polling": made.configuration.polling.model_copy(update={"interval": 0.0}),
+                }
+            )
+            for made in (self, other)
+        )
+        return mine == others and self.trusted == other.trusted
+
     def asks_like(self, other: Prepared) -> bool:
         """Whether both ask the same Azure in the same way, so that connections may go on."""
         mine, others = self.configuration, other.configuration

@@ -6,13 +6,14 @@ import asyncio
 import gc
 from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack, suppress
+from enum import Enum
 from functools import partial
 
 import structlog
 
 from exporter.assembly import Exporter, Process, build, record_configuration, staying
 from exporter.configuration import Configuration, ConfigurationError
-from exporter.persistence.restore import kept
+from exporter.persistence.restore import persisted
 from exporter.preparation import Prepared, prepare
 from exporter.runtime.files import OffLoop
 from exporter.runtime.signals import Signals
@@ -47,6 +48,20 @@ class SignalEvents:
                 loop.call_soon_threadsafe(event.set)
 
         signals.hand_to(stop=partial(soon, self.stop), reload=partial(soon, self.reload))
+
+
+class _Effect(Enum):
+    """What another configuration changes: nothing, the targets, or the parts that poll them."""
+
+    NOTHING = "nothing"
+    TARGETS = "targets"
+    PARTS = "parts"
+
+
+def _effect(prepared: Prepared, before: Prepared) -> _Effect:
+    if prepared.is_like(before):
+        return _Effect.NOTHING
+    return _Effect.TARGETS if prepared.differs_in_targets_only(before) else _Effect.PARTS
 
 
 class InForce:
@@ -90,7 +105,7 @@ class InForce:
 
     async def _start_store(self) -> None:
         exporter = self.exporter
-        keeping = kept(exporter.store, exporter.poller, exporter.records, self._stop)
+        keeping = persisted(exporter.store, exporter.poller, exporter.targets, self._stop)
         await self._stack.enter_async_context(keeping)
 
 
@@ -133,17 +148,24 @@ async def poll_until(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+_Found = tuple[Prepared, str, _Effect]
+
+
 async def _reloaded(
     exporter: Exporter, process: Process, told: SignalEvents, read: Read | None
 ) -> tuple[Prepared, str]:
-    """Wait for a reload that changes something. One that fails is logged, and changes nothing."""
+    """Wait for a reload that changes parts. One that fails is logged, and changes nothing.
 
-    def read_anew() -> tuple[Prepared, str, bool]:
+    One that changes nothing but targets is put in force here: polls go on, those under way
+    included.
+    """
+
+    def read_anew() -> _Found:
         if read is None:
             raise ConfigurationError(("it is in no file",))
         configuration, text = read()
         prepared = prepare(configuration)
-        return prepared, text, prepared.is_like(exporter.prepared)
+        return prepared, text, _effect(prepared, exporter.prepared)
 
     # Thousands of sets take a second to read and to check, and a file system may hang.
     file = OffLoop(read_anew, patience=RELOAD_LIMIT)
@@ -153,21 +175,30 @@ async def _reloaded(
         if read is None:
             _log.warning("nothing to reload: the configuration is in no file")
             continue
-        try:
-            prepared, text, same = await file.read()
-        except ConfigurationError as error:
-            not_reloaded(process, error.problems)
-        except OSError as error:
-            not_reloaded(process, (f"cannot be read: {error.strerror}",))
-        except Exception as error:  # noqa: BLE001 - whatever it is, polls go on
-            _log.exception("reading the configuration failed")
-            not_reloaded(process, (f"cannot be read ({type(error).__name__})",))
-        else:
-            if not same:
-                return prepared, text
-            # Polls go on, and so does whatever else there is: a comment may have changed.
-            record_configuration(prepared.configuration, text, process)
-            _log.info("configuration reloaded", scale_sets=len(exporter.records), changed=False)
+        found = await _read_again(file, process)
+        if found is None:
+            continue
+        prepared, text, effect = found
+        if effect is _Effect.PARTS:
+            return prepared, text
+        changes = {"changed": False}
+        if effect is _Effect.TARGETS:
+            changes = (await exporter.apply(prepared))._asdict()
+        record_configuration(prepared.configuration, text, process)
+        _log.info("configuration reloaded", scale_sets=len(exporter.targets), **changes)
+
+
+async def _read_again(file: OffLoop[_Found], process: Process) -> _Found | None:
+    try:
+        return await file.read()
+    except ConfigurationError as error:
+        not_reloaded(process, error.problems)
+    except OSError as error:
+        not_reloaded(process, (f"cannot be read: {error.strerror}",))
+    except Exception as error:  # noqa: BLE001 - whatever it is, polls go on
+        _log.exception("reading the configuration failed")
+        not_reloaded(process, (f"cannot be read ({type(error).__name__})",))
+    return None
 
 
 def not_reloaded(process: Process, problems: Iterable[str]) -> None:

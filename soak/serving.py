@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from exporter.exposition.gzip_block import Block
-from exporter.polling.poller import Poller
+from exporter.polling.publisher import Publisher
 from exporter.polling.target_state import TargetState
 from soak.truth import Facts, Key
 
@@ -33,20 +33,20 @@ _SAMPLE = re.compile(
 _TIMED = 'status="provisioning_state"'
 
 
-def of_record(record: TargetState, monotonic: float) -> dict[str, Facts]:
-    """What a record gives out now, by instance id."""
+def of_state(publisher: Publisher, state: TargetState) -> dict[str, Facts]:
+    """What is served of a target now, by instance id."""
     blocks = [
         block
-        for lines in record.lines(monotonic)
+        for lines in publisher.lines(state)
         for name, block in lines.items()
         if name in FAMILIES
     ]
     return next(iter(_read(_texts(blocks)).values()), {})
 
 
-def of_page(poller: Poller) -> dict[Key, dict[str, Facts]]:
+def of_page(publisher: Publisher) -> dict[Key, dict[str, Facts]]:
     """What the whole page says now, by set and instance id."""
-    page = poller.served.page(FAMILIES)
+    page = publisher.cache.page(FAMILIES)
     return _read([b"".join(page.plain_chunks(1 << 20)).decode()])
 
 

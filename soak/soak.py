@@ -101,9 +101,9 @@ class Checker:
         self._since: dict[Key, float] = {}
         self._until: dict[Key, float] = {}
 
-    def interval_changed(self, record: TargetState, interval: float) -> None:
+    def interval_changed(self, state: TargetState, interval: float) -> None:
         """Data that is still served is kept as the longest interval since its poll asks."""
-        key, now = record.target.scale_set.key, self._world.clock.monotonic()
+        key, now = state.target.scale_set.key, self._world.clock.monotonic()
         self.longest = max(self.longest, interval)
         if now < self._until.get(key, now):
             self._until[key] = max(self._until[key], self._since[key] + self._kept(interval))
@@ -112,34 +112,34 @@ class Checker:
         polling = self._world.exporter.configuration.polling
         return max(polling.keep_for, 2 * interval + polling.deadline)
 
-    def poll_ended(self, record: TargetState, error: NoAnswer | None, is_new: bool) -> None:  # noqa: FBT001 - a callback's
-        """Check a record after its poll, whether it brought something new or not."""
-        key = record.target.scale_set.key
+    def poll_ended(self, state: TargetState, error: NoAnswer | None, is_new: bool) -> None:  # noqa: FBT001 - a callback's
+        """Check a state after its poll, whether it brought something new or not."""
+        key = state.target.scale_set.key
         self.polls += 1
         if error is not None:
             self.failures["not sent" if isinstance(error, NotSent) else error.reason] += 1
         if is_new:
             self._expected[key] = self._truth.take(key)
             self._since[key] = now = self._world.clock.monotonic()
-            self._until[key] = now + self._kept(record.poll.interval)
-            if record.poll.last_success != self._world.clock.now():
+            self._until[key] = now + self._kept(state.data.poll.interval)
+            if state.data.poll.last_success != self._world.clock.now():
                 self.breach("time", f"{key[2]}: the last success is not now")
         elif error is None:
             self.breach("lost poll", f"{key[2]}: no error and nothing new")
-        if record.snapshot is None and key in self._expected:
+        if state.data.snapshot is None and key in self._expected:
             confirmed = self._truth.not_found.get(key, 0) >= NOT_FOUND_ANSWERS
             is_over = self._world.clock.monotonic() >= self._until[key]
             if not is_over and not (confirmed and isinstance(error, NotFound)):
                 self.breach("dropped", f"{key[2]}: dropped too soon")
             del self._expected[key]
-        self._compare(record, serving.of_record(record, self._world.clock.monotonic()))
+        self._compare(state, serving.of_state(self._world.exporter.publisher, state))
 
-    async def look(self, records: tuple[TargetState, ...]) -> None:
+    async def look(self, states: tuple[TargetState, ...]) -> None:
         """Check the whole page."""
         await self._world.poller.expire()
-        page = serving.of_page(self._world.poller)
-        for record in records:
-            self._compare(record, page.get(record.target.scale_set.key, {}))
+        page = serving.of_page(self._world.exporter.publisher)
+        for state in states:
+            self._compare(state, page.get(state.target.scale_set.key, {}))
 
     def breach(self, kind: str, text: str) -> None:
         """Note what should not have been."""
@@ -147,11 +147,11 @@ class Checker:
         if self.breaches[kind] <= _SHOWN:
             self.examples.append(f"{kind}: day {self._world.clock.monotonic() / DAY:.2f}: {text}")
 
-    def _compare(self, record: TargetState, served: dict[str, Facts]) -> None:
-        key = record.target.scale_set.key
+    def _compare(self, state: TargetState, served: dict[str, Facts]) -> None:
+        key = state.target.scale_set.key
         over = self._world.clock.monotonic() - self._until.get(key, 0.0)
         # What is too old goes with the next look for it.
-        is_live = over < (0.0 if record.snapshot is None else EXPIRY_CHECKS[1])
+        is_live = over < (0.0 if state.data.snapshot is None else EXPIRY_CHECKS[1])
         expected = self._expected.get(key, {}) if is_live else {}
         self.compared += len(expected)
         if served == expected:
@@ -230,13 +230,12 @@ ALLOWED_GROWTH: Mapping[str, float] = {
 async def _run(
     plan: Plan, world: World, checker: Checker, troubles: Troubles, growth: Growth
 ) -> None:
-    records = world.exporter.records
     polling = asyncio.create_task(world.exporter.scheduler.run(), name="scheduler")
     striking = asyncio.create_task(troubles.run(), name="troubles")
     end, day = plan.days * DAY, 0
     while world.clock.monotonic() < end and not (polling.done() or striking.done()):
         await world.clock.sleep(min(plan.sample_every, end - world.clock.monotonic()))
-        await checker.look(records)
+        await checker.look(tuple(world.exporter.targets))
         if world.clock.monotonic() >= plan.warm_up:
             growth.add(world.clock.monotonic(), _figures(world))
         if world.clock.monotonic() >= (day + 1) * DAY:
@@ -266,7 +265,7 @@ def _figures(world: World) -> dict[str, float]:
         **memory(),
         "tasks": float(len(asyncio.all_tasks())),
         "exchanges open": float(world.session.open),
-        "series about Azure": float(world.poller.served.page().series),
+        "series about Azure": float(world.exporter.publisher.cache.page().series),
         "series of the exporter": float(own),
     }
 

@@ -37,26 +37,26 @@ class WatchedPoller(Poller):
     """A poller that tells of every poll that has ended, and of every interval that changes.
 
     Attributes:
-        ended: called with the record, its error and whether the snapshot is a new one.
-        stretched: called with the record and its interval.
+        ended: called with the state, its error and whether the snapshot is a new one.
+        stretched: called with the state and its interval.
     """
 
     ended: Callable[[TargetState, NoAnswer | None, bool], None] = staticmethod(lambda *_: None)
     stretched: Callable[[TargetState, float], None] = staticmethod(lambda *_: None)
 
-    def set_interval(self, record: TargetState, interval: float) -> None:
+    def set_interval(self, state: TargetState, interval: float) -> None:
         """Put an interval in force, and tell."""
-        self.stretched(record, interval)
-        super().set_interval(record, interval)
+        self.stretched(state, interval)
+        super().set_interval(state, interval)
 
     async def poll(
-        self, record: TargetState, reservation: Reservation | None = None
+        self, state: TargetState, reservation: Reservation | None = None
     ) -> NoAnswer | None:
         """Poll, and tell."""
-        before = record.snapshot
-        error = await super().poll(record, reservation)
-        is_new = record.snapshot is not None and record.snapshot is not before
-        self.ended(record, error, is_new)
+        before = state.data.snapshot
+        error = await super().poll(state, reservation)
+        is_new = state.data.snapshot is not None and state.data.snapshot is not before
+        self.ended(state, error, is_new)
         return error
 
 

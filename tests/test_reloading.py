@@ -126,12 +126,12 @@ async def test_an_authority_file_that_has_changed_makes_a_reload_of_the_same_tex
     assert not prepared(text).is_like(after)
 
 
-@pytest.mark.parametrize("broken", ["store_for", "Connection", "Slots", "Exposition"])
+@pytest.mark.parametrize("broken", ["store_for", "Connection", "Slots", "MetricsPage"])
 async def test_whatever_breaks_in_building_leaves_all_as_it_was(
     in_force: InForce, monkeypatch: pytest.MonkeyPatch, broken: str
 ) -> None:
     before = in_force.exporter
-    seen = [(record.place, record.target, record.poll) for record in before.records]
+    seen = [(state.target, state.data.poll) for state in before.targets]
     share = in_force._process.budget.share
 
     def breaks(*_: object, **__: object) -> None:
@@ -144,7 +144,7 @@ async def test_whatever_breaks_in_building_leaves_all_as_it_was(
     assert in_force.exporter is before
     assert before.connection.is_open
     assert not before.connection._session.closed
-    assert [(record.place, record.target, record.poll) for record in before.records] == seen
+    assert [(state.target, state.data.poll) for state in before.targets] == seen
     assert in_force._process.budget.share == share
 
 
@@ -164,8 +164,8 @@ class _Exporter:
     """What `staying` looks at."""
 
     def __init__(self, prepared: Prepared) -> None:
-        self.azure = prepared.endpoints
-        self.records = [
+        self.prepared = prepared
+        self.targets = [
             type("TargetState", (), {"target": target})
             for target in prepared.configuration.targets()
         ]

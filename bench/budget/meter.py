@@ -145,10 +145,10 @@ class Meter:
             first_page = "skiptoken" not in head.url.raw_query_string
             self._answered[name] = falls + ([] if first_page else self._answered.get(name, []))
 
-    def retrieved(self, record: TargetState) -> None:
+    def retrieved(self, state: TargetState) -> None:
         """Take notice of a set that was just polled with success."""
-        name, now = record.target.scale_set.name, self._world.clock.monotonic()
-        instances = record.snapshot.mapped.instances if record.snapshot else 0
+        name, now = state.target.scale_set.name, self._world.clock.monotonic()
+        instances = state.data.snapshot.mapped.instances if state.data.snapshot else 0
         self.all_ages.renew(name, instances, now)
         self.quiet_ages.renew(name, instances, now)
         for fall in self._answered.pop(name.casefold(), ()):

@@ -63,15 +63,15 @@ class FixedInterval:
     async def run(self) -> None:
         """Poll until cancelled."""
         async with asyncio.TaskGroup() as group:
-            for record in self._world.exporter.records:
-                group.create_task(self._beat(record))
+            for state in self._world.exporter.targets:
+                group.create_task(self._beat(state))
 
-    async def _beat(self, record: TargetState) -> None:
-        clock, phase = self._world.clock, phase_of(record.target.scale_set)
+    async def _beat(self, state: TargetState) -> None:
+        clock, phase = self._world.clock, phase_of(state.target.scale_set)
         while True:
             due = next_due(clock.now(), phase=phase, interval=INTERVAL)
             await clock.sleep(due - clock.now())
-            await self._world.poller.poll(record)
+            await self._world.poller.poll(state)
 
 
 class RoundRobin:
@@ -85,7 +85,7 @@ class RoundRobin:
     def __init__(self, world: World, *, rate: float) -> None:
         self._world = world
         self._records = sorted(
-            world.exporter.records, key=lambda record: phase_of(record.target.scale_set)
+            world.exporter.targets, key=lambda state: phase_of(state.target.scale_set)
         )
         self._rate = rate
 
@@ -93,10 +93,10 @@ class RoundRobin:
         """Poll until cancelled."""
         async with asyncio.TaskGroup() as group:
             while True:
-                for record in self._records:
-                    group.create_task(self._poll(record))
-                    instances = record.snapshot.mapped.instances if record.snapshot else 1
+                for state in self._records:
+                    group.create_task(self._poll(state))
+                    instances = state.data.snapshot.mapped.instances if state.data.snapshot else 1
                     await self._world.clock.sleep(pages(instances) / self._rate)
 
-    async def _poll(self, record: TargetState) -> None:
-        await self._world.poller.poll(record)
+    async def _poll(self, state: TargetState) -> None:
+        await self._world.poller.poll(state)

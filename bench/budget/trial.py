@@ -282,9 +282,9 @@ def _polling(way: Way, world: World, rate: float) -> Polling:
 def _telling(
     retrieved: Callable[[TargetState], None],
 ) -> Callable[[TargetState, NoAnswer | None, bool], None]:
-    def ended(record: TargetState, error: NoAnswer | None, is_new: bool) -> None:  # noqa: FBT001 - a callback's
+    def ended(state: TargetState, error: NoAnswer | None, is_new: bool) -> None:  # noqa: FBT001 - a callback's
         del error
         if is_new:
-            retrieved(record)
+            retrieved(state)
 
     return ended

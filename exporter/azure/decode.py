@@ -165,7 +165,7 @@ def decode_scale_set(
     sku = found.sku or _Sku()
     properties = found.properties or _ScaleSetProperties()
     profile = properties.virtual_machine_profile
-    facts = ScaleSetModel(
+    model = ScaleSetModel(
         location=short_region(found.location) or None,
         sku=sku.name,
         capacity=sku.capacity,
@@ -176,7 +176,7 @@ def decode_scale_set(
         eviction_policy=profile.eviction_policy if profile else None,
         tags={key: tag for key, tag in (found.tags or {}).items() if tag is not None},
     )
-    return facts, problems
+    return model, problems
 
 
 def _whole(text: bytes) -> InstancePage | None:

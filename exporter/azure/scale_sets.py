@@ -133,7 +133,7 @@ class ScaleSetClient:
         location: str = "",
         reservation: Reservation | None = None,
     ) -> tuple[ScaleSetModel, list[Problem]]:
-        """Get the set itself (`VirtualMachineScaleSets_Get`): its facts, and what was left out.
+        """Get the set itself (`VirtualMachineScaleSets_Get`): its model, and what was left out.
 
         Args:
             scale_set: which one.

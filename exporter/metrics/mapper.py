@@ -155,14 +155,14 @@ class Mapper:
         """Begin to map one walk over the target's instances."""
         return Mapping(self, target, memory)
 
-    def facts(self, target: Target, facts: ScaleSetModel) -> Lines:
+    def model(self, target: Target, model: ScaleSetModel) -> Lines:
         """Write the families about the scale set itself."""
         prefix = _identity(target)
         return {
             family.name: _pressed(lines)
             for family in self.families
             if isinstance(family, ModelFamily)
-            and (lines := self.writers[family.name].write([(prefix, family.rows(facts))]))
+            and (lines := self.writers[family.name].write([(prefix, family.rows(model))]))
         }
 
     def poll(self, target: Target, poll: PollState) -> Lines:

@@ -1,4 +1,4 @@
-"""A scale set's identity, what is asked of it, and the facts that Azure tells about it."""
+"""A scale set's identity, what is asked of it, and the model that Azure has of it."""
 
 from __future__ import annotations
 
@@ -66,6 +66,10 @@ class Target:
     scale_set: ScaleSetId
     interval: float
     labels: tuple[tuple[str, str], ...] = ()
+
+    def has_series_of(self, other: Target) -> bool:
+        """Whether both have the same series: spelling and labels are the same."""
+        return self.scale_set == other.scale_set and self.labels == other.labels
 
 
 @dataclass(frozen=True, slots=True)

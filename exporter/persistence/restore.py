@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
@@ -61,30 +61,30 @@ def store_for(
 
 
 @asynccontextmanager
-async def kept(
-    store: StateStore | None, poller: Poller, records: Sequence[TargetState], stop: asyncio.Event
+async def persisted(
+    store: StateStore | None, poller: Poller, states: Iterable[TargetState], stop: asyncio.Event
 ) -> AsyncIterator[None]:
-    """Fill the records from their files, and write these while the context lasts.
+    """Restore states from their files, and save them while the context lasts.
 
     Args:
         store: what reads and writes; None for a cold start.
-        poller: what serves the records.
-        records: all of them.
+        poller: serves what is restored.
+        states: of the targets.
         stop: set when the process has to end: that does not wait for a slow disk.
     """
     if store is None:
         yield
         return
-    await _restore(store, poller, records, stop)
+    await _restore(store, poller, states, stop)
     async with store.writing():
         yield
 
 
 async def _restore(
-    store: StateStore, poller: Poller, records: Sequence[TargetState], stop: asyncio.Event
+    store: StateStore, poller: Poller, states: Iterable[TargetState], stop: asyncio.Event
 ) -> None:
     async def restore() -> None:
-        async with aclosing(store.saved(records)) as found:
+        async with aclosing(store.saved(states)) as found:
             await poller.restore(found)
 
     restoring = asyncio.create_task(restore(), name="restore")

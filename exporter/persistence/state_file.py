@@ -117,7 +117,7 @@ def decode(
     except ValueError as error:
         raise Refused("damaged", f"unexpected contents: {error}") from None
     saved = contents.saved
-    for moment in (saved.last_success, saved.facts_fetched):
+    for moment in (saved.last_success, saved.model_fetched):
         if moment is not None and not moment <= now:
             raise Refused("future", "the file is of the future: was the clock set back?")
     return saved, other_form

@@ -17,6 +17,7 @@ from exporter.persistence.directory import StateDirectory
 from exporter.persistence.state_file import Reason, Refused, decode, encode
 from exporter.polling.saved import Saved
 from exporter.polling.target_state import TargetState
+from exporter.polling.targets import Observer
 from exporter.runtime.clock import Clock
 from exporter.telemetry import Telemetry
 
@@ -31,8 +32,8 @@ _FAULT = "a fault of the exporter ({})"
 _log = structlog.get_logger(__name__)
 
 
-class StateStore:
-    """Keeps what is known of each record on disk.
+class StateStore(Observer):
+    """Saves what is known of each target on disk.
 
     A write that fails is not repeated: the set's next good poll writes anew.
 
@@ -60,41 +61,41 @@ class StateStore:
         for reason in get_args(Reason):
             telemetry.counter("state_refused_total", reason=reason)
 
-    def keep(self, record: TargetState) -> None:
-        """Write the record's file soon; however often it is asked for until then, once."""
-        self._pending[self._name(record.target.scale_set)] = record
+    def save(self, state: TargetState) -> None:
+        """Write the file of a target soon; however often it is asked for until then, once."""
+        self._pending[self._name(state.target.scale_set)] = state
         self._wake.set()
 
-    def forget(self, scale_set: ScaleSetId) -> None:
-        """Remove a set's file soon: it is no target any more."""
-        self._pending[self._name(scale_set)] = None
+    def removed(self, state: TargetState) -> None:
+        """Remove the file of a target soon: it is not polled any more."""
+        self._pending[self._name(state.target.scale_set)] = None
         self._wake.set()
 
     async def saved(
-        self, records: Iterable[TargetState]
+        self, states: Iterable[TargetState]
     ) -> AsyncGenerator[tuple[TargetState, Saved], None]:
-        """What the files tell of the records; then all other state files are removed.
+        """What the files hold of the targets; then all other state files are removed.
 
-        A file that is not good is as none, and is said and counted. After a reload the files of
-        sets that stay are not read: their records know better.
+        Invalid files are ignored, logged and counted. After a reload the files of
+        sets that stay are not read: their states know better.
         """
-        waiting = iter(records)
+        waiting = iter(states)
         names: set[str] = set()
         found = 0
         complaints: Counter[Reason] = Counter()
         examples: dict[Reason, str] = {}
         while batch := list(islice(waiting, AT_A_TIME)):
-            names.update(self._name(record.target.scale_set) for record in batch)
-            new = [record for record in batch if record.is_new]
+            names.update(self._name(state.target.scale_set) for state in batch)
+            new = [state for state in batch if state.is_new]
             read = await asyncio.to_thread(self._read, new, self._clock.now())
-            for record, saved, refused in read:
+            for state, saved, refused in read:
                 if refused is not None:
                     complaints[refused.reason] += 1
-                    example = f"{record.target.scale_set}: {refused}"
+                    example = f"{state.target.scale_set}: {refused}"
                     examples.setdefault(refused.reason, example)
                 if saved is not None:
                     found += 1
-                    yield record, saved
+                    yield state, saved
                     await asyncio.sleep(0)
         for reason, count in complaints.items():
             self._telemetry.counter("state_refused_total", reason=reason).inc(count)
@@ -129,11 +130,11 @@ class StateStore:
                 await self._wake.wait()
                 continue
             names = list(islice(self._pending, AT_A_TIME))
-            records = {name: self._pending.pop(name) for name in names}
+            states = {name: self._pending.pop(name) for name in names}
             try:
                 batch = {
-                    name: (record.target, Saved.of(record)) if record else None
-                    for name, record in records.items()
+                    name: (state.target, Saved.of(state)) if state else None
+                    for name, state in states.items()
                 }
                 failures = await asyncio.to_thread(self._write_batch, batch)
             except Exception as error:  # noqa: BLE001 - no thread is to be had, or a fault
@@ -163,12 +164,12 @@ class StateStore:
             _log.info("state written again", directory=str(self._folder.path))
 
     def _read(
-        self, records: Sequence[TargetState], now: float
+        self, states: Sequence[TargetState], now: float
     ) -> list[tuple[TargetState, Saved | None, Refused | None]]:
-        return [(record, *self._read_one(record, now)) for record in records]
+        return [(state, *self._read_one(state, now)) for state in states]
 
-    def _read_one(self, record: TargetState, now: float) -> tuple[Saved | None, Refused | None]:
-        target = record.target
+    def _read_one(self, state: TargetState, now: float) -> tuple[Saved | None, Refused | None]:
+        target = state.target
         try:
             data = self._folder.read(self._name(target.scale_set))
             if data is None:

@@ -31,8 +31,8 @@ class Activity:
     changed: float = -inf
     until: float = -inf
 
-    def seen(self, mapped: MappedInstances, now: float) -> None:
-        """Take notice of a walk."""
+    def observe(self, mapped: MappedInstances, now: float) -> None:
+        """Record a walk."""
         first = self.fingerprint is None
         if mapped.fingerprint != self.fingerprint:
             self.fingerprint = mapped.fingerprint
@@ -43,6 +43,6 @@ class Activity:
             self.until = now + ACTIVE_FOR
 
     def failed(self, error: NoAnswer, now: float) -> None:
-        """Take notice of a failed poll: one whose reason may pass is worth looking again."""
+        """Record a failed poll: one whose reason may pass is worth looking again."""
         if isinstance(error, _PASSING):
             self.until = now + ACTIVE_FOR

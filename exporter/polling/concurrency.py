@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Hashable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from exporter.runtime.clock import Clock
 
@@ -17,9 +17,9 @@ PATIENCE = 5.0
 SLOW_SHARE = 4
 """Polls of slow sets get one slot in so many, and at least one."""
 
-_FIRST, _IN_TURN = 0, 1
+_FIRST, _BY_ARRIVAL = 0, 1
 
-Work = Callable[[], Coroutine[Any, Any, None]]
+Result = TypeVar("Result")
 
 
 class Slots:
@@ -41,37 +41,57 @@ class Slots:
 
     def __init__(self, concurrency: int, *, clock: Clock) -> None:
         self._clock = clock
-        self._slots = _Turns(concurrency)
+        # How many runs in a row were slow, of those whose last run was.
+        self._slow: dict[Hashable, int] = {}
+        self._slots = _RankedSemaphore(concurrency)
         slow_slots = max(1, concurrency // SLOW_SHARE)
-        self._slow_turns = _Turns(slow_slots)
+        self._slow_slots = _RankedSemaphore(slow_slots)
         # With a single slot the slow ones would have it all the time.
-        self._slow_rank = _FIRST if slow_slots < concurrency else _IN_TURN
+        self._slow_rank = _FIRST if slow_slots < concurrency else _BY_ARRIVAL
         self._waiting = 0
         self._wanted = asyncio.Event()
 
-    async def run(self, work: Work, *, slow: int) -> int:
-        """Run a poll in a slot. It may be cancelled and begun anew once.
+    def is_slow(self, key: Hashable) -> bool:
+        """Whether the last run under a key was slow."""
+        return key in self._slow
+
+    def forget(self, key: Hashable) -> None:
+        """Let go of what is remembered of a key."""
+        self._slow.pop(key, None)
+
+    async def run(self, key: Hashable, work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+        """Run work in a slot. It may be cancelled and begun anew once.
 
         Args:
-            work: the poll.
-            slow: how many of the set's polls in a row were slow until now.
+            key: tells who is slow from run to run.
+            work: begins the work.
 
         Returns:
-            The same number, this poll counted.
+            What the work returns.
         """
+        slow = self._slow.get(key, 0)
         if not slow:
-            async with self._slot(rank=_IN_TURN):
+            async with self._slot(rank=_BY_ARRIVAL):
                 begun = self._clock.monotonic()
-                if await self._with_patience(work):
-                    return int(self._clock.monotonic() - begun > PATIENCE)
-        await self._slow_turns.acquire(slow)
+                done = await self._with_patience(work)
+                if done is not None:
+                    self._remember(key, slow, begun)
+                    return done.result()
+        await self._slow_slots.acquire(slow)
         try:
             async with self._slot(rank=self._slow_rank):
                 begun = self._clock.monotonic()
-                await work()
-                return slow + 1 if self._clock.monotonic() - begun > PATIENCE else 0
+                result = await work()
+                self._remember(key, slow, begun)
+                return result
         finally:
-            self._slow_turns.release()
+            self._slow_slots.release()
+
+    def _remember(self, key: Hashable, slow: int, begun: float) -> None:
+        if self._clock.monotonic() - begun > PATIENCE:
+            self._slow[key] = slow + 1
+        else:
+            self._slow.pop(key, None)
 
     @asynccontextmanager
     async def _slot(self, *, rank: int) -> AsyncIterator[None]:
@@ -89,25 +109,24 @@ class Slots:
         finally:
             self._slots.release()
 
-    async def _with_patience(self, work: Work) -> bool:
-        """Whether the work could end; False where it was cut for somebody who waits."""
+    async def _with_patience(
+        self, work: Callable[[], Coroutine[Any, Any, Result]]
+    ) -> asyncio.Task[Result] | None:
+        """The work, once it has ended; None where it was cut for somebody who waits."""
         working = asyncio.create_task(work())
         patience = asyncio.create_task(self._clock.sleep(PATIENCE))
         wanted = asyncio.create_task(self._wanted.wait())
         try:
             await asyncio.wait({working, patience}, return_when=asyncio.FIRST_COMPLETED)
             await asyncio.wait({working, wanted}, return_when=asyncio.FIRST_COMPLETED)
-            if working.done():
-                working.result()
-                return True
-            return False
+            return working if working.done() else None
         finally:
             for task in (working, patience, wanted):
                 task.cancel()
             await asyncio.wait({working, patience, wanted})
 
 
-class _Turns:
+class _RankedSemaphore:
     """A semaphore whose waiters come by rank, the lowest first, then by arrival."""
 
     def __init__(self, free: int) -> None:

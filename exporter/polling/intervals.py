@@ -10,6 +10,7 @@ from exporter.azure.errors import NoAnswer
 from exporter.azure.ratelimit.budget import Budget
 from exporter.polling.planner import Demand, Load, Plan, plan_subscription
 from exporter.polling.target_state import MODEL_INTERVAL, TargetState
+from exporter.polling.targets import Observer
 from exporter.runtime.clock import Clock
 
 PLAN_FOR = 5.0
@@ -18,46 +19,50 @@ PLAN_FOR = 5.0
 _Region = tuple[str, str]
 
 
-class Intervals:
+class Intervals(Observer):
     """The interval in force of every set.
 
     Args:
-        records: the sets.
+        targets: the sets that are polled now.
         budget: what may be spent, and what each set costs.
         clock: the time.
     """
 
-    def __init__(self, records: Iterable[TargetState], *, budget: Budget, clock: Clock) -> None:
-        self._records = tuple(records)
+    def __init__(self, targets: Iterable[TargetState], *, budget: Budget, clock: Clock) -> None:
+        self._targets = targets
         self._budget = budget
         self._clock = clock
         self._plans: dict[_Region, Plan] = {}
         self._planned_until = -inf
 
-    def of(self, record: TargetState) -> float:
+    def of(self, state: TargetState) -> float:
         """The seconds between two polls of a set that are in force now."""
         now = self._clock.monotonic()
-        return self._plan(record, now).interval(self._demand(record, now))
+        return self._plan(state, now).interval(self._demand(state, now))
 
-    def of_model(self, record: TargetState) -> float:
+    def of_model(self, state: TargetState) -> float:
         """The seconds between two GETs of a set that are in force now."""
         now = self._clock.monotonic()
-        return self._plan(record, now).get_interval(self._demand(record, now))
+        return self._plan(state, now).get_interval(self._demand(state, now))
 
-    def requested(self, record: TargetState) -> float:
+    def requested(self, state: TargetState) -> float:
         """The same with room to spare."""
-        return self._demand(record, self._clock.monotonic()).interval
+        return self._demand(state, self._clock.monotonic()).interval
 
-    def polled(self, record: TargetState, error: NoAnswer | None) -> None:
-        """Take notice of how a poll has ended."""
+    def polled(self, state: TargetState, error: NoAnswer | None) -> None:
+        """Record how a poll has ended."""
         now = self._clock.monotonic()
         if error is not None:
-            record.activity.failed(error, now)
-        elif record.poll.up and record.snapshot is not None:
-            record.activity.seen(record.snapshot.mapped, now)
+            state.activity.failed(error, now)
+        elif state.data.poll.up and state.data.snapshot is not None:
+            state.activity.observe(state.data.snapshot.mapped, now)
 
-    def _plan(self, record: TargetState, now: float) -> Plan:
-        region = _region(record)
+    def removed(self, state: TargetState) -> None:
+        """Let the budget forget what polls of a target cost."""
+        self._budget.forget(state.target.scale_set)
+
+    def _plan(self, state: TargetState, now: float) -> Plan:
+        region = _region(state)
         if now >= self._planned_until or region not in self._plans:
             self._plan_all(now)
             self._planned_until = now + PLAN_FOR
@@ -66,9 +71,9 @@ class Intervals:
     def _plan_all(self, now: float) -> None:
         # One pass over the sets, whatever the number of regions.
         loads: dict[str, dict[str, Load]] = defaultdict(lambda: defaultdict(Load))
-        for record in self._records:
-            subscription, location = _region(record)
-            loads[subscription][location].add(self._demand(record, now))
+        for state in self._targets:
+            subscription, location = _region(state)
+            loads[subscription][location].add(self._demand(state, now))
         self._plans = {}
         for subscription, its in loads.items():
             rates = {location: self._budget.rates(subscription, location) for location in its}
@@ -76,16 +81,16 @@ class Intervals:
             for location, made in plans.items():
                 self._plans[subscription, location] = made
 
-    def _demand(self, record: TargetState, now: float) -> Demand:
-        cost = self._budget.expected(record.target.scale_set)
+    def _demand(self, state: TargetState, now: float) -> Demand:
+        cost = self._budget.expected(state.target.scale_set)
         return Demand(
-            requested=record.target.interval,
+            requested=state.target.interval,
             pages=max(1, cost.pages) if cost else 1,
-            views=cost.views if cost else record.capacity or 0,
-            moving=now < record.activity.until,
+            views=cost.views if cost else state.capacity or 0,
+            active=now < state.activity.until,
             get_interval=MODEL_INTERVAL,
         )
 
 
-def _region(record: TargetState) -> _Region:
-    return record.target.scale_set.subscription_id.casefold(), record.location
+def _region(state: TargetState) -> _Region:
+    return state.target.scale_set.subscription_id.casefold(), state.location

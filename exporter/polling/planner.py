@@ -1,7 +1,7 @@
 """Which interval each scale set gets when the budget does not allow the requested ones.
 
 Pure arithmetic for the regions of one subscription. While everything fits, every set has the
-interval that it wishes. Otherwise all would be stretched by the same factor, a round robin;
+interval that it requests. Otherwise all would be stretched by the same factor, a round robin;
 instead idle sets are stretched a little more than that, and the active sets share what this frees:
 there are usually few of them, so it brings them close to their requested interval.
 
@@ -21,7 +21,7 @@ PLANNED = 0.97
 the time that a call is under way."""
 
 IDLE_STRETCH = 1.18
-"""How much more than in a round robin the quiet sets may be stretched."""
+"""How much more than in a round robin the idle sets may be stretched."""
 
 PAGE_PAUSE = 6.0
 """Seconds per page between two walks over a set: its own limit is ten requests a minute."""
@@ -40,14 +40,14 @@ class Demand:
         requested: seconds between two polls.
         pages: requests of one poll.
         views: VMs viewed by one poll.
-        moving: whether the set is active or in trouble.
+        active: whether the set changes or fails.
         get_interval: seconds between two GETs of the set itself.
     """
 
     requested: float
     pages: int = 1
     views: int = 0
-    moving: bool = False
+    active: bool = False
     get_interval: float = inf
 
     @property
@@ -64,18 +64,18 @@ class Plan:
     """How much intervals are stretched: 1 for not at all.
 
     Attributes:
-        moving: those of sets active.
-        quiet: those of the others.
+        active: those of active sets.
+        idle: those of the others.
         gets: those between two GETs of a set itself.
     """
 
-    moving: float = 1.0
-    quiet: float = 1.0
+    active: float = 1.0
+    idle: float = 1.0
     gets: float = 1.0
 
     def interval(self, demand: Demand) -> float:
         """The seconds between two polls of a set that are in force."""
-        return demand.interval * (self.moving if demand.moving else self.quiet)
+        return demand.interval * (self.active if demand.active else self.idle)
 
     def get_interval(self, demand: Demand) -> float:
         """The seconds between two GETs of a set that are in force."""
@@ -87,13 +87,13 @@ class Load:
     """What sets would spend per second with no interval stretched; the sum of their demands.
 
     Attributes:
-        moving: requests and VM views of the sets active.
-        quiet: those of the others.
+        active: requests and VM views of the active sets.
+        idle: those of the others.
         gets: GETs of the sets.
     """
 
-    moving: list[float] = field(default_factory=lambda: [0.0, 0.0])
-    quiet: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    active: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    idle: list[float] = field(default_factory=lambda: [0.0, 0.0])
     gets: float = 0.0
 
     @classmethod
@@ -106,7 +106,7 @@ class Load:
 
     def add(self, demand: Demand) -> None:
         """Add one set."""
-        sums = self.moving if demand.moving else self.quiet
+        sums = self.active if demand.active else self.idle
         sums[0] += demand.pages / demand.interval
         sums[1] += demand.views / demand.interval
         self.gets += 1 / demand.get_interval
@@ -114,14 +114,14 @@ class Load:
     def __add__(self, other: Load) -> Load:
         """Both together."""
         return Load(
-            [mine + its for mine, its in zip(self.moving, other.moving, strict=True)],
-            [mine + its for mine, its in zip(self.quiet, other.quiet, strict=True)],
+            [mine + its for mine, its in zip(self.active, other.active, strict=True)],
+            [mine + its for mine, its in zip(self.idle, other.idle, strict=True)],
             self.gets + other.gets,
         )
 
     def lists(self, made: Plan) -> float:
         """Requests for lists per second under a plan."""
-        return self.moving[0] / made.moving + self.quiet[0] / made.quiet
+        return self.active[0] / made.active + self.idle[0] / made.idle
 
 
 def plan(load: Load, rates: Rates) -> Plan:
@@ -138,19 +138,19 @@ def plan(load: Load, rates: Rates) -> Plan:
     gets = max(1.0, load.gets / (rates.gets * PLANNED))
     spent = [
         (m, q, rate * PLANNED)
-        for m, q, rate in zip(load.moving, load.quiet, (rates.requests, rates.views), strict=True)
+        for m, q, rate in zip(load.active, load.idle, (rates.requests, rates.views), strict=True)
     ]
     alike = max((m + q) / rate for m, q, rate in spent)
     if alike <= 1:
         return Plan(gets=gets)
     longest = IDLE_STRETCH * alike
     of_active = max(1.0, *(m / (rate - q / longest) for m, q, rate in spent))
-    if not any(load.quiet):
+    if not any(load.idle):
         # One that comes to rest before the next plan must not overtake the others.
-        return Plan(moving=of_active, quiet=of_active, gets=gets)
-    # With few sets active the quiet ones need not be stretched that much.
+        return Plan(active=of_active, idle=of_active, gets=gets)
+    # With few active sets the idle ones need not be stretched that much.
     of_idle = max(1.0, *(q / (rate - m / of_active) if q else 0.0 for m, q, rate in spent))
-    return Plan(moving=of_active, quiet=of_idle, gets=gets)
+    return Plan(active=of_active, idle=of_idle, gets=gets)
 
 
 def plan_subscription(
@@ -189,7 +189,7 @@ def plan_subscription(
     of_lists = max(1.0, lists / (room - gets_room))
     of_gets = gets / gets_room if gets else 1.0
     return {
-        region: Plan(made.moving * of_lists, made.quiet * of_lists, made.gets * of_gets)
+        region: Plan(made.active * of_lists, made.idle * of_lists, made.gets * of_gets)
         for region, made in plans.items()
     }
 

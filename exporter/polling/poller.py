@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncIterable
 from contextlib import aclosing
 from dataclasses import replace
-from math import inf
 
 import structlog
 
@@ -25,13 +24,13 @@ from exporter.metrics.mapper import MappedInstances, Mapper, family_of
 from exporter.metrics.transitions import Transitions
 from exporter.model.poll import PollState
 from exporter.model.scale_set import ScaleSetModel, Target
-from exporter.polling.counters import count_codes, show_counters
+from exporter.polling.counters import count_codes, update_waiting_codes
+from exporter.polling.publisher import Publisher
 from exporter.polling.retention import Retention
 from exporter.polling.saved import Saved
-from exporter.polling.series_limit import SeriesLimit
-from exporter.polling.served import Served
 from exporter.polling.source import ScaleSetSource, TargetStore
-from exporter.polling.target_state import ModelSnapshot, Snapshot, Suppressed, TargetState
+from exporter.polling.target_state import ModelSnapshot, Snapshot, TargetData, TargetState
+from exporter.polling.targets import Observer
 from exporter.runtime.clock import Clock
 from exporter.runtime.cooperative import CooperativeScheduler
 from exporter.telemetry import Telemetry
@@ -49,18 +48,18 @@ PUT_OFF = (
 _log = structlog.get_logger(__name__)
 
 
-class Poller:
-    """Polls targets and keeps their records; knows nothing of when.
+class Poller(Observer):
+    """Polls targets and writes what was found into their states; knows nothing of when.
 
     Args:
         source: the Azure client.
         mapper: the catalogue as configured.
+        publisher: serves what is known of each target.
         telemetry: the exporter's own metrics.
         clock: the time.
         retention: how long answers are kept.
-        max_series: the limit on the series about Azure; 0 for none.
         cooperative: where mapping yields to other tasks.
-        store: who lets the records outlive a restart; None for nobody.
+        store: saves states, so that they outlive a restart; None for a process that saves none.
     """
 
     def __init__(
@@ -68,24 +67,21 @@ class Poller:
         *,
         source: ScaleSetSource,
         mapper: Mapper,
+        publisher: Publisher,
         telemetry: Telemetry,
         clock: Clock,
         retention: Retention,
-        max_series: int = 0,
         cooperative: CooperativeScheduler | None = None,
         store: TargetStore | None = None,
     ) -> None:
         self._source = source
         self._mapper = mapper
+        self._publisher = publisher
         self._telemetry = telemetry
         self._clock = clock
         self._retention = retention
-        self._limit = SeriesLimit(max_series)
         self._cooperative = cooperative or CooperativeScheduler()
         self._store = store
-        self._records: list[TargetState] = []
-        self.served = Served(mapper.families)
-        """What is served of all records."""
         # Counters start at 0 for every label set that can be known, or increase() misses the
         # first failure.
         for result in ("success", "failure"):
@@ -96,77 +92,71 @@ class Poller:
             if any(family.source):
                 telemetry.counter("mapping_errors_total", family=family.name)
 
-    def new_record(self, target: Target) -> TargetState:
-        """The record of a target that was never polled: `azure_vmss_up` is 0."""
-        poll = PollState(interval=target.interval)
-        record = TargetState(target=target, poll=poll, poll_lines=self._mapper.poll(target, poll))
-        self._records.append(record)
-        self.served.add(record, self._clock.monotonic())
-        return record
+    def adopt(self, state: TargetState) -> None:
+        """Continue with what the poller of another configuration has found."""
+        data = state.data
+        if data.snapshot and not self._mapper.messages:
+            # Nothing may show the messages that were kept until now.
+            mapped = replace(data.snapshot.mapped, details=b"")
+            data.snapshot = replace(data.snapshot, mapped=mapped)
+        update_waiting_codes(data, self._mapper, self._clock.monotonic())
 
-    def adopt(self, record: TargetState, target: Target, *, details: bool = True) -> None:
-        """Go on with a record of the poller before, whose data and counters stay.
+    def updated(self, state: TargetState, before: Target) -> None:
+        """Drop what was rendered with other labels or in another spelling; counters go on."""
+        if state.target.has_series_of(before):
+            return
+        old = state.data
+        poll = PollState(interval=state.target.interval, last_success=old.poll.last_success)
+        state.data = TargetData(
+            poll=replace(poll, model_last_success=old.poll.model_last_success),
+            model=old.model,
+            model_interval=old.model_interval,
+            memory=old.memory,
+            codes_until=old.codes_until,
+        )
 
-        Args:
-            record: of the same scale set.
-            target: the set as it is configured now.
-            details: whether the instances' JSON may still be shown as it was made.
-        """
-        record.target = target
-        snapshot, facts = record.snapshot, record.facts
-        if snapshot and not details:
-            record.snapshot = replace(snapshot, mapped=replace(snapshot.mapped, details=b""))
-        if facts:
-            record.facts = replace(facts, lines=self._mapper.facts(target, facts.facts))
-        record.suppressed = Suppressed.NOTHING
-        record.poll = replace(record.poll, interval=target.interval, suppressed=False)
-        record.poll_lines = self._mapper.poll(target, record.poll)
-        show_counters(record, self._mapper, self._clock.monotonic())
-        self._records.append(record)
-        self.served.add(record, self._clock.monotonic())
-
-    def set_interval(self, record: TargetState, interval: float) -> None:
+    def set_interval(self, state: TargetState, interval: float) -> None:
         """Show the seconds between two polls that are in force, and keep the data as they ask."""
-        if interval == record.poll.interval:
+        data = state.data
+        if interval == data.poll.interval:
             return
         # What is gone stays gone.
-        if snapshot := record.snapshot:
-            record.snapshot = self._retention.prolonged(snapshot, interval)
-        self._put(record, replace(record.poll, interval=interval))
+        if data.snapshot:
+            data.snapshot = self._retention.prolonged(data.snapshot, interval)
+        self._publish(state, replace(data.poll, interval=interval))
 
-    def set_model_interval(self, record: TargetState, interval: float) -> None:
-        """Keep the facts as the seconds between two GETs ask that are in force."""
-        now = self._clock.monotonic()
-        facts = record.live_model(now)
-        if facts and interval != record.model_interval:
-            record.facts = self._retention.prolonged(facts, interval)
-            self.served.show(record, now)
-        record.model_interval = interval
+    def set_model_interval(self, state: TargetState, interval: float) -> None:
+        """Keep the model as the seconds between two GETs ask that are in force."""
+        data = state.data
+        model = data.live_model(self._clock.monotonic())
+        if model and interval != data.model_interval:
+            data.model = self._retention.prolonged(model, interval)
+            self._publisher.publish(state)
+        data.model_interval = interval
 
     async def restore(self, found: AsyncIterable[tuple[TargetState, Saved]]) -> None:
-        """Serve what an earlier process left, as old as it is: `azure_vmss_up` stays 0."""
-        async for record, saved in found:
-            if record.is_new:
-                self._restore(record, saved)
+        """Serve what an earlier process saved, as old as it is: `azure_vmss_up` stays 0."""
+        async for state, saved in found:
+            if state.is_new:
+                self._restore(state, saved)
 
     async def keep_expiring(self) -> None:
         """Serve no longer what becomes too old, whether anything is polled or not."""
         while True:
             await self.expire()
-            ends = (record.shown_until for record in self._records)
-            left = min(ends, default=inf) - self._clock.monotonic()
+            left = self._publisher.next_expiry() - self._clock.monotonic()
             await self._clock.sleep(self._retention.next_check(left))
 
     async def expire(self) -> None:
         """Serve no longer what is too old by now, and count the failure codes that have waited."""
         now = self._clock.monotonic()
-        for record in [record for record in self._records if record.shown_until <= now]:
-            self._expire(record, now)
+        for state in self._publisher.expired():
+            self._expire(state, now)
             # In an outage all sets expire at nearly the same time, at 0.3 ms each.
             await asyncio.sleep(0)
 
     async def poll(
-        self, record: TargetState, reservation: Reservation | None = None
+        self, state: TargetState, reservation: Reservation | None = None
     ) -> NoAnswer | None:
         """Poll the instances of one target and swap its snapshot.
 
@@ -176,124 +166,124 @@ class Poller:
         begun = self._clock.monotonic()
         error: NoAnswer | None = None
         try:
-            mapped = await self._walk(record, reservation)
-        except NotSent as put_off:
-            error = put_off
+            mapped = await self._walk(state, reservation)
+        except NotSent as not_sent:
+            error = not_sent
         except AzureError as failure:
             error = failure
-            if record.confirmation.failed(failure, self._clock.monotonic()):
-                self._remove(record)
-            self._failed(record, failure, begun)
+            if state.data.confirmation.failed(failure, self._clock.monotonic()):
+                self._remove_data(state)
+            self._failed(state, failure, begun)
         except Exception:  # noqa: BLE001 - see the comment
             # The one broad catch: a fault in one set's mapping must not end the other sets'
             # polls. The traceback is logged and the last good snapshot stays.
-            if not record.outage.knows(INTERNAL):
-                _log.exception("poll crashed", scale_set=str(record.target.scale_set))
-            record.confirmation.failed(None, self._clock.monotonic())
-            self._failed(record, None, begun)
+            if not state.outage.knows(INTERNAL):
+                _log.exception("poll crashed", scale_set=str(state.target.scale_set))
+            state.data.confirmation.failed(None, self._clock.monotonic())
+            self._failed(state, None, begun)
         else:
-            self._succeeded(record, mapped, begun)
+            self._succeeded(state, mapped, begun)
         return error
 
     async def poll_model(
-        self, record: TargetState, reservation: Reservation | None = None
+        self, state: TargetState, reservation: Reservation | None = None
     ) -> NoAnswer | None:
-        """Get the facts of one target; a failure leaves the old ones and is said once."""
-        scale_set = record.target.scale_set
+        """Get the scale set model of one target; a failure leaves the old one and is logged once.
+
+        Returns as `poll` does.
+        """
+        scale_set, data = state.target.scale_set, state.data
         try:
-            facts, problems = await self._source.scale_set_model(
-                scale_set, location=record.location, reservation=reservation
+            model, problems = await self._source.scale_set_model(
+                scale_set, location=state.location, reservation=reservation
             )
-        except NotSent as put_off:
-            return put_off
+        except NotSent as not_sent:
+            return not_sent
         except AzureError as error:
-            self._model_failed(record, error)
+            self._model_failed(state, error)
             return error
-        except Exception:  # noqa: BLE001 - as in poll: a fault in one set's facts ends no other
-            if record.model_reason != INTERNAL:
-                _log.exception("facts poll crashed", scale_set=str(scale_set))
-            self._model_failed(record, None)
+        except Exception:  # noqa: BLE001 - as in poll: a fault in one set's model ends no other
+            if data.model_reason != INTERNAL:
+                _log.exception("scale set model poll crashed", scale_set=str(scale_set))
+            self._model_failed(state, None)
             return None
-        if record.model_reason is not None:
-            _log.info("facts recovered", scale_set=str(scale_set))
-        record.model_reason = record.model_message = None
+        if data.model_reason is not None:
+            _log.info("scale set model recovered", scale_set=str(scale_set))
+        data.model_reason = data.model_message = None
         for problem in problems:
             family = family_of(problem.path, of_scale_set=True)
             self._telemetry.counter("mapping_errors_total", family=family).inc()
-        record.facts = self._model_snapshot(record, facts, self._clock.monotonic())
-        self._put(record, replace(record.poll, model_last_success=self._clock.now()))
-        self._keep(record)
+        data.model = self._model_snapshot(data, model, self._clock.monotonic())
+        self._publish(state, replace(data.poll, model_last_success=self._clock.now()))
+        self._save(state)
         return None
 
-    def _restore(self, record: TargetState, saved: Saved) -> None:
+    def _restore(self, state: TargetState, saved: Saved) -> None:
         now, monotonic = self._clock.now(), self._clock.monotonic()
-        poll = record.poll
-        record.memory = saved.memory
-        record.memory.transitions = Transitions.from_state(saved.transitions)
-        show_counters(record, self._mapper, monotonic)
+        data = state.data
+        poll = data.poll
+        data.memory = saved.memory
+        data.memory.transitions = Transitions.from_state(saved.transitions)
+        update_waiting_codes(data, self._mapper, monotonic)
         if saved.last_success is not None:
             poll = replace(poll, last_success=saved.last_success)
             since = monotonic - (now - saved.last_success)
             until = since + self._retention.seconds(poll.interval)
             if saved.mapped is not None and until > monotonic:
-                record.snapshot = Snapshot(mapped=saved.mapped, since=since, served_until=until)
-        if saved.facts_fetched is not None:
-            poll = replace(poll, model_last_success=saved.facts_fetched)
-            if saved.facts is not None:
-                since = monotonic - (now - saved.facts_fetched)
-                facts = self._model_snapshot(record, saved.facts, since)
-                record.facts = facts if facts.served_until > monotonic else None
-        self._put(record, poll)
+                data.snapshot = Snapshot(mapped=saved.mapped, since=since, served_until=until)
+        if saved.model_fetched is not None:
+            poll = replace(poll, model_last_success=saved.model_fetched)
+            if saved.model is not None:
+                since = monotonic - (now - saved.model_fetched)
+                model = self._model_snapshot(data, saved.model, since)
+                data.model = model if model.served_until > monotonic else None
+        self._publish(state, poll)
 
     def _model_snapshot(
-        self, record: TargetState, facts: ScaleSetModel, since: float
+        self, data: TargetData, model: ScaleSetModel, since: float
     ) -> ModelSnapshot:
-        return ModelSnapshot(
-            facts=facts,
-            lines=self._mapper.facts(record.target, facts),
-            since=since,
-            served_until=since + self._retention.seconds(record.model_interval),
-        )
+        until = since + self._retention.seconds(data.model_interval)
+        return ModelSnapshot(model=model, since=since, served_until=until)
 
-    def _keep(self, record: TargetState) -> None:
+    def _save(self, state: TargetState) -> None:
         if self._store is not None:
-            self._store.keep(record)
+            self._store.save(state)
 
-    async def _walk(self, record: TargetState, reservation: Reservation | None) -> MappedInstances:
-        scale_set = record.target.scale_set
-        facts = record.live_model(self._clock.monotonic())
-        if facts and facts.facts.is_flexible:
-            raise FlexibleNotSupported.of(scale_set)
-        mapping = self._mapper.start(record.target, record.memory)
+    async def _walk(self, state: TargetState, reservation: Reservation | None) -> MappedInstances:
+        target, memory = state.target, state.data.memory
+        model = state.data.live_model(self._clock.monotonic())
+        if model and model.model.is_flexible:
+            raise FlexibleNotSupported.of(target.scale_set)
+        mapping = self._mapper.start(target, memory)
         pages = self._source.instance_pages(
-            scale_set, location=record.location, reservation=reservation
+            target.scale_set, location=state.location, reservation=reservation
         )
         async with aclosing(pages):
             async for page in pages:
                 if isinstance(page, Restart):
-                    mapping = self._mapper.start(record.target, record.memory)
+                    mapping = self._mapper.start(target, memory)
                     continue
                 await self._cooperative.run(mapping.steps(page))
-        record.confirmation.check(
+        state.data.confirmation.check(
             instances=mapping.instances,
             lost=mapping.lost,
-            capacity=record.capacity,
-            last_walk=record.memory.instances,
+            capacity=state.capacity,
+            last_walk=memory.instances,
         )
         async with self._cooperative.piece():
             return mapping.finish()
 
-    def _succeeded(self, record: TargetState, mapped: MappedInstances, begun: float) -> None:
-        now = self._clock.monotonic()
+    def _succeeded(self, state: TargetState, mapped: MappedInstances, begun: float) -> None:
+        now, data = self._clock.monotonic(), state.data
         duration = now - begun
-        kept = self._retention.seconds(record.poll.interval)
-        record.snapshot = Snapshot(mapped=mapped, since=now, served_until=now + kept)
-        record.confirmation.succeeded(instances=mapped.instances)
-        show_counters(record, self._mapper, now)
-        self._put(
-            record,
+        kept = self._retention.seconds(data.poll.interval)
+        data.snapshot = Snapshot(mapped=mapped, since=now, served_until=now + kept)
+        data.confirmation.succeeded(instances=mapped.instances)
+        update_waiting_codes(data, self._mapper, now)
+        self._publish(
+            state,
             replace(
-                record.poll,
+                data.poll,
                 up=True,
                 tried=True,
                 reason=None,
@@ -306,26 +296,26 @@ class Poller:
         for family, count in mapped.mapping_errors.items():
             self._telemetry.counter("mapping_errors_total", family=family).inc(count)
         self._telemetry.counter("unknown_status_codes_total").inc(mapped.unknown_codes)
-        record.outage.ended(record.target.scale_set, now)
-        self._keep(record)
+        state.outage.ended(state.target.scale_set, now)
+        self._save(state)
         _log.debug(
             "polled",
-            scale_set=str(record.target.scale_set),
+            scale_set=str(state.target.scale_set),
             instances=mapped.instances,
             seconds=round(duration, 3),
         )
 
-    def _failed(self, record: TargetState, error: AzureError | None, begun: float) -> None:
-        """Note a failed poll; None is a fault of the exporter."""
+    def _failed(self, state: TargetState, error: AzureError | None, begun: float) -> None:
+        """Record a failed poll; None is a fault of the exporter."""
         now = self._clock.monotonic()
         duration = now - begun
-        reason, message, logged = self._told(error)
-        record.outage.failing(record.target.scale_set, reason, logged, now)
-        record.outage.poll_failed()
-        self._put(
-            record,
+        reason, message, logged = self._described(error)
+        state.outage.failing(state.target.scale_set, reason, logged, now)
+        state.outage.poll_failed()
+        self._publish(
+            state,
             replace(
-                record.poll,
+                state.data.poll,
                 up=False,
                 tried=True,
                 reason=reason,
@@ -336,64 +326,52 @@ class Poller:
         self._count("failure", duration)
         self._telemetry.counter("poll_failures_total", reason=reason).inc()
 
-    def _model_failed(self, record: TargetState, error: AzureError | None) -> None:
-        reason, record.model_message, logged = self._told(error)
+    def _model_failed(self, state: TargetState, error: AzureError | None) -> None:
+        data = state.data
+        reason, data.model_message, logged = self._described(error)
         # While the polls fail too, they say so: one trouble is one line.
-        if record.poll.up and reason != record.model_reason:
-            record.model_reason = reason
+        if data.poll.up and reason != data.model_reason:
+            data.model_reason = reason
             _log.warning(
-                "facts failing",
-                scale_set=str(record.target.scale_set),
+                "scale set model failing",
+                scale_set=str(state.target.scale_set),
                 reason=reason,
                 error=logged,
             )
 
-    def _told(self, error: AzureError | None) -> tuple[str, str, str]:
+    def _described(self, error: AzureError | None) -> tuple[str, str, str]:
         """The reason of a failure, its message, and what of it is logged."""
         if error is None:
             return INTERNAL, FAULT, FAULT
         # The advice is the exporter's own text, the rest may quote Azure.
         return error.reason, str(error), str(error) if self._mapper.messages else error.advice
 
-    def _remove(self, record: TargetState) -> None:
+    def _remove_data(self, state: TargetState) -> None:
         """Remove the data of a set that does not exist any more."""
-        if record.snapshot or record.facts:
-            record.snapshot = record.facts = None
-            self._keep(record)
+        if state.data.snapshot or state.data.model:
+            state.data.snapshot = state.data.model = None
+            self._save(state)
 
-    def _expire(self, record: TargetState, now: float) -> None:
-        if over := [code for code, until in record.codes_until.items() if until <= now]:
-            count_codes(record, over, self._mapper, now)
+    def _expire(self, state: TargetState, now: float) -> None:
+        data = state.data
+        if over := [code for code, until in data.codes_until.items() if until <= now]:
+            count_codes(data, over, self._mapper, now)
             # Or the next process would count the same once more.
-            self._keep(record)
-        poll, snapshot = record.poll, record.snapshot
+            self._save(state)
+        poll, snapshot = data.poll, data.snapshot
         if snapshot and snapshot.served_until <= now:
-            record.snapshot = None
+            data.snapshot = None
             if poll.up:
                 # No poll has failed, but without data the set is not up.
                 message = PUT_OFF.format(now - snapshot.since)
-                record.outage.failing(record.target.scale_set, Throttled.reason, message, now)
+                state.outage.failing(state.target.scale_set, Throttled.reason, message, now)
                 poll = replace(poll, up=False, reason=Throttled.reason, message=message)
-        self._put(record, poll)
-
-    def guard(self) -> None:
-        """Keep the page within its limit, and log which sets are suppressed."""
-        self._guard(self._records)
-
-    def _guard(self, changed: Iterable[TargetState]) -> None:
-        for record, level in self._limit.changes(changed, self.served.series):
-            record.suppressed = level
-            self._show(record, replace(record.poll, suppressed=level > Suppressed.NOTHING))
+        self._publish(state, poll)
 
     def _count(self, result: str, duration: float) -> None:
         self._telemetry.counter("polls_total", result=result).inc()
         self._telemetry.histogram("poll_duration_seconds").observe(duration)
 
-    def _put(self, record: TargetState, poll: PollState) -> None:
-        self._show(record, poll)
-        self._guard((record,))
-
-    def _show(self, record: TargetState, poll: PollState) -> None:
-        record.poll_lines = self._mapper.poll(record.target, poll)
-        record.poll = poll
-        self.served.show(record, self._clock.monotonic())
+    def _publish(self, state: TargetState, poll: PollState) -> None:
+        state.data.poll = poll
+        self._publisher.publish(state)

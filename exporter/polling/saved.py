@@ -11,34 +11,39 @@ from exporter.model.scale_set import ScaleSetModel
 from exporter.polling.target_state import TargetState
 
 
-class Saved(msgspec.Struct, kw_only=True):
-    """What is kept of a record. Times are Unix times: monotonic ones end with the machine.
+class Saved(
+    msgspec.Struct, kw_only=True, rename={"model": "facts", "model_fetched": "facts_fetched"}
+):
+    """What is saved of a target. Times are Unix times: monotonic ones end with the machine.
+
+    The model has another name in the file, for files of earlier versions to be read.
 
     Attributes:
         last_success: when the last good walk ended; None before the first.
         mapped: what it found; None once the set is gone.
-        facts: the set's facts.
-        facts_fetched: when they were fetched.
+        model: the scale set model.
+        model_fetched: when it was fetched.
         memory: what the mapper keeps from poll to poll.
         transitions: the state of the counters, as its owner writes it.
     """
 
     last_success: float | None = None
     mapped: MappedInstances | None = None
-    facts: ScaleSetModel | None = None
-    facts_fetched: float | None = None
+    model: ScaleSetModel | None = None
+    model_fetched: float | None = None
     memory: TargetMemory = msgspec.field(default_factory=TargetMemory)
     transitions: bytes = b""
 
     @classmethod
-    def of(cls, record: TargetState) -> Saved:
-        """What the record holds now; cheap, for its parts are replaced whole, never changed."""
-        transitions = record.memory.transitions
+    def of(cls, state: TargetState) -> Saved:
+        """What is known of a target now; cheap, for values are replaced whole, never changed."""
+        data = state.data
+        transitions = data.memory.transitions
         return cls(
-            last_success=record.poll.last_success,
-            mapped=record.snapshot.mapped if record.snapshot else None,
-            facts=record.facts.facts if record.facts else None,
-            facts_fetched=record.poll.model_last_success,
-            memory=replace(record.memory, transitions=None),
+            last_success=data.poll.last_success,
+            mapped=data.snapshot.mapped if data.snapshot else None,
+            model=data.model.model if data.model else None,
+            model_fetched=data.poll.model_last_success,
+            memory=replace(data.memory, transitions=None),
             transitions=transitions.to_state() if transitions else b"",
         )

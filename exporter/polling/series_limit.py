@@ -8,19 +8,29 @@ but the series that tell how the polls stand.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from enum import IntEnum
 from operator import attrgetter
 from typing import NamedTuple
 
 import structlog
 
 from exporter.model.scale_set import ScaleSetId
-from exporter.polling.target_state import Suppressed, TargetState
+from exporter.polling.target_state import TargetState
 
 RETURN_SHARE = 0.95
 """A set gets series back when the page stays below this part of the limit with them: a set that
 comes and goes with every poll would be worse than one that is away."""
 
 _log = structlog.get_logger(__name__)
+
+
+class Suppressed(IntEnum):
+    """What of a set `metrics.max_series` suppresses; each level includes those before."""
+
+    NOTHING = 0
+    INSTANCES = 1
+    OPEN_COUNTS = 2
+    ALL_BUT_POLLS = 3
 
 
 _EVENTS: Mapping[Suppressed, str] = {
@@ -39,7 +49,7 @@ class Size(NamedTuple):
         level: what is suppressed now.
         instances: the series of its instances.
         open_counts: its counts by what Azure writes freely.
-        others: its other counts, counters and facts.
+        others: its other counts, counters and model.
     """
 
     key: tuple[str, str, str]
@@ -100,48 +110,54 @@ class SeriesLimit:
     def __init__(self, max_series: int) -> None:
         self.max_series = max_series
         self._sizes: dict[TargetState, Size] = {}
+        self._has_room = False
         self._over = False
 
+    def forget(self, state: TargetState) -> None:
+        """Let go of a target that is gone: others may get their series back."""
+        self._sizes.pop(state, None)
+        self._has_room = True
+
     def changes(
-        self, records: Iterable[TargetState], served: int
+        self, sizes: Mapping[TargetState, Size], served: int
     ) -> list[tuple[TargetState, Suppressed]]:
-        """The records whose level of suppression changes; logged.
+        """The targets whose level of suppression changes; logged.
 
         Args:
-            records: those that may have changed since the last time.
+            sizes: of those that may have changed since the last time.
             served: the series that are served now.
         """
         if not self.max_series:
             return []
-        changed = False
-        for record in records:
-            size = _size(record)
-            changed |= self._sizes.get(record) != size
-            self._sizes[record] = size
+        changed = self._has_room or any(
+            self._sizes.get(state) != size for state, size in sizes.items()
+        )
+        self._has_room = False
+        self._sizes.update(sizes)
         if served <= self.max_series and not (changed and self._suppresses()):
             return []
-        by_size = {size: record for record, size in self._sizes.items()}
+        by_size = {size: state for state, size in self._sizes.items()}
         everything = served + sum(size.hidden for size in by_size)
         polls = everything - sum(size.total for size in by_size)
         levels = plan(tuple(by_size), polls, self.max_series)
         found = [
-            (record, level)
-            for size, record in by_size.items()
+            (state, level)
+            for size, state in by_size.items()
             if (level := levels.get(size, Suppressed.NOTHING)) != size.level
         ]
-        for record, level in found:
-            self._sizes[record] = self._sizes[record]._replace(level=level)
-            self._say(record.target.scale_set, level)
-        self._say_over(polls)
+        for state, level in found:
+            self._sizes[state] = self._sizes[state]._replace(level=level)
+            self._log(state.target.scale_set, level)
+        self._log_over(polls)
         return found
 
     def _suppresses(self) -> bool:
         return any(size.level for size in self._sizes.values())
 
-    def _say(self, scale_set: ScaleSetId, level: Suppressed) -> None:
+    def _log(self, scale_set: ScaleSetId, level: Suppressed) -> None:
         _log.warning(_EVENTS[level], scale_set=str(scale_set), max_series=self.max_series)
 
-    def _say_over(self, polls: int) -> None:
+    def _log_over(self, polls: int) -> None:
         over = polls > self.max_series
         if over and not self._over:
             _log.warning(
@@ -160,14 +176,3 @@ def _largest(sizes: Iterable[Size], part: str) -> list[Size]:
     """The sets that have any series of a part, those with most of them first."""
     found = [size for size in sizes if getattr(size, part)]
     return sorted(found, key=attrgetter(part, "key"), reverse=True)
-
-
-def _size(record: TargetState) -> Size:
-    mapped = record.snapshot.mapped if record.snapshot else None
-    instances = mapped.instance_series if mapped else 0
-    open_counts = sum(block.lines for block in mapped.open_lines.values()) if mapped else 0
-    others = mapped.series - instances - open_counts if mapped else 0
-    others += sum(block.lines for block in record.counter_lines.values())
-    if record.model_is_shown and record.facts:
-        others += sum(block.lines for block in record.facts.lines.values())
-    return Size(record.target.scale_set.key, record.suppressed, instances, open_counts, others)

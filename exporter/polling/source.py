@@ -1,4 +1,4 @@
-"""What a poller needs of others: where answers come from, and who keeps them over a restart."""
+"""What a poller needs of others: where answers come from, and where states are saved."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class ScaleSetSource(Protocol):
         location: str = "",
         reservation: Reservation | None = None,
     ) -> tuple[ScaleSetModel, list[Problem]]:
-        """Get the set itself; raises AzureError."""
+        """Get the set model; raises AzureError."""
         ...
 
 
 class TargetStore(Protocol):
-    """Who lets the records outlive a restart."""
+    """Where states are saved, so that they outlive a restart."""
 
-    def keep(self, record: TargetState) -> None:
-        """Note what the record holds now; does not wait."""
+    def save(self, state: TargetState) -> None:
+        """Save what is known of a target now; does not wait."""
         ...

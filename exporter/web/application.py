@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import structlog
@@ -11,13 +11,13 @@ from aiohttp.typedefs import Handler, Middleware
 
 from exporter.exposition.content_type import accepts_gzip, choose_format
 from exporter.model.scale_set import ScaleSetId
-from exporter.polling.target_state import TargetState
+from exporter.polling.targets import Targets
 from exporter.runtime.clock import Clock
 from exporter.runtime.cooperative import CooperativeScheduler
 from exporter.runtime.rate_limited_log import RateLimitedLog
 from exporter.web import headers, landing, scale_set_json
 from exporter.web.bodies import PAGE_PIECE
-from exporter.web.metrics_page import Exposition
+from exporter.web.metrics_page import MetricsPage
 from exporter.web.responses import READER_LIMIT, Responses, abort, endpoint_of
 from exporter.web.scrapes import MAX_REQUESTS, Scrapes
 
@@ -31,8 +31,8 @@ class Site:
     """What the endpoints show; after a reload of the configuration they show something else.
 
     Attributes:
-        exposition: the page of metrics.
-        records: the targets.
+        metrics_page: the page of `/metrics`.
+        targets: the scale sets that are polled.
         clock: the time.
         ready: whether every target was tried, or the time for it is over.
         version: the running version.
@@ -43,8 +43,8 @@ class Site:
         cooperative: lets scrapes go before other work.
     """
 
-    exposition: Exposition
-    records: Sequence[TargetState]
+    metrics_page: MetricsPage
+    targets: Targets
     clock: Clock
     ready: Callable[[], bool]
     version: str
@@ -53,17 +53,6 @@ class Site:
     max_requests: int = MAX_REQUESTS
     reader_limit: float = READER_LIMIT
     cooperative: CooperativeScheduler = field(default_factory=CooperativeScheduler)
-    _indexed: Sequence[TargetState] = field(default=(), init=False, repr=False)
-    _index: dict[tuple[str, str, str], TargetState] = field(
-        default_factory=dict, init=False, repr=False
-    )
-
-    def record(self, scale_set: ScaleSetId) -> TargetState | None:
-        """The record of a scale set, named in any letter case; None if it is not polled here."""
-        if self._indexed is not self.records:
-            self._indexed = self.records
-            self._index = {record.target.scale_set.key: record for record in self.records}
-        return self._index.get(scale_set.key)
 
 
 def make_application(site: Site) -> web.Application:
@@ -105,7 +94,7 @@ class _Endpoints:
         page_format = choose_format(request.headers.get("Accept", ""))
         names = frozenset(request.query.getall("name[]", ()))
         with self._site.cooperative.answer():
-            page = await self._site.exposition.page(page_format, names)
+            page = await self._site.metrics_page.render(page_format, names)
         about = {"Content-Type": page_format.content_type, "Vary": "Accept, Accept-Encoding"}
         if accepts_gzip(request.headers.get("Accept-Encoding", "")):
             about["Content-Encoding"] = "gzip"
@@ -129,16 +118,16 @@ class _Endpoints:
             request.match_info["group"],
             request.match_info["name"],
         )
-        record = self._site.record(wanted)
-        if record is None:
+        state = self._site.targets.find(wanted)
+        if state is None:
             text = '{"error":"not a scale set that is polled here"}\n'
             return await self._responses.text(request, text, headers=_JSON, status=404)
-        body = scale_set_json.pieces(record, self._site.clock, messages=self._site.messages)
+        body = scale_set_json.pieces(state, self._site.clock, messages=self._site.messages)
         return await self._responses.stream(request, body, _JSON)
 
     async def landing(self, request: web.Request) -> web.StreamResponse:
         page = landing.landing_page(
-            self._site.records,
+            self._site.targets,
             version=self._site.version,
             telemetry_path=self._site.telemetry_path,
         )

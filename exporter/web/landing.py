@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from html import escape
 
 from exporter.polling.target_state import TargetState
+from exporter.polling.targets import Targets
 from exporter.web.headers import policy_with_style, style_element
 
 _STYLE = """body { font-family: sans-serif; margin: 2em }
@@ -15,13 +16,11 @@ POLICY = policy_with_style(_STYLE)
 """The `Content-Security-Policy` that allows the page its own style sheet, and nothing else."""
 
 
-def landing_page(
-    records: Sequence[TargetState], *, version: str, telemetry_path: str
-) -> Iterator[bytes]:
+def landing_page(targets: Targets, *, version: str, telemetry_path: str) -> Iterator[bytes]:
     """The page in pieces: a row at a time, for there may be thousands.
 
     Args:
-        records: the targets.
+        targets: the scale sets that are polled.
         version: the running version.
         telemetry_path: the path of the metrics.
     """
@@ -29,23 +28,23 @@ def landing_page(
         style=style_element(_STYLE),
         version=escape(version),
         metrics=escape(telemetry_path),
-        count=len(records),
+        count=len(targets),
     )
     yield begin.encode()
-    for record in records:
-        yield _row(record).encode()
+    for state in targets:
+        yield _row(state).encode()
     yield _END
 
 
-def _row(record: TargetState) -> str:
-    scale_set = record.target.scale_set
-    snapshot = record.snapshot
+def _row(state: TargetState) -> str:
+    scale_set = state.target.scale_set
+    data = state.data
     path = f"{scale_set.subscription_id}/{scale_set.resource_group}/{scale_set.name}"
-    state = "up" if record.poll.up else (record.poll.reason or "not polled yet")
-    instances = snapshot.mapped.instances if snapshot else ""
+    polls = "up" if data.poll.up else (data.poll.reason or "not polled yet")
+    instances = data.snapshot.mapped.instances if data.snapshot else ""
     return (
         f'<tr><td><a href="api/v1/scale_sets/{escape(path)}">{escape(scale_set.name)}</a></td>'
-        f"<td>{escape(scale_set.resource_group)}</td><td>{escape(state)}</td>"
+        f"<td>{escape(scale_set.resource_group)}</td><td>{escape(polls)}</td>"
         f"<td>{instances}</td></tr>\n"
     )
 

@@ -7,32 +7,34 @@ from collections.abc import Collection, Iterable
 from prometheus_client import Metric
 from prometheus_client.registry import Collector
 
+from exporter.exposition.cache import ExpositionCache
 from exporter.exposition.content_type import Format
 from exporter.exposition.gzip_block import compressed_block
 from exporter.exposition.page import Page
 from exporter.metrics.family import FamilyFilter
-from exporter.polling.served import Served
 from exporter.telemetry import Telemetry
 
 
-class Exposition:
+class MetricsPage:
     """Puts the page together from what the polls have left ready.
 
     Nothing about Azure is written or compressed here. Only the exporter's own families are
     written and compressed for each page.
 
     Args:
-        served: what is served about Azure.
+        cache: what is served about Azure.
         allowed: the configuration's filter, which holds for the own families too.
         telemetry: the exporter's own metrics.
     """
 
-    def __init__(self, *, served: Served, allowed: FamilyFilter, telemetry: Telemetry) -> None:
-        self._served = served
+    def __init__(
+        self, *, cache: ExpositionCache, allowed: FamilyFilter, telemetry: Telemetry
+    ) -> None:
+        self._cache = cache
         self._allowed = allowed
         self._telemetry = telemetry
 
-    async def page(self, page_format: Format, names: Collection[str] = ()) -> Page:
+    async def render(self, page_format: Format, names: Collection[str] = ()) -> Page:
         """The whole page. What it has of one scale set is of one snapshot, whatever is swapped.
 
         Args:
@@ -40,7 +42,7 @@ class Exposition:
             names: the `name[]` of the request; empty for all. A counter is named with its
                 `_total`, a histogram without `_bucket`.
         """
-        page = self._served.page(names, openmetrics=page_format.openmetrics)
+        page = self._cache.page(names, openmetrics=page_format.openmetrics)
         if not names:
             self._telemetry.gauge("series").set(page.series)
             self._telemetry.gauge("exposition_bytes").set(page.length)

@@ -13,7 +13,7 @@ from exporter.polling.target_state import TargetState
 from exporter.runtime.clock import Clock
 
 # Tags are not among them: metrics.tags says which of those may be shown, and where.
-_FACTS = (
+_MODEL_FIELDS = (
     "location",
     "sku",
     "capacity",
@@ -24,22 +24,22 @@ _FACTS = (
 )
 
 
-def pieces(record: TargetState, clock: Clock, *, messages: bool) -> AsyncIterator[bytes]:
+def pieces(state: TargetState, clock: Clock, *, messages: bool) -> AsyncIterator[bytes]:
     """What is known of a scale set as a JSON object, in pieces.
 
     The instances are those of the last good poll, and null once that is too old to be served:
     no answer is not an empty set.
     """
     monotonic = clock.monotonic()
-    snapshot = record.snapshot
-    head = msgspec.json.encode(_head(record, clock, monotonic, messages=messages))
+    snapshot = state.data.snapshot
+    head = msgspec.json.encode(_head(state, clock, monotonic, messages=messages))
     # What is to be shown is settled here, not when the reader takes the first piece.
     instances: Iterator[bytes] = iter((b"null",))
     if snapshot:
         instances = describe(
             snapshot.mapped.details,
-            scale_set=record.target.scale_set,
-            spellings=record.memory.spellings,
+            scale_set=state.target.scale_set,
+            spellings=state.data.memory.spellings,
             messages=messages,
         )
     return _pieces(head, instances)
@@ -55,14 +55,14 @@ async def _pieces(head: bytes, instances: Iterator[bytes]) -> AsyncIterator[byte
     yield b"}\n"
 
 
-def _head(record: TargetState, clock: Clock, monotonic: float, *, messages: bool) -> dict[str, Any]:
-    scale_set, poll = record.target.scale_set, record.poll
-    facts = record.live_model(monotonic)
+def _head(state: TargetState, clock: Clock, monotonic: float, *, messages: bool) -> dict[str, Any]:
+    scale_set, poll = state.target.scale_set, state.data.poll
+    model = state.data.live_model(monotonic)
     return {
         "subscription_id": scale_set.subscription_id,
         "resource_group": scale_set.resource_group,
         "scale_set": scale_set.name,
-        "labels": dict(record.target.labels),
+        "labels": dict(state.target.labels),
         "up": poll.up,
         "poll_failure": (
             {"reason": poll.reason, "message": poll.message if messages else None}
@@ -74,5 +74,5 @@ def _head(record: TargetState, clock: Clock, monotonic: float, *, messages: bool
             None if poll.last_success is None else max(0.0, clock.now() - poll.last_success)
         ),
         "poll_interval_seconds": poll.interval,
-        "facts": {name: getattr(facts.facts, name) for name in _FACTS} if facts else None,
+        "facts": {name: getattr(model.model, name) for name in _MODEL_FIELDS} if model else None,
     }

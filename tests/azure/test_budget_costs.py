@@ -6,7 +6,7 @@ import pytest
 
 from exporter.azure.operation import LIST_INSTANCES, Scope
 from exporter.azure.ratelimit.limit import WINDOW
-from exporter.azure.ratelimit.usage import Cost
+from exporter.azure.ratelimit.usage import KEPT_FOR, Cost
 from support.budget_caller import (
     REQUESTS,
     VIEWS,
@@ -113,3 +113,36 @@ async def test_a_request_that_was_not_sent_is_not_counted(caller: Caller) -> Non
         caller.start(caller.walk(a_set(number), 1, instances=1))
     await caller.clock.settle()
     assert len(caller.sent) == 180
+
+
+# What is let go of
+
+
+async def test_the_cost_of_a_set_that_goes_is_forgotten(caller: Caller) -> None:
+    await caller.walk(WEB, 120, 7)
+    caller.budget.forget(WEB)
+    assert caller.budget.expected(WEB) is None
+    caller.budget.forget(WEB)
+
+
+async def test_limits_that_nothing_was_asked_of_for_an_hour_are_forgotten(
+    caller: Caller, clock: FakeClock
+) -> None:
+    budget = caller.budget
+    await caller.walk(WEB, 120)
+    budget.unreserved(LIST_INSTANCES, Scope.of(WEB, ""))
+    other = a_set("other", "another")
+    await budget.reserve(LIST_INSTANCES, Scope.of(other, "north"))
+    await clock.advance(KEPT_FOR - 1)
+    budget.rates(WEB.subscription_id, WEST)
+    assert len(budget._regions) == 4
+    await clock.advance(2)
+    budget.rates(WEB.subscription_id, WEST)
+    # The one of sets whose region is not known lasts as long as the subscription's others.
+    assert {location for _, location in budget._regions} == {"", WEST}
+    assert set(budget._paces) == {WEB.subscription_id}
+    await clock.advance(KEPT_FOR + 1)
+    budget.rates(WEB.subscription_id, "south")
+    unplaced = budget._regions[WEB.subscription_id, ""]
+    assert {location for _, location in budget._regions} == {"", "south"}
+    assert all(len(limit.candidates) == 1 for limit in unplaced.all_limits)

@@ -24,7 +24,7 @@ from exporter.azure.ratelimit.budget import Budget
 from exporter.azure.ratelimit.usage import Request, Reservation
 from exporter.configuration import Configuration, load
 from exporter.exposition.content_type import TEXT
-from exporter.persistence.restore import kept
+from exporter.persistence.restore import persisted
 from exporter.polling.target_state import TargetState
 from support.answers import SUBSCRIPTION, samples
 from support.azure_room import FakeTokens
@@ -162,11 +162,17 @@ class Story:
         self._new_process()
 
     def configuration(
-        self, *names: str, polling: str = "", more: str = "", interval: str = "60s"
+        self,
+        *names: str,
+        polling: str = "",
+        more: str = "",
+        interval: str = "60s",
+        labels: str = "{}",
     ) -> Configuration:
         """A configuration of these sets of `rg-web`, read from its text as users write it."""
         sets = "".join(
-            f"  - {{subscription_id: {SUBSCRIPTION}, resource_group: rg-web, name: {name}}}\n"
+            f"  - {{subscription_id: {SUBSCRIPTION}, resource_group: rg-web, name: {name},"
+            f" labels: {labels}}}\n"
             for name in names or ("web",)
         )
         url = self.azure.url
@@ -183,7 +189,9 @@ class Story:
         carried = getattr(self, "exporter", None)
         async with build(configuration, self.process, carried=carried) as self.exporter:
             exporter = self.exporter
-            async with kept(exporter.store, exporter.poller, exporter.records, asyncio.Event()):
+            async with persisted(
+                exporter.store, exporter.poller, exporter.targets, asyncio.Event()
+            ):
                 yield
 
     @asynccontextmanager
@@ -204,7 +212,7 @@ class Story:
 
     async def poll(self, name: str = "web") -> None:
         """Poll a set once. What the client waits for inside a poll, such as a retry, passes."""
-        poll = asyncio.create_task(self.exporter.poller.poll(self.record(name)))
+        poll = asyncio.create_task(self.exporter.poller.poll(self.state(name)))
         await self.clock.settle()
         while not poll.done():
             await self.clock.advance(1.0)
@@ -226,15 +234,15 @@ class Story:
         registry = self.process.telemetry.registry
         await self.until(lambda: registry.get_sample_value(OWN + name) == value)
 
-    def record(self, name: str = "web") -> TargetState:
+    def state(self, name: str = "web") -> TargetState:
         """What is known of a set."""
-        (found,) = (r for r in self.exporter.records if r.target.scale_set.name == name)
+        (found,) = (r for r in self.exporter.targets if r.target.scale_set.name == name)
         return found
 
     async def page(self, *names: str) -> str:
         """What `/metrics` serves, whole or of the named families."""
         await self.exporter.poller.expire()
-        return (await self.exporter.exposition.page(TEXT, names)).text.decode()
+        return (await self.exporter.metrics_page.render(TEXT, names)).text.decode()
 
     async def value(self, name: str, **labels: str) -> float | None:
         """The one sample of that name with these labels; None where there is none."""

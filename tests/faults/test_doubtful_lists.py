@@ -54,7 +54,7 @@ async def test_an_empty_list_of_a_set_with_capacity_is_served_the_second_time(
     story: Story,
 ) -> None:
     story.azure.facts["web"] = {"sku": {"name": "Standard_D2s_v5", "capacity": 2}}
-    await story.exporter.poller.poll_model(story.record())
+    await story.exporter.poller.poll_model(story.state())
     await story.poll_items(machine(0), machine(1))
     await story.poll_items()
     assert await story.value("azure_vmss_up") == 0

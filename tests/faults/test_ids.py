@@ -144,7 +144,7 @@ async def test_any_text_in_an_id_is_one_label_value_and_no_other_line(
     assert await story.lines("1") == other
     ids = {dict(labels).get("instance_id") for _, labels in samples(page)}
     assert ids == {None, "1", odd}
-    open_page = await story.exporter.exposition.page(OPENMETRICS)
+    open_page = await story.exporter.metrics_page.render(OPENMETRICS)
     assert set(open_page.text.decode().split("\n")) >= set(other)
     await story.poll_items(machine(1))
     assert await story.lines("1") == other

@@ -171,8 +171,8 @@ async def test_a_flood_of_scrapes_while_polls_fail_gets_whole_pages_and_holds_up
         exporter = story.exporter
         application = make_application(
             Site(
-                exposition=exporter.exposition,
-                records=exporter.records,
+                metrics_page=exporter.metrics_page,
+                targets=exporter.targets,
                 clock=story.clock,
                 ready=lambda: True,
                 max_requests=0,

@@ -39,7 +39,7 @@ async def reset_in_the_middle(request: web.Request) -> web.StreamResponse:
 async def test_fifteen_minutes_without_any_connection_at_full_fleet(world: World) -> None:
     world.add_sets(60, size=5)
     async with world.polling(keep_for="20m"):
-        before, targets = await world.served(), len(world.exporter.records)
+        before, targets = await world.served(), len(world.exporter.targets)
         assert await world.values(UP) == [1] * targets
         await world.go_down()
         await world.clock.advance(900)
@@ -198,9 +198,9 @@ async def test_a_permission_that_is_taken_away_is_named(world: World) -> None:
     async with world.polling():
         world.strike(kind="status", status=403, operation="instances")
         await world.clock.advance(61)
-        for record in world.exporter.records:
+        for state in world.exporter.targets:
             action = "Microsoft.Compute/virtualMachineScaleSets/virtualMachines/read"
-            assert action in (record.poll.message or "")
+            assert action in (state.data.poll.message or "")
 
 
 async def test_a_404_is_a_failed_poll_like_any_other_for_five_minutes(world: World) -> None:

@@ -206,8 +206,8 @@ async def test_no_token_goes_where_a_link_leads_away_from_azure(world: World) ->
             assert differing(before, await world.served()) == {}
             failures = await world.total("poll_failures_total", reason="broken_answer")
             assert failures >= 1 + len(away)
-            for record in world.exporter.records:
-                assert TOKEN not in (record.poll.message or "")
+            for state in world.exporter.targets:
+                assert TOKEN not in (state.data.poll.message or "")
             world.heal()
             await world.recovers()
             assert differing(before, await world.served()) == {}

@@ -32,6 +32,10 @@ async def azure() -> AsyncIterator[ScriptedAzure]:
         yield azure
 
 
+PARTS = "concurrency: 8"
+"""A setting by which a reload changes more than targets."""
+
+
 class Reloads:
     """The daemon's life between two configurations, with the signals in the test's hand."""
 
@@ -95,9 +99,9 @@ async def test_a_reload_in_mid_poll_keeps_what_stays_and_publishes_nothing_of_wh
         fetched = await story.value(FETCHED, scale_set="web")
         # What the poll in flight would publish, were it let go.
         azure.pages["batch"] = [[machine(number) for number in range(9)]]
-        await reloads.reload(story.configuration("web"))
+        await reloads.reload(story.configuration("web", polling=PARTS))
     calls = azure.calls["web"]
-    async with story.assembled(story.configuration("web")):
+    async with story.assembled(story.configuration("web", polling=PARTS)):
         assert await story.value(FETCHED, scale_set="web") == fetched
         assert await story.value("azure_vmss_instances", scale_set="web") == kept
         let_go(story, "batch")
@@ -127,14 +131,14 @@ async def test_a_reload_in_mid_poll_lets_it_end_and_counts_it_once(
         await mid_poll(story, "web")
         calls = azure.calls["web"]
         azure.pages["web"] = [[machine(0), machine(1), machine(2)]]
-        reloads.found = story.configuration("web", "batch")
+        reloads.found = story.configuration("web", "batch", polling=PARTS)
         reloads.signals.reload.set()
         await story.clock.advance(1)
         assert not reloads.life.done(), "it waits for the poll"
         let_go(story, "web")
         await story.until(reloads.life.done)
         assert await story.value("azure_vmss_instances") == 3
-    async with story.assembled(story.configuration("web", "batch")):
+    async with story.assembled(story.configuration("web", "batch", polling=PARTS)):
         assert await story.value("azure_vmss_instances", scale_set="web") == 3
         reloads = Reloads(story)
         reloads.begin()
@@ -155,7 +159,7 @@ async def test_a_reload_waits_no_longer_than_a_moment_for_polls_that_hang(
         reloads.begin()
         await story.clock.advance(5)
         await mid_poll(story, "web")
-        reloads.found = story.configuration("web", "batch")
+        reloads.found = story.configuration("web", "batch", polling=PARTS)
         reloads.signals.reload.set()
         with pytest.MonkeyPatch.context() as patch:
             # The loop's own timers run in real time here.
@@ -173,7 +177,7 @@ async def test_a_stop_while_a_reload_waits_for_a_poll_is_obeyed(azure: ScriptedA
         reloads.begin()
         await story.clock.advance(5)
         await mid_poll(story, "web")
-        reloads.found = story.configuration("web", "batch")
+        reloads.found = story.configuration("web", "batch", polling=PARTS)
         reloads.signals.reload.set()
         await story.clock.advance(1)
         reloads.signals.stop.set()
@@ -247,7 +251,112 @@ async def test_no_garbage_is_collected_from_a_reload_on_until_the_beats_have_beg
         reloads.begin()
         await story.clock.advance(5)
         assert gc.isenabled()
-        await reloads.reload(story.configuration("web"))
+        await reloads.reload(story.configuration("web", polling=PARTS))
         assert collected_at_the_end == [False]
         assert not gc.isenabled()
+        await reloads.end()
+
+
+# Only the targets change: nothing else is touched
+
+
+async def test_sets_come_and_go_while_the_poll_of_another_is_under_way(
+    azure: ScriptedAzure,
+) -> None:
+    azure.pages["new"] = [[machine(0)]]
+    story = Story(azure, WireClock())
+    reloads = Reloads(story)
+    async with story.assembled(story.configuration("web", "batch")):
+        reloads.begin()
+        await story.clock.advance(5)
+        exporter, calls = story.exporter, azure.calls["web"]
+        await mid_poll(story, "web")
+        azure.pages["web"] = [[machine(0), machine(1), machine(2)]]
+        reloads.found = story.configuration("web", "new")
+        reloads.signals.reload.set()
+        await story.until_own("targets", 2)
+        await story.until(lambda: exporter.prepared.configuration == reloads.found)
+        await story.clock.advance(1)
+        assert "batch" not in await story.page()
+        assert await story.value("azure_vmss_up", scale_set="new") == 1
+        assert not reloads.life.done()
+        let_go(story, "web")
+        await story.clock.advance(1)
+        assert azure.calls["web"] == calls + 1, "the same poll went on all the time"
+        assert await story.value("azure_vmss_instances", scale_set="web") == 3
+        assert await story.value("azure_vmss_instance_creations_total", scale_set="web") == 1
+        polls = azure.calls["batch"]
+        await story.clock.advance(300)
+        assert azure.calls["batch"] == polls, "what is gone is polled no more"
+        assert azure.calls["new"] >= 4
+        await reloads.end()
+
+
+async def test_a_set_that_goes_in_mid_poll_publishes_nothing_and_leaves_no_task(
+    azure: ScriptedAzure,
+) -> None:
+    story = Story(azure, WireClock())
+    reloads = Reloads(story)
+    async with story.assembled(story.configuration("web", "batch")):
+        reloads.begin()
+        await story.clock.advance(5)
+        await mid_poll(story, "batch")
+        reloads.found = story.configuration("web")
+        reloads.signals.reload.set()
+        await story.until_own("targets", 1)
+        await story.clock.advance(0)
+        assert not [task for task in asyncio.all_tasks() if task.get_name().endswith("/batch")]
+        let_go(story, "batch")
+        await story.clock.advance(1)
+        assert "batch" not in await story.page()
+        await reloads.end()
+
+
+async def test_another_interval_is_in_force_within_a_minute_and_loses_no_data(
+    azure: ScriptedAzure,
+) -> None:
+    story = Story(azure, WireClock())
+    reloads = Reloads(story)
+    interval = "azure_vmss_poll_interval_seconds"
+    async with story.assembled(story.configuration("web", interval="1h")):
+        reloads.begin()
+        await story.clock.advance(5)
+        fetched, calls = await story.value(FETCHED), azure.calls["web"]
+        reloads.found = story.configuration("web", interval="60s")
+        reloads.signals.reload.set()
+        await story.until(lambda: story.state().target.interval == 60)
+        assert await story.value(interval) == 60
+        assert await story.value(FETCHED) == fetched
+        assert azure.calls["web"] == calls
+        # A minute until it is looked at, and an interval and a half after a first poll.
+        await story.clock.advance(60 + 90)
+        assert azure.calls["web"] > calls
+        await reloads.end()
+
+
+async def test_other_labels_begin_new_series_and_let_the_counters_go_on(
+    azure: ScriptedAzure,
+) -> None:
+    story = Story(azure, WireClock())
+    reloads = Reloads(story)
+    async with story.assembled(story.configuration("web")):
+        reloads.begin()
+        await story.clock.advance(5)
+        azure.pages["web"] = [[machine(0), machine(1), machine(2)]]
+        await story.clock.advance(90)
+        assert await story.value("azure_vmss_instance_creations_total") == 1
+        await mid_poll(story, "web")
+        reloads.found = story.configuration("web", labels="{team: core}")
+        reloads.signals.reload.set()
+        await story.until(lambda: bool(story.state().target.labels))
+        page = await story.page()
+        assert 'team="core"' in page
+        assert 'scale_set="web"}' not in page, "nothing is shown without the label"
+        assert await story.value("azure_vmss_up", team="core") == 0
+        let_go(story, "web")
+        await story.clock.advance(5)
+        assert await story.value("azure_vmss_up", team="core") == 1
+        assert await story.value("azure_vmss_instances", team="core") == 3
+        assert await story.value("azure_vmss_instance_creations_total", team="core") == 1
+        assert 'scale_set="web"}' not in await story.page()
         await reloads.end()

@@ -102,8 +102,8 @@ async def test_one_set_of_another_tenant_costs_the_others_nothing(
         assert await world.reasons("web") == {"authentication"}
         assert await world.values(UP) == [0, 1, 1, 1]
         assert down.happened == 0, "the token is good, and no other is asked for"
-        (record,) = (r for r in world.exporter.records if r.target.scale_set.name == "web")
-        assert tenant in (record.poll.message or "")
+        (state,) = (r for r in world.exporter.targets if r.target.scale_set.name == "web")
+        assert tenant in (state.data.poll.message or "")
         world.heal()
         await world.recovers(900)
         assert differing(before, await world.served()) == {}

@@ -97,7 +97,7 @@ async def test_an_odd_answer_loses_no_other_instance(
 ) -> None:
     azure.faults.append(Fault(**fault, operation="instances"))
     await pipeline.poll()
-    assert await pipeline.value("azure_vmss_up") == 1, pipeline.record().poll.message
+    assert await pipeline.value("azure_vmss_up") == 1, pipeline.state().data.poll.message
     assert await pipeline.value("azure_vmss_instances") == instances
     counted = await pipeline.value(
         "azure_vmss_exporter_mapping_errors_total", family="azure_vmss_instances"
@@ -184,7 +184,7 @@ async def test_a_flexible_set_is_told_by_azures_400(pipeline: Pipeline) -> None:
 async def test_what_does_not_exist_is_named(pipeline: Pipeline) -> None:
     await pipeline.poll("typo")
     await pipeline.poll("web", "rg-typo")
-    messages = [record.poll.message or "" for record in pipeline.records]
+    messages = [state.data.poll.message or "" for state in pipeline.polling.targets]
     assert "scale set" in messages[0]
     assert "resource group" in messages[1]
 
@@ -193,7 +193,7 @@ async def test_a_missing_permission_is_named(azure: SimulatedAzure, pipeline: Pi
     azure.faults.append(Fault(kind="status", status=403))
     await pipeline.poll()
     assert "Microsoft.Compute/virtualMachineScaleSets/virtualMachines/read" in (
-        pipeline.record().poll.message or ""
+        pipeline.state().data.poll.message or ""
     )
 
 
@@ -209,4 +209,4 @@ async def test_no_token_shows_anywhere(
     assert TOKEN not in repr(captured)
     assert TOKEN not in caplog.text
     assert TOKEN not in await pipeline.page()
-    assert TOKEN not in (pipeline.record().poll.message or "")
+    assert TOKEN not in (pipeline.state().data.poll.message or "")

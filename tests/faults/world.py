@@ -203,7 +203,7 @@ class World:
 
     async def page(self, *names: str) -> str:
         """What `/metrics` serves, whole or of the named families."""
-        return (await self.exporter.exposition.page(TEXT, names)).text.decode()
+        return (await self.exporter.metrics_page.render(TEXT, names)).text.decode()
 
     async def values(self, name: str, **labels: str) -> list[float]:
         """All samples of that name with these labels."""
@@ -286,8 +286,8 @@ class World:
 
     async def others_are_well(self, name: str) -> None:
         """Make sure that a set's trouble is nobody else's."""
-        for record in self.exporter.records:
-            other = record.target.scale_set.name
+        for state in self.exporter.targets:
+            other = state.target.scale_set.name
             if other != name:
                 assert await self.value(UP, scale_set=other) == 1, other
                 assert await self.age(other) <= 61, other
@@ -295,7 +295,7 @@ class World:
     async def recovers(self, seconds: float = HEALING) -> None:
         """Let some time pass, and make sure that every set is polled well again."""
         await self.clock.advance(seconds)
-        assert await self.values(UP) == [1] * len(self.exporter.records)
+        assert await self.values(UP) == [1] * len(self.exporter.targets)
         assert await self.values(REASON) == []
 
     def add_sets(self, number: int, *, size: int) -> None:

@@ -198,7 +198,7 @@ def test_no_label_value_is_longer_than_256_bytes_and_none_makes_a_series_twice()
     map_instances(*machines, target=target, memory=memory, mapper=mapper)
     lines = [mapped.all_lines, mapper.counters(target, memory)]
     facts = ScaleSetModel(location=LONG, sku=LONG, tags={"a": LONG})
-    lines.append(mapper.facts(target, facts))
+    lines.append(mapper.model(target, facts))
     found: Samples = {}
     for part in lines:
         for block in part.values():

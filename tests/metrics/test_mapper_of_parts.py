@@ -252,7 +252,7 @@ def test_a_hibernated_instance_is_deallocated_and_hibernated() -> None:
 @pytest.mark.parametrize("priority", ["Low", "low", "LOW", "Spot"])
 def test_low_is_the_old_name_of_spot_and_a_region_has_its_short_name(priority: str) -> None:
     facts = ScaleSetModel(location="West US 2", priority=priority, has_profile=True)
-    text = b"".join(block.text for block in Mapper().facts(WEB_TARGET, facts).values()).decode()
+    text = b"".join(block.text for block in Mapper().model(WEB_TARGET, facts).values()).decode()
     assert 'location="westus2"' in text
     assert 'priority="spot"' in text
 
@@ -324,7 +324,7 @@ def test_the_facts_of_a_set_are_served_and_absent_ones_are_empty() -> None:
         tags={"Team": "web"},
     )
     mapper = Mapper(tags=("team", "cost-center"))
-    text = b"".join(b.text for b in mapper.facts(WEB_TARGET, facts).values()).decode()
+    text = b"".join(b.text for b in mapper.model(WEB_TARGET, facts).values()).decode()
     assert text.replace(
         'subscription_id="00000000-0000-0000-0000-000000000000",resource_group="rg-web",'
         'scale_set="web"',
@@ -337,7 +337,7 @@ def test_the_facts_of_a_set_are_served_and_absent_ones_are_empty() -> None:
         'azure_vmss_tags_info{SET,tag_team="web",tag_cost_center=""} 1\n'
     )
     bare = b"".join(
-        block.text for block in Mapper().facts(WEB_TARGET, ScaleSetModel()).values()
+        block.text for block in Mapper().model(WEB_TARGET, ScaleSetModel()).values()
     ).decode()
     assert "azure_vmss_capacity" not in bare
     assert 'orchestration_mode="uniform",upgrade_policy="",priority=""' in bare

@@ -153,7 +153,7 @@ async def test_others_have_their_turn_while_such_an_instance_is_mapped(clock: Fa
     pieces = decode_page(body)
     case.source.pages["web"] = [page(*pieces.instances)]
     async with counted_turns() as turns:
-        assert await case.poller.poll(case.records[0]) is None
+        assert await case.poller.poll(case.states[0]) is None
     assert turns.count > MANY // 1000
 
 

@@ -28,7 +28,7 @@ async def test_a_restart_serves_the_same_lines_and_up_is_0(
     tmp_path: Path, clock: FakeClock
 ) -> None:
     first = Life(tmp_path, clock)
-    first.source.facts["web"] = ScaleSetModel(location="WestEurope", capacity=3, tags={"a": "b"})
+    first.source.models["web"] = ScaleSetModel(location="WestEurope", capacity=3, tags={"a": "b"})
     await first.poll(*two())
     polled = clock.now()
     await clock.advance(100)
@@ -38,17 +38,17 @@ async def test_a_restart_serves_the_same_lines_and_up_is_0(
     assert second.page(*OF_THE_PROCESS) == first.page(*OF_THE_PROCESS)
     assert 'azure_vmss_up{subscription_id="' in second.page()
     assert re.search(r"^azure_vmss_up{.*} 0$", second.page(), re.MULTILINE)
-    assert not second.records[0].poll.tried, "the readiness still waits for a poll"
-    assert second.records[0].poll.last_success == polled
-    assert second.records[0].poll.model_last_success == polled
-    (before,), (after,) = first.records, second.records
-    assert before.snapshot is not None
-    assert after.snapshot is not None
-    assert after.snapshot.mapped == before.snapshot.mapped
-    assert after.memory == before.memory
-    assert after.facts is not None
-    assert before.facts is not None
-    assert after.facts.facts == before.facts.facts
+    assert not second.states[0].data.poll.tried, "the readiness still waits for a poll"
+    assert second.states[0].data.poll.last_success == polled
+    assert second.states[0].data.poll.model_last_success == polled
+    (before,), (after,) = first.states, second.states
+    assert before.data.snapshot is not None
+    assert after.data.snapshot is not None
+    assert after.data.snapshot.mapped == before.data.snapshot.mapped
+    assert after.data.memory == before.data.memory
+    assert after.data.model is not None
+    assert before.data.model is not None
+    assert after.data.model.model == before.data.model.model
 
 
 async def test_the_first_good_poll_replaces_what_was_restored(
@@ -71,7 +71,7 @@ async def test_failing_polls_after_a_restart_leave_what_was_restored(
     second = Life(tmp_path, clock)
     await second.start()
     second.source.pages["web"] = [TimedOut("late")]
-    await second.poller.poll(second.records[0])
+    await second.poller.poll(second.states[0])
     text = second.page()
     assert re.search(r"^azure_vmss_instances{.*} 2$", text, re.MULTILINE)
     assert re.search(r'^azure_vmss_poll_failure{.*reason="timeout"} 1$', text, re.MULTILINE)
@@ -103,18 +103,18 @@ async def test_what_is_too_old_at_the_start_is_not_served_but_its_time_is(
     await clock.advance(780)
     second = Life(tmp_path, clock)
     await second.start()
-    (record,) = second.records
-    assert record.snapshot is None
-    assert record.facts is None
-    assert record.poll.last_success == polled
-    assert record.memory == first.records[0].memory
+    (state,) = second.states
+    assert state.data.snapshot is None
+    assert state.data.model is None
+    assert state.data.poll.last_success == polled
+    assert state.data.memory == first.states[0].data.memory
 
 
 async def test_restored_facts_have_an_age_of_their_own(tmp_path: Path, clock: FakeClock) -> None:
     first = Life(tmp_path, clock)
     await first.poll(*two())
     await clock.advance(500)
-    first.source.facts["web"] = TimedOut("late")
+    first.source.models["web"] = TimedOut("late")
     await first.poll(*two())
     await clock.advance(279)
     second = Life(tmp_path, clock)
@@ -133,13 +133,13 @@ async def test_a_set_that_is_gone_does_not_come_back(tmp_path: Path, clock: Fake
     first.source.pages["web"] = [NotFound("gone", missing="scale set", removes=True)]
     async with first.store.writing():
         for _ in range(3):
-            await first.poller.poll(first.records[0])
+            await first.poller.poll(first.states[0])
             await clock.advance(150)
     second = Life(tmp_path, clock)
     await second.start()
     assert "azure_vmss_instances{" not in second.page()
-    assert second.records[0].facts is None
-    assert second.records[0].poll.model_last_success == polled
+    assert second.states[0].data.model is None
+    assert second.states[0].data.poll.model_last_success == polled
 
 
 # What was written by another Azure, or in another form
@@ -152,7 +152,7 @@ async def test_the_state_of_another_azure_with_the_same_ids_is_not_served(
     other = Life(tmp_path, clock, azure="https://management.usgovcloudapi.net")
     await other.start()
     assert "azure_vmss_instances{" not in other.page()
-    assert other.records[0].memory == TargetMemory()
+    assert other.states[0].data.memory == TargetMemory()
 
 
 async def test_a_file_moved_from_another_azure_is_refused(tmp_path: Path, clock: FakeClock) -> None:
@@ -191,9 +191,9 @@ async def test_instances_that_another_setting_wrote_are_not_restored(
     await Life(tmp_path, clock, configuration=before).poll(*two())
     same, other = (Life(tmp_path, clock, configuration=each) for each in (before, after))
     await same.start()
-    assert same.records[0].snapshot is not None
+    assert same.states[0].data.snapshot is not None
     await other.start()
-    assert other.records[0].snapshot is None
+    assert other.states[0].data.snapshot is None
     assert other.own("state_refused_total", reason="configuration") == 1
 
 
@@ -202,9 +202,9 @@ async def test_a_poll_that_ends_before_the_file_is_read_stays_the_newer(
 ) -> None:
     await Life(tmp_path, clock).poll(*two())
     second = Life(tmp_path, clock)
-    (record,) = second.records
+    (state,) = second.states
     second.source.pages["web"] = [page(instance({}, instance_id="7"))]
-    await second.poller.poll(record)
+    await second.poller.poll(state)
     await second.start()
     text = second.page()
     assert 'instance_id="7"' in text
@@ -217,9 +217,9 @@ async def test_a_failed_poll_before_the_file_is_read_is_not_forgotten(
 ) -> None:
     await Life(tmp_path, clock).poll(*two())
     second = Life(tmp_path, clock)
-    (record,) = second.records
+    (state,) = second.states
     second.source.pages["web"] = [NotFound("gone", missing="scale set")]
-    await second.poller.poll(record)
+    await second.poller.poll(state)
     await second.start()
     text = second.page()
     assert "azure_vmss_instances{" not in text

@@ -40,7 +40,7 @@ async def test_a_cut_file_is_refused_and_the_other_sets_start_warm(
     file.write_bytes(file.read_bytes()[:-1])
     second = Life(tmp_path, clock, "web", "jobs")
     await second.start()
-    assert sum(record.snapshot is not None for record in second.records) == 1
+    assert sum(state.data.snapshot is not None for state in second.states) == 1
     (said,) = [entry for entry in logs if entry["event"] == "state file rejected"]
     assert (said["reason"], said["files"]) == ("damaged", 1)
     assert "checksum" in said["example"]
@@ -96,7 +96,7 @@ async def test_lines_of_another_configuration_are_left_out_and_the_rest_is_kept(
     await first.poll(*two())
     second = Life(tmp_path, clock, **changed)
     await _refused(second, "configuration")
-    assert second.records[0].memory == first.records[0].memory
+    assert second.states[0].data.memory == first.states[0].data.memory
     assert "azure_vmss_info{" in second.page(), "facts are rendered anew"
 
 
@@ -106,9 +106,9 @@ async def test_a_reload_to_another_form_refuses_no_file_of_a_set_that_stays(
     first = Life(tmp_path, clock)
     await first.poll(*two())
     second = Life(tmp_path, clock, form="another")
-    second.records = first.records
-    for record in second.records:
-        second.poller.adopt(record, record.target)
+    second.states = first.states
+    for state in second.states:
+        second.polling.adopt(state)
     await second.start()
     assert second.own("state_refused_total", reason="configuration") == 0
     assert "state file rejected" not in [entry["event"] for entry in logs]
@@ -134,7 +134,7 @@ def test_the_form_tells_versions_families_labels_and_settings_apart() -> None:
 
 # Any bytes at all
 
-_WRITTEN = Saved(last_success=1.0, mapped=map_instances(*two()), facts=ScaleSetModel(capacity=2))
+_WRITTEN = Saved(last_success=1.0, mapped=map_instances(*two()), model=ScaleSetModel(capacity=2))
 _FILE = encode(_WRITTEN, scale_set="s", form="f", target=WEB_TARGET)
 
 

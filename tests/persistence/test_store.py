@@ -18,7 +18,7 @@ import pytest
 from exporter.model.scale_set import ScaleSetModel
 from exporter.persistence import restore, store
 from exporter.persistence.directory import StateDirectory
-from exporter.persistence.restore import kept
+from exporter.persistence.restore import persisted
 from exporter.persistence.state_file import decode
 from support.answers import instance
 from support.clock import FakeClock
@@ -58,7 +58,7 @@ async def test_a_set_that_is_polled_again_before_its_write_is_written_once_with_
     monkeypatch.setattr(life.folder, "write", counted)
     for count in (1, 2, 3):
         life.source.pages["web"] = [page(*(instance({}, instance_id=str(n)) for n in range(count)))]
-        await life.poller.poll(life.records[0])
+        await life.poller.poll(life.states[0])
     async with life.store.writing():
         pass
     assert len(written) == 1
@@ -164,7 +164,7 @@ async def test_one_odd_set_does_not_cost_the_others_their_files(
     tmp_path: Path, clock: FakeClock, logs: list[MutableMapping[str, Any]]
 ) -> None:
     life = Life(tmp_path, clock, "odd", "web")
-    life.source.facts["odd"] = ScaleSetModel(sku="\ud800")
+    life.source.models["odd"] = ScaleSetModel(sku="\ud800")
     await life.poll(*two())
     assert len(state_files(tmp_path)) == 1
     assert (life.own("state_write_failures_total") or 0) >= 1
@@ -190,7 +190,7 @@ async def test_a_set_that_is_forgotten_loses_its_file(tmp_path: Path, clock: Fak
     life = Life(tmp_path, clock, "web", "jobs")
     await life.poll()
     async with life.store.writing():
-        life.store.forget(life.records[0].target.scale_set)
+        life.polling.targets.remove(life.states[0].target.scale_set)
     assert len(state_files(tmp_path)) == 1
 
 
@@ -221,7 +221,7 @@ async def test_a_stop_while_the_state_is_read_does_not_wait(
     life, stop = Life(tmp_path, clock), asyncio.Event()
     hanging(life, "read")
     stop.set()
-    async with kept(life.store, life.poller, life.records, stop):
+    async with persisted(life.store, life.poller, life.states, stop):
         pass
     assert logs == []
 
@@ -273,7 +273,7 @@ async def test_a_fault_in_reading_one_file_costs_no_other_its_start(
     monkeypatch.setattr(store, "decode", broken_once)
     life = Life(tmp_path, clock, "web", "jobs")
     await life.start()
-    assert [record.snapshot is not None for record in life.records] == [False, True]
+    assert [state.data.snapshot is not None for state in life.states] == [False, True]
     (said,) = [entry for entry in logs if entry["event"] == "state file rejected"]
     assert (said["reason"], said["files"]) == ("damaged", 1)
     assert said["example"].endswith("rg-web/web: a fault of the exporter (ZeroDivisionError)")
@@ -302,7 +302,7 @@ async def test_more_series_than_the_limit_are_not_restored_to_the_page(
 ) -> None:
     await Life(tmp_path, clock).poll(*two())
     life = Life(tmp_path, clock)
-    life.poller._limit.max_series = 60
+    life.polling.publisher._limit.max_series = 60
     await life.start()
     assert "azure_vmss_instance_info{" not in life.page()
     assert "azure_vmss_instances{" in life.page()
@@ -335,7 +335,7 @@ async def test_without_a_directory_nothing_is_read_written_or_said(
     tmp_path: Path, clock: FakeClock, logs: list[MutableMapping[str, Any]]
 ) -> None:
     life = Life(tmp_path, clock)
-    async with kept(None, life.poller, life.records, asyncio.Event()):
+    async with persisted(None, life.poller, life.states, asyncio.Event()):
         pass
     assert logs == []
     assert names_in(tmp_path) == []

@@ -1,4 +1,4 @@
-"""The polling room, wired to a scripted source and a clock that stands still."""
+"""The polling folder, wired to a scripted source and a clock that stands still."""
 
 from __future__ import annotations
 
@@ -6,14 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from exporter.metrics.mapper import Mapper
-from exporter.model.scale_set import ScaleSetId, Target
 from exporter.polling.poller import Poller
-from exporter.polling.retention import Retention
 from exporter.polling.target_state import TargetState
 from exporter.telemetry import Telemetry
-from support.answers import SUBSCRIPTION
 from support.clock import FakeClock
+from support.polling import Polling
 from support.source import FakeSource
 
 
@@ -23,24 +20,20 @@ def source(clock: FakeClock) -> FakeSource:
 
 
 @pytest.fixture
-def telemetry() -> Telemetry:
-    return Telemetry(version="1", python_version="3", process=False)
+def polling(clock: FakeClock, source: FakeSource) -> Polling:
+    return Polling(source, clock)
 
 
 @pytest.fixture
-def poller(clock: FakeClock, source: FakeSource, telemetry: Telemetry) -> Poller:
-    return Poller(
-        source=source,
-        mapper=Mapper(),
-        telemetry=telemetry,
-        clock=clock,
-        retention=Retention(keep_for=600.0, deadline=180.0),
-    )
+def telemetry(polling: Polling) -> Telemetry:
+    return polling.telemetry
 
 
 @pytest.fixture
-def new_record(poller: Poller) -> Callable[..., TargetState]:
-    def make(name: str = "web", interval: float = 60.0) -> TargetState:
-        return poller.new_record(Target(ScaleSetId(SUBSCRIPTION, "rg-web", name), interval))
+def poller(polling: Polling) -> Poller:
+    return polling.poller
 
-    return make
+
+@pytest.fixture
+def new_target(polling: Polling) -> Callable[..., TargetState]:
+    return polling.add

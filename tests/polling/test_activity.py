@@ -49,7 +49,7 @@ def test_a_set_that_was_never_polled_is_quiet() -> None:
 def test_a_set_at_rest_is_quiet_from_its_first_poll_on() -> None:
     activity = Activity()
     for now in (0.0, 60.0, 120.0):
-        activity.seen(seen(RUNNING, STOPPED), now)
+        activity.observe(seen(RUNNING, STOPPED), now)
         assert not moving(activity, now)
 
 
@@ -58,28 +58,28 @@ def test_a_change_of_any_instance_is_motion_until_all_was_calm_for_long(
     after: tuple[str, ...],
 ) -> None:
     activity = Activity()
-    activity.seen(seen(RUNNING), 0.0)
-    activity.seen(seen(*after), 60.0)
+    activity.observe(seen(RUNNING), 0.0)
+    activity.observe(seen(*after), 60.0)
     assert moving(activity, 60.0 + ACTIVE_FOR - 1)
-    activity.seen(seen(*after), 120.0)
+    activity.observe(seen(*after), 120.0)
     assert not moving(activity, 60.0 + ACTIVE_FOR)
 
 
 def test_an_instance_in_a_passing_state_is_motion_from_the_first_poll_on() -> None:
     activity = Activity()
-    activity.seen(seen(RUNNING, STOPPING), 0.0)
+    activity.observe(seen(RUNNING, STOPPING), 0.0)
     assert moving(activity, ACTIVE_FOR - 1)
 
 
 def test_what_is_stuck_in_a_passing_state_is_quiet_after_an_hour_but_not_for_good() -> None:
     assert STUCK == 3600.0
     activity = Activity()
-    activity.seen(seen(STOPPING), 0.0)
-    activity.seen(seen(STOPPING), STUCK - 1)
+    activity.observe(seen(STOPPING), 0.0)
+    activity.observe(seen(STOPPING), STUCK - 1)
     assert moving(activity, STUCK)
-    activity.seen(seen(STOPPING), STUCK + ACTIVE_FOR)
+    activity.observe(seen(STOPPING), STUCK + ACTIVE_FOR)
     assert not moving(activity, STUCK + ACTIVE_FOR)
-    activity.seen(seen(STOPPED), STUCK + ACTIVE_FOR + 60)
+    activity.observe(seen(STOPPED), STUCK + ACTIVE_FOR + 60)
     assert moving(activity, STUCK + ACTIVE_FOR + 60)
 
 
@@ -87,8 +87,8 @@ def test_the_order_of_the_answer_is_no_motion() -> None:
     one = instance({"statuses": [{"code": RUNNING}]}, instance_id="1")
     two = instance({"statuses": [{"code": STOPPED}]}, instance_id="2")
     activity = Activity()
-    activity.seen(map_instances(one, two), 0.0)
-    activity.seen(map_instances(two, one), 60.0)
+    activity.observe(map_instances(one, two), 0.0)
+    activity.observe(map_instances(two, one), 60.0)
     assert not moving(activity, 60.0)
 
 
@@ -98,8 +98,8 @@ def test_what_happened_between_two_polls_shows_by_the_times_of_the_statuses() ->
         return map_instances(instance({"statuses": [status, {"code": RUNNING}]}))
 
     activity = Activity()
-    activity.seen(started("2027-01-15T07:00:00Z"), 0.0)
-    activity.seen(started("2027-01-15T07:01:00Z"), 60.0)
+    activity.observe(started("2027-01-15T07:00:00Z"), 0.0)
+    activity.observe(started("2027-01-15T07:01:00Z"), 60.0)
     assert moving(activity, 60.0)
 
 
@@ -137,6 +137,6 @@ def test_every_error_is_one_or_the_other() -> None:
 
 def test_a_failure_does_not_end_what_a_poll_has_shown() -> None:
     activity = Activity()
-    activity.seen(seen(STOPPING), 0.0)
+    activity.observe(seen(STOPPING), 0.0)
     activity.failed(Throttled("x", retry_after=9.0), 60.0)
     assert moving(activity, ACTIVE_FOR - 1)

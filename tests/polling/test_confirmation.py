@@ -10,14 +10,14 @@ import pytest
 from exporter.azure.errors import AzureError, NoAnswer, NotFound, NotSent, TimedOut
 from exporter.model.instance_view import Instance
 from exporter.model.scale_set import ScaleSetModel
-from exporter.polling.poller import Poller
 from exporter.polling.target_state import TargetState
 from support.answers import instance, samples
 from support.clock import FakeClock
 from support.life import Life
+from support.polling import Polling
 from support.source import FakeSource, page
 
-NewRecord = Callable[..., TargetState]
+NewTarget = Callable[..., TargetState]
 
 GONE = NotFound("gone", missing="scale set", removes=True)
 LATE = TimedOut("late")
@@ -27,31 +27,32 @@ HELD = NotSent("held", retry_after=1.0)
 class Believing:
     """A set of three instances that was polled well once, a minute before anything else."""
 
-    def __init__(self, poller: Poller, source: FakeSource, record: TargetState) -> None:
-        self.poller = poller
+    def __init__(self, polling: Polling, source: FakeSource, state: TargetState) -> None:
+        self.polling = polling
+        self.poller = polling.poller
         self.source = source
-        self.record = record
+        self.target = state
 
-    async def facts(self, capacity: int | None) -> None:
-        self.source.facts["web"] = ScaleSetModel(capacity=capacity)
-        await self.poller.poll_model(self.record)
+    async def model(self, capacity: int | None) -> None:
+        self.source.models["web"] = ScaleSetModel(capacity=capacity)
+        await self.poller.poll_model(self.target)
 
     async def answer(self, *instances: Instance, lost: int = 0) -> None:
         self.source.pages["web"] = [page(*instances, lost=lost)]
-        await self.poller.poll(self.record)
+        await self.poller.poll(self.target)
 
     async def fail(self, error: NoAnswer) -> None:
         self.source.pages["web"] = [error]
-        await self.poller.poll(self.record)
+        await self.poller.poll(self.target)
 
     def shown(self, name: str) -> float | None:
-        found = samples(self.poller.served.page((name,)).text.decode())
+        found = samples(self.polling.cache.page((name,)).text.decode())
         values = list(found.values())
         assert len(values) <= 1
         return values[0] if values else None
 
     def reason(self) -> str | None:
-        found = samples(self.poller.served.page(("azure_vmss_poll_failure",)).text.decode())
+        found = samples(self.polling.cache.page(("azure_vmss_poll_failure",)).text.decode())
         return next((dict(labels)["reason"] for _, labels in found), None)
 
     def state(self) -> tuple[float | None, float | None, str | None]:
@@ -65,10 +66,10 @@ def three() -> list[Instance]:
 
 @pytest.fixture
 async def believing(
-    poller: Poller, source: FakeSource, new_record: NewRecord, clock: FakeClock
+    polling: Polling, source: FakeSource, new_target: NewTarget, clock: FakeClock
 ) -> Believing:
-    made = Believing(poller, source, new_record())
-    await made.facts(3)
+    made = Believing(polling, source, new_target())
+    await made.model(3)
     await made.answer(*three())
     await clock.advance(60)
     return made
@@ -176,19 +177,19 @@ async def test_an_empty_list_after_another_failure_is_again_the_first(
 
 
 async def test_a_set_that_was_emptied_on_purpose_is_empty_at_once(believing: Believing) -> None:
-    await believing.facts(0)
+    await believing.model(0)
     await believing.answer()
     assert believing.state() == (1, 0, None)
-    await believing.facts(3)
+    await believing.model(3)
     await believing.answer()
     assert believing.state() == (1, 0, None), "the last walk was empty too: it only begins"
 
 
 async def test_the_first_list_of_all_may_be_empty(
-    poller: Poller, source: FakeSource, new_record: NewRecord
+    polling: Polling, source: FakeSource, new_target: NewTarget
 ) -> None:
-    first = Believing(poller, source, new_record())
-    await first.facts(3)
+    first = Believing(polling, source, new_target())
+    await first.model(3)
     await first.answer()
     assert first.state() == (1, 0, None)
 
@@ -197,10 +198,10 @@ async def test_the_first_list_of_all_may_be_empty(
 async def test_a_list_of_which_nothing_could_be_read_is_served_the_second_time(
     believing: Believing, capacity: int | None
 ) -> None:
-    await believing.facts(capacity)
+    await believing.model(capacity)
     await believing.answer(lost=2)
     assert believing.state() == (0, 3, "broken_answer")
-    assert "none of the 2 items" in (believing.record.poll.message or "")
+    assert "none of the 2 items" in (believing.target.data.poll.message or "")
     assert believing.shown("azure_vmss_instance_deletions_total") == 0
     await believing.answer(lost=2)
     assert believing.state() == (1, 0, None)
@@ -218,9 +219,9 @@ async def test_a_list_of_which_something_could_be_read_is_served(believing: Beli
 
 
 async def test_a_first_list_of_which_nothing_could_be_read_is_no_empty_set(
-    poller: Poller, source: FakeSource, new_record: NewRecord
+    polling: Polling, source: FakeSource, new_target: NewTarget
 ) -> None:
-    first = Believing(poller, source, new_record())
+    first = Believing(polling, source, new_target())
     await first.answer(lost=2)
     assert first.state() == (0, None, "broken_answer")
 
@@ -230,13 +231,13 @@ async def test_after_a_restart_an_empty_list_is_not_believed_the_first_time_eith
     tmp_path: Path, clock: FakeClock, away: float
 ) -> None:
     first = Life(tmp_path, clock)
-    first.source.facts["web"] = ScaleSetModel(capacity=3)
+    first.source.models["web"] = ScaleSetModel(capacity=3)
     await first.poll(*three())
     await clock.advance(away)
     second = Life(tmp_path, clock)
     await second.start()
-    restored = Believing(second.poller, second.source, second.records[0])
-    await restored.facts(3)
+    restored = Believing(second.polling, second.source, second.states[0])
+    await restored.model(3)
     await restored.answer()
     assert restored.state() == (0, 3 if away < 600 else None, "broken_answer")
     await restored.answer()

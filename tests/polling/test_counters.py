@@ -10,17 +10,15 @@ from exporter.azure.errors import NotFound, TimedOut
 from exporter.metrics.family import FamilyFilter
 from exporter.metrics.mapper import Mapper
 from exporter.model.instance_view import Instance
-from exporter.model.scale_set import ScaleSetId, Target
 from exporter.persistence.directory import StateDirectory
 from exporter.persistence.store import StateStore
 from exporter.polling.counters import NEW_CODE_WAITS
-from exporter.polling.poller import Poller
-from exporter.polling.retention import Retention
 from exporter.polling.saved import Saved
 from exporter.polling.target_state import TargetState
 from exporter.telemetry import Telemetry
-from support.answers import SUBSCRIPTION, instance, samples
+from support.answers import instance, samples
 from support.clock import FakeClock
+from support.polling import Polling
 from support.source import FakeSource, page
 
 CREATIONS = "azure_vmss_instance_creations_total"
@@ -49,33 +47,28 @@ class Life:
             if folder
             else None
         )
-        self.poller = Poller(
-            source=self.source,
-            mapper=mapper or Mapper(),
-            telemetry=telemetry,
-            clock=clock,
-            retention=Retention(keep_for=600.0, deadline=180.0),
-            store=self.store,
+        self.polling = Polling(
+            self.source, clock, telemetry=telemetry, mapper=mapper, store=self.store
         )
+        self.poller = self.polling.poller
         if carried:
-            self.record = carried
-            self.poller.adopt(carried, carried.target)
+            self.state = carried
+            self.polling.adopt(carried)
         else:
-            target = Target(ScaleSetId(SUBSCRIPTION, "rg-web", "web"), 60.0)
-            self.record = self.poller.new_record(target)
+            self.state = self.polling.add()
 
     async def poll(self, *instances: Instance, lost: int = 0) -> None:
         self.source.pages["web"] = [page(*instances, lost=lost)]
-        await self.poller.poll(self.record)
+        await self.poller.poll(self.state)
 
     async def fail(self, error: Exception) -> None:
         self.source.pages["web"] = [error]
-        await self.poller.poll(self.record)
+        await self.poller.poll(self.state)
 
     async def scrape(self, *names: str) -> dict[tuple[str, str], float]:
         """What a reader gets of the counters, by name and own label."""
         await self.poller.expire()
-        served = self.poller.served.page(names)
+        served = self.polling.cache.page(names)
         return {
             (name, dict(labels).get("to") or dict(labels).get("code") or ""): value
             for (name, labels), value in samples(served.text.decode()).items()
@@ -131,7 +124,7 @@ async def test_counters_stay_when_the_data_are_too_old_and_when_the_set_is_gone(
     for _ in range(3):
         await life.fail(NotFound("gone", missing="scale set", removes=True))
         await clock.advance(150)
-    assert life.record.snapshot is None
+    assert life.state.data.snapshot is None
     await clock.advance(3600)
     assert (await life.scrape())[DELETIONS, ""] == 1
     await life.poll(vm("0"))
@@ -172,7 +165,7 @@ async def test_denied_counters_are_not_counted_and_need_no_memory(clock: FakeClo
     await life.poll(vm())
     await life.poll()
     assert await life.scrape() == {}
-    assert life.record.memory.transitions is None
+    assert life.state.data.memory.transitions is None
     some = Life(clock, mapper=Mapper(families=FamilyFilter(deny=(FAILURES, CREATIONS))))
     await some.poll(vm())
     assert {name for name, _ in await some.scrape()} == {
@@ -188,14 +181,14 @@ async def test_a_reload_goes_on_counting_and_one_that_denies_forgets(
     await life.poll(vm("0"), vm("1"))
     await life.poll(vm("0", "failed/X"), vm("1"))
     await clock.advance(NEW_CODE_WAITS - 1)
-    after = Life(clock, carried=life.record)
+    after = Life(clock, carried=life.state)
     assert (await after.scrape())[CREATIONS, ""] == 1
     assert (await after.scrape())[FAILURES, "x"] == 0
     await clock.advance(1)
     assert (await after.scrape())[FAILURES, "x"] == 1, "a reload does not make it wait longer"
     denying = Mapper(families=FamilyFilter(deny=("*_total",)))
-    denied = Life(clock, mapper=denying, carried=life.record)
-    assert denied.record.memory.transitions is None
+    denied = Life(clock, mapper=denying, carried=life.state)
+    assert denied.state.data.memory.transitions is None
     assert await denied.scrape() == {}
 
 
@@ -209,7 +202,7 @@ async def restarted(life: Life, folder: Path) -> Life:
         pass
     following = Life(life.clock, folder=folder)
     assert following.store
-    found = following.store.saved([following.record])
+    found = following.store.saved([following.state])
     await following.poller.restore(found)
     return following
 
@@ -270,5 +263,5 @@ async def test_a_code_that_has_counted_does_not_count_again_after_a_restart(
 
 
 def test_a_record_without_counters_saves_none(life: Life) -> None:
-    record: TargetState = life.record
-    assert Saved.of(record).transitions == b""
+    state: TargetState = life.state
+    assert Saved.of(state).transitions == b""

@@ -22,7 +22,7 @@ from support.budget_caller import headers, whole_walk
 from support.clock import FakeClock
 from support.source import FakeSource, page
 
-NewRecord = Callable[..., TargetState]
+NewTarget = Callable[..., TargetState]
 LIMIT = "HighCostGetVMScaleSetSubscriptionMaximum"
 
 
@@ -31,20 +31,20 @@ def budget(clock: FakeClock, telemetry: Telemetry) -> Budget:
     return Budget(clock=clock, telemetry=telemetry, share=0.5, burst=1e6)
 
 
-def place(record: TargetState, location: str, *, capacity: int | None = 20) -> TargetState:
-    """Let the record's facts be known."""
-    facts = ScaleSetModel(location=location, capacity=capacity)
-    record.facts = ModelSnapshot(facts=facts, lines={}, since=0.0, served_until=1e12)
-    return record
+def place(state: TargetState, location: str, *, capacity: int | None = 20) -> TargetState:
+    """Let the model of a set be known."""
+    model = ScaleSetModel(location=location, capacity=capacity)
+    state.data.model = ModelSnapshot(model=model, since=0.0, served_until=1e12)
+    return state
 
 
 @pytest.fixture
-def fleet(new_record: NewRecord) -> Callable[..., list[TargetState]]:
+def fleet(new_target: NewTarget) -> Callable[..., list[TargetState]]:
     def make(
         count: int, location: str = "westeurope", *, capacity: int = 20, interval: float = 60.0
     ) -> list[TargetState]:
         names = [f"{location}-{number}" for number in range(count)]
-        return [place(new_record(name, interval), location, capacity=capacity) for name in names]
+        return [place(new_target(name, interval), location, capacity=capacity) for name in names]
 
     return make
 
@@ -60,9 +60,9 @@ async def walked(budget: Budget, scale_set: ScaleSetId, location: str, *charges:
 async def test_with_room_every_set_has_exactly_what_it_wishes(
     fleet: Fleet, budget: Budget, clock: FakeClock
 ) -> None:
-    records = [*fleet(50, interval=60.0), *fleet(50, interval=47.3)]
-    intervals = Intervals(records, budget=budget, clock=clock)
-    assert [intervals.of(record) for record in records] == [60.0] * 50 + [47.3] * 50
+    states = [*fleet(50, interval=60.0), *fleet(50, "northeurope", interval=47.3)]
+    intervals = Intervals(states, budget=budget, clock=clock)
+    assert [intervals.of(state) for state in states] == [60.0] * 50 + [47.3] * 50
 
 
 async def test_a_region_is_stretched_by_its_own_sets_alone(
@@ -76,24 +76,24 @@ async def test_a_region_is_stretched_by_its_own_sets_alone(
 
 
 async def test_the_same_region_of_another_subscription_has_a_budget_of_its_own(
-    fleet: Fleet, new_record: NewRecord, budget: Budget, clock: FakeClock
+    fleet: Fleet, new_target: NewTarget, budget: Budget, clock: FakeClock
 ) -> None:
-    other = place(new_record("other"), "westeurope")
+    other = place(new_target("other"), "westeurope")
     other.target = replace(other.target, scale_set=ScaleSetId("another", "rg", "other"))
     intervals = Intervals([*fleet(1000), other], budget=budget, clock=clock)
     assert intervals.of(other) == 60.0
 
 
 async def test_sets_whose_region_is_not_known_may_belong_to_any(
-    fleet: Fleet, new_record: NewRecord, budget: Budget, clock: FakeClock
+    fleet: Fleet, new_target: NewTarget, budget: Budget, clock: FakeClock
 ) -> None:
-    unknown = [new_record(f"unknown-{number}") for number in range(200)]
+    unknown = [new_target(f"unknown-{number}") for number in range(200)]
     few = fleet(10)
     intervals = Intervals([*unknown, *few], budget=budget, clock=clock)
     assert intervals.of(few[0]) > 60.0
     assert intervals.of(unknown[0]) > 60.0
-    for record in unknown:
-        place(record, "northeurope")
+    for state in unknown:
+        place(state, "northeurope")
     await clock.advance(PLAN_FOR)
     assert intervals.of(few[0]) == 60.0
 
@@ -101,103 +101,103 @@ async def test_sets_whose_region_is_not_known_may_belong_to_any(
 async def test_a_set_in_trouble_comes_near_its_wish_and_goes_back_when_calm(
     fleet: Fleet, budget: Budget, clock: FakeClock
 ) -> None:
-    records = fleet(1000)
-    intervals = Intervals(records, budget=budget, clock=clock)
-    round_robin = intervals.of(records[0])
-    intervals.polled(records[0], ServerFailed("no", status=500))
-    intervals.polled(records[1], Forbidden("no", action="a/read"))
-    assert intervals.of(records[0]) <= round_robin
+    states = fleet(1000)
+    intervals = Intervals(states, budget=budget, clock=clock)
+    round_robin = intervals.of(states[0])
+    intervals.polled(states[0], ServerFailed("no", status=500))
+    intervals.polled(states[1], Forbidden("no", action="a/read"))
+    assert intervals.of(states[0]) <= round_robin
     await clock.advance(PLAN_FOR)
-    assert intervals.of(records[0]) == 60.0
-    assert round_robin <= intervals.of(records[1]) <= round_robin * IDLE_STRETCH
+    assert intervals.of(states[0]) == 60.0
+    assert round_robin <= intervals.of(states[1]) <= round_robin * IDLE_STRETCH
     await clock.advance(ACTIVE_FOR)
-    assert intervals.of(records[0]) == pytest.approx(round_robin)
+    assert intervals.of(states[0]) == pytest.approx(round_robin)
 
 
 async def test_a_change_seen_by_a_poll_is_motion(
     fleet: Fleet, budget: Budget, clock: FakeClock, poller: Poller, source: FakeSource
 ) -> None:
-    records = fleet(1000)
-    intervals = Intervals(records, budget=budget, clock=clock)
-    stretched = intervals.of(records[0])
+    states = fleet(1000)
+    intervals = Intervals(states, budget=budget, clock=clock)
+    stretched = intervals.of(states[0])
     for code in ("PowerState/running", "PowerState/deallocated"):
-        source.pages[records[0].target.scale_set.name] = [
+        source.pages[states[0].target.scale_set.name] = [
             page(instance({"statuses": [{"code": code}]}))
         ]
-        intervals.polled(records[0], await poller.poll(records[0]))
+        intervals.polled(states[0], await poller.poll(states[0]))
     await clock.advance(PLAN_FOR)
-    assert intervals.of(records[0]) < stretched / 3
+    assert intervals.of(states[0]) < stretched / 3
 
 
 async def test_all_sets_failing_at_once_are_all_polled_alike(
     fleet: Fleet, budget: Budget, clock: FakeClock
 ) -> None:
-    records = fleet(1000)
-    intervals = Intervals(records, budget=budget, clock=clock)
-    for record in records:
-        intervals.polled(record, ServerFailed("no", status=500))
-    (found,) = {intervals.of(record) for record in records}
+    states = fleet(1000)
+    intervals = Intervals(states, budget=budget, clock=clock)
+    for state in states:
+        intervals.polled(state, ServerFailed("no", status=500))
+    (found,) = {intervals.of(state) for state in states}
     assert found == pytest.approx(1000 * 60 / (180 * PLANNED))
 
 
 async def test_what_the_walks_cost_is_what_is_planned_with(
     fleet: Fleet, budget: Budget, clock: FakeClock
 ) -> None:
-    records = fleet(40, capacity=1)
-    intervals = Intervals(records, budget=budget, clock=clock)
-    assert intervals.of(records[0]) == 60.0
-    for record in records:
-        await walked(budget, record.target.scale_set, "westeurope", *[100] * 2)
+    states = fleet(40, capacity=1)
+    intervals = Intervals(states, budget=budget, clock=clock)
+    assert intervals.of(states[0]) == 60.0
+    for state in states:
+        await walked(budget, state.target.scale_set, "westeurope", *[100] * 2)
         await clock.advance(60)
     # 40 × 200 views do not fit into half of 10,000 a minute.
-    assert intervals.of(records[0]) == pytest.approx(60 * 40 * 200 / (5000 * PLANNED))
+    assert intervals.of(states[0]) == pytest.approx(60 * 40 * 200 / (5000 * PLANNED))
 
 
 async def test_a_set_of_many_pages_keeps_to_its_own_limit(
     fleet: Fleet, budget: Budget, clock: FakeClock
 ) -> None:
-    (record,) = fleet(1, interval=10.0)
-    await walked(budget, record.target.scale_set, "westeurope", *[120] * 8)
-    intervals = Intervals([record], budget=budget, clock=clock)
-    assert intervals.of(record) == intervals.requested(record) == 8 * PAGE_PAUSE
+    (state,) = fleet(1, interval=10.0)
+    await walked(budget, state.target.scale_set, "westeurope", *[120] * 8)
+    intervals = Intervals([state], budget=budget, clock=clock)
+    assert intervals.of(state) == intervals.requested(state) == 8 * PAGE_PAUSE
 
 
 async def test_sets_that_came_or_went_change_the_plan(
     fleet: Fleet, budget: Budget, clock: FakeClock
 ) -> None:
-    records = fleet(1000)
-    assert Intervals(records, budget=budget, clock=clock).of(records[0]) > 300
-    assert Intervals(records[:100], budget=budget, clock=clock).of(records[0]) == 60.0
-    assert Intervals(records[:500], budget=budget, clock=clock).of(records[0]) > 150
+    states = fleet(1000)
+    assert Intervals(states, budget=budget, clock=clock).of(states[0]) > 300
+    assert Intervals(states[:100], budget=budget, clock=clock).of(states[0]) == 60.0
+    assert Intervals(states[:500], budget=budget, clock=clock).of(states[0]) > 150
 
 
 async def test_a_lowered_share_stretches_and_a_raised_one_brings_the_wish_back(
     fleet: Fleet, budget: Budget, clock: FakeClock
 ) -> None:
-    records = fleet(150)
-    intervals = Intervals(records, budget=budget, clock=clock)
-    assert intervals.of(records[0]) == 60.0
+    states = fleet(150)
+    intervals = Intervals(states, budget=budget, clock=clock)
+    assert intervals.of(states[0]) == 60.0
     budget.share = 0.1
     await clock.advance(PLAN_FOR)
-    assert intervals.of(records[0]) == pytest.approx(150 * 60 / (36 * PLANNED))
+    assert intervals.of(states[0]) == pytest.approx(150 * 60 / (36 * PLANNED))
     budget.share = 0.5
     await clock.advance(PLAN_FOR)
-    assert intervals.of(records[0]) == 60.0
+    assert intervals.of(states[0]) == 60.0
 
 
 async def test_a_drained_bucket_stretches_the_intervals_at_once_and_they_come_back_slowly(
     fleet: Fleet, budget: Budget, clock: FakeClock
 ) -> None:
-    records = fleet(150)
-    intervals = Intervals(records, budget=budget, clock=clock)
+    states = fleet(150)
+    intervals = Intervals(states, budget=budget, clock=clock)
 
     async def remaining(number: int) -> float:
         answer = CIMultiDict(
             {"x-ms-ratelimit-remaining-resource": f"Microsoft.Compute/{LIMIT};{number}"}
         )
-        await whole_walk(budget, records[0].target.scale_set, "westeurope", answer)
+        await whole_walk(budget, states[0].target.scale_set, "westeurope", answer)
         await clock.advance(PLAN_FOR)
-        return intervals.of(records[0])
+        return intervals.of(states[0])
 
     assert await remaining(1080) == 60.0
     assert await remaining(200) > 60.0 * 4
@@ -210,29 +210,29 @@ async def test_a_drained_bucket_stretches_the_intervals_at_once_and_they_come_ba
 async def test_the_gets_of_many_sets_are_stretched_to_half_of_their_limit(
     fleet: Fleet, budget: Budget, clock: FakeClock
 ) -> None:
-    records = fleet(2500, interval=3600.0)
-    kept = Intervals(records, budget=budget, clock=clock)
-    assert kept.of(records[0]) == 3600.0
-    assert kept.of_model(records[0]) == pytest.approx(2500 * 60 / (400 * PLANNED))
-    few = Intervals(records[:1900], budget=budget, clock=clock)
-    assert few.of_model(records[0]) == MODEL_INTERVAL
+    states = fleet(2500, interval=3600.0)
+    kept = Intervals(states, budget=budget, clock=clock)
+    assert kept.of(states[0]) == 3600.0
+    assert kept.of_model(states[0]) == pytest.approx(2500 * 60 / (400 * PLANNED))
+    few = Intervals(states[:1900], budget=budget, clock=clock)
+    assert few.of_model(states[0]) == MODEL_INTERVAL
 
 
 async def test_many_regions_share_the_resource_manager_s_reads(
     fleet: Fleet, budget: Budget, clock: FakeClock
 ) -> None:
-    records = [record for number in range(8) for record in fleet(150, f"region{number}")]
-    kept = Intervals(records, budget=budget, clock=clock)
-    spent = sum(1 / kept.of(record) + 1 / kept.of_model(record) for record in records)
+    states = [state for number in range(8) for state in fleet(150, f"region{number}")]
+    kept = Intervals(states, budget=budget, clock=clock)
+    spent = sum(1 / kept.of(state) + 1 / kept.of_model(state) for state in states)
     assert spent == pytest.approx(12.5 * PLANNED)
-    assert kept.of(records[0]) > 60
+    assert kept.of(states[0]) > 60
 
 
 async def test_planning_takes_one_look_at_each_set_whatever_the_number_of_regions(
     fleet: Fleet, budget: Budget, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Sets of unknown region count in every region; at the start all are of unknown region."""
-    placed = [record for number in range(30) for record in fleet(1, f"region{number}")]
+    placed = [state for number in range(30) for state in fleet(1, f"region{number}")]
     unplaced = fleet(300, "")
     kept = Intervals([*placed, *unplaced], budget=budget, clock=clock)
     looked: list[Demand] = []
@@ -245,9 +245,9 @@ async def test_planning_takes_one_look_at_each_set_whatever_the_number_of_region
     monkeypatch.setattr(Load, "add", look)
     kept.of(placed[0])
     assert len(looked) == 330
-    for record in (*placed, *unplaced):
-        kept.of(record)
-        kept.of_model(record)
+    for state in (*placed, *unplaced):
+        kept.of(state)
+        kept.of_model(state)
     assert len(looked) == 330, "and the plan is kept"
     await clock.advance(PLAN_FOR)
     kept.of(placed[0])

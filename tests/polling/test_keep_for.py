@@ -9,14 +9,12 @@ from typing import Any
 import pytest
 
 from exporter.azure.errors import BrokenAnswer, NoAnswer, NotSent, TimedOut
-from exporter.metrics.mapper import Mapper
-from exporter.model.scale_set import ScaleSetId, ScaleSetModel, Target
-from exporter.polling.poller import Poller
-from exporter.polling.retention import EXPIRY_CHECKS, Retention
+from exporter.model.scale_set import ScaleSetModel
+from exporter.polling.retention import EXPIRY_CHECKS
 from exporter.polling.target_state import TargetState
-from exporter.telemetry import Telemetry
-from support.answers import SUBSCRIPTION, instance, samples
+from support.answers import instance, samples
 from support.clock import FakeClock
+from support.polling import Polling
 from support.source import FakeSource, page
 
 OF_DATA = (
@@ -33,27 +31,21 @@ class Case:
     def __init__(self, clock: FakeClock, *, keep_for: float, deadline: float) -> None:
         self.clock = clock
         self.source = FakeSource(clock)
-        self.telemetry = Telemetry(version="1", python_version="3", process=False)
-        self.poller = Poller(
-            source=self.source,
-            mapper=Mapper(),
-            telemetry=self.telemetry,
-            clock=clock,
-            retention=Retention(keep_for=keep_for, deadline=deadline),
-        )
+        self.polling = Polling(self.source, clock, keep_for=keep_for, deadline=deadline)
+        self.telemetry = self.polling.telemetry
+        self.poller = self.polling.poller
 
     async def polled(self, interval: float = 60.0, name: str = "web") -> TargetState:
-        target = Target(ScaleSetId(SUBSCRIPTION, "rg-web", name), interval)
-        record = self.poller.new_record(target)
+        state = self.polling.add(name, interval)
         self.source.pages[name] = [page(instance({}, instance_id="1"))]
-        self.source.facts[name] = ScaleSetModel(capacity=1)
-        await self.poller.poll_model(record)
-        await self.poller.poll(record)
-        return record
+        self.source.models[name] = ScaleSetModel(capacity=1)
+        await self.poller.poll_model(state)
+        await self.poller.poll(state)
+        return state
 
-    async def fail(self, record: TargetState, error: NoAnswer) -> None:
-        self.source.pages[record.target.scale_set.name] = [error]
-        await self.poller.poll(record)
+    async def fail(self, state: TargetState, error: NoAnswer) -> None:
+        self.source.pages[state.target.scale_set.name] = [error]
+        await self.poller.poll(state)
 
     async def page(self) -> dict[str, float]:
         """What a scrape now would show of Azure, by family; of several series the sum."""
@@ -62,12 +54,12 @@ class Case:
 
     async def text(self) -> str:
         await self.poller.expire()
-        return self.poller.served.page().text.decode()
+        return self.polling.page()
 
     def shown(self) -> dict[str, float]:
         """The same without a look for what is too old."""
         shown: dict[str, float] = {}
-        for (name, _), value in samples(self.poller.served.page().text.decode()).items():
+        for (name, _), value in samples(self.polling.page()).items():
             shown[name] = shown.get(name, 0.0) + value
         return shown
 
@@ -131,11 +123,11 @@ async def test_failing_polls_do_not_prolong_the_time_and_are_shown_and_counted_e
     clock: FakeClock,
 ) -> None:
     case = Case(clock, keep_for=600, deadline=180)
-    record = await case.polled()
+    state = await case.polled()
     polled = clock.now()
     for minute in range(1, 10):
         await clock.advance(60)
-        await case.fail(record, TimedOut("late"))
+        await case.fail(state, TimedOut("late"))
         assert await case.shows_data()
         shown = await case.page()
         assert shown["azure_vmss_instances"] == 1
@@ -157,10 +149,10 @@ async def test_failing_polls_do_not_prolong_the_time_and_are_shown_and_counted_e
 
 async def test_the_latest_failure_is_the_one_shown(clock: FakeClock) -> None:
     case = Case(clock, keep_for=600, deadline=180)
-    record = await case.polled()
-    await case.fail(record, TimedOut("late"))
-    await case.fail(record, BrokenAnswer("cut"))
-    found = samples(case.poller.served.page().text.decode())
+    state = await case.polled()
+    await case.fail(state, TimedOut("late"))
+    await case.fail(state, BrokenAnswer("cut"))
+    found = samples(case.polling.cache.page().text.decode())
     shown = [dict(labels)["reason"] for name, labels in found if name == "azure_vmss_poll_failure"]
     assert shown == ["broken_answer"]
 
@@ -170,11 +162,11 @@ async def test_a_good_poll_begins_the_time_anew_whether_data_was_there_or_gone(
     clock: FakeClock, away: float
 ) -> None:
     case = Case(clock, keep_for=600, deadline=180)
-    record = await case.polled()
-    await case.fail(record, TimedOut("late"))
+    state = await case.polled()
+    await case.fail(state, TimedOut("late"))
     await clock.advance(away)
     case.source.pages["web"] = [page(instance({}), instance({}, instance_id="2"))]
-    await case.poller.poll(record)
+    await case.poller.poll(state)
     shown = await case.page()
     assert shown["azure_vmss_instances"] == 2
     assert shown["azure_vmss_up"] == 1
@@ -187,12 +179,12 @@ async def test_a_good_poll_begins_the_time_anew_whether_data_was_there_or_gone(
 
 async def test_an_empty_set_is_kept_as_such_and_then_goes_too(clock: FakeClock) -> None:
     case = Case(clock, keep_for=600, deadline=180)
-    record = await case.polled()
-    case.source.facts["web"] = ScaleSetModel(capacity=0)
-    await case.poller.poll_model(record)
+    state = await case.polled()
+    case.source.models["web"] = ScaleSetModel(capacity=0)
+    await case.poller.poll_model(state)
     case.source.pages["web"] = [page()]
-    await case.poller.poll(record)
-    await case.fail(record, TimedOut("late"))
+    await case.poller.poll(state)
+    await case.fail(state, TimedOut("late"))
     await clock.advance(599)
     assert (await case.page())["azure_vmss_instances"] == 0
     await clock.advance(1)
@@ -204,12 +196,12 @@ async def test_facts_are_kept_by_their_own_interval_of_five_minutes(
     clock: FakeClock, keep_for: float, seconds: float
 ) -> None:
     case = Case(clock, keep_for=keep_for, deadline=180)
-    record = await case.polled()
+    state = await case.polled()
     fetched = clock.now()
-    case.source.facts["web"] = TimedOut("late")
+    case.source.models["web"] = TimedOut("late")
     await clock.advance(seconds - 1)
-    await case.poller.poll_model(record)
-    await case.poller.poll(record)
+    await case.poller.poll_model(state)
+    await case.poller.poll(state)
     shown = await case.page()
     assert shown["azure_vmss_capacity"] == 1
     assert shown["azure_vmss_model_last_success_timestamp_seconds"] == fetched
@@ -218,8 +210,8 @@ async def test_facts_are_kept_by_their_own_interval_of_five_minutes(
     assert "azure_vmss_capacity" not in shown
     assert shown["azure_vmss_instances"] == 1
     assert shown["azure_vmss_model_last_success_timestamp_seconds"] == fetched
-    case.source.facts["web"] = ScaleSetModel(capacity=5)
-    await case.poller.poll_model(record)
+    case.source.models["web"] = ScaleSetModel(capacity=5)
+    await case.poller.poll_model(state)
     assert (await case.page())["azure_vmss_capacity"] == 5
 
 
@@ -250,11 +242,11 @@ async def test_a_set_that_is_put_off_is_up_as_long_as_it_has_data_and_then_throt
     clock: FakeClock, logs: list[MutableMapping[str, Any]]
 ) -> None:
     case = Case(clock, keep_for=600, deadline=180)
-    record = await case.polled()
+    state = await case.polled()
     put_off = NotSent("held", retry_after=1800.0)
     for _ in range(9):
         await clock.advance(60)
-        await case.fail(record, put_off)
+        await case.fail(state, put_off)
         shown = await case.page()
         assert shown["azure_vmss_up"] == 1
         assert "azure_vmss_poll_failure" not in shown
@@ -264,12 +256,15 @@ async def test_a_set_that_is_put_off_is_up_as_long_as_it_has_data_and_then_throt
     assert reasons == {"throttled": 1}
     assert not await case.shows_data()
     assert (await case.page())["azure_vmss_up"] == 0
-    assert (record.poll.reason, "600 s" in (record.poll.message or "")) == ("throttled", True)
+    assert (state.data.poll.reason, "600 s" in (state.data.poll.message or "")) == (
+        "throttled",
+        True,
+    )
     said = [(entry["event"], entry.get("reason")) for entry in logs if "scale_set" in entry]
     assert said[-1:] == [("scale set failing", "throttled")]
 
     case.source.pages["web"] = [page(instance({}))]
-    await case.poller.poll(record)
+    await case.poller.poll(state)
     shown = await case.page()
     assert (shown["azure_vmss_up"], shown["azure_vmss_instances"]) == (1, 1)
     assert "azure_vmss_poll_failure" not in shown
@@ -279,11 +274,11 @@ async def test_a_set_that_is_put_off_is_up_as_long_as_it_has_data_and_then_throt
 
 async def test_another_reason_stays_when_the_data_go(clock: FakeClock) -> None:
     case = Case(clock, keep_for=600, deadline=180)
-    record = await case.polled()
-    await case.fail(record, TimedOut("late"))
+    state = await case.polled()
+    await case.fail(state, TimedOut("late"))
     await clock.advance(600)
     assert not await case.shows_data()
-    assert record.poll.reason == "timeout"
+    assert state.data.poll.reason == "timeout"
 
 
 async def test_the_data_go_by_themselves_to_the_second_and_up_with_them(clock: FakeClock) -> None:
@@ -297,7 +292,7 @@ async def test_the_data_go_by_themselves_to_the_second_and_up_with_them(clock: F
         await clock.advance(0.1)
         seen = case.shown()
         assert (seen["azure_vmss_up"], "azure_vmss_instances" in seen) == (0, False)
-        await case.poller.poll(case.poller._records[0])
+        await case.poller.poll(next(iter(case.polling.targets)))
     expiring.cancel()
     await asyncio.gather(expiring, return_exceptions=True)
 

@@ -42,16 +42,16 @@ def round_robin(demands: Sequence[Demand], rates: Rates) -> float:
     return max(1.0, requests / (rates.requests * PLANNED), views / (rates.views * PLANNED))
 
 
-def fleet(quiet: int, moving: int, *, requested: float = 60.0, views: int = 20) -> list[Demand]:
+def fleet(idle: int, active: int, *, requested: float = 60.0, views: int = 20) -> list[Demand]:
     return [
-        Demand(requested, views=views, moving=number < moving) for number in range(quiet + moving)
+        Demand(requested, views=views, active=number < active) for number in range(idle + active)
     ]
 
 
-@pytest.mark.parametrize("moving", [False, True])
-def test_with_room_everyone_gets_the_wished_interval_exactly(moving: bool) -> None:  # noqa: FBT001 - a parameter
+@pytest.mark.parametrize("active", [False, True])
+def test_with_room_everyone_gets_the_wished_interval_exactly(active: bool) -> None:  # noqa: FBT001 - a parameter
     demands = [
-        Demand(requested, views=20, moving=moving) for requested in (6.0, 17.3, 60.0, 3600.0)
+        Demand(requested, views=20, active=active) for requested in (6.0, 17.3, 60.0, 3600.0)
     ]
     found = planned(demands, ROOM)
     assert [found.interval(demand) for demand in demands] == [6.0, 17.3, 60.0, 3600.0]
@@ -73,8 +73,8 @@ def test_a_few_sets_in_motion_come_near_what_they_wish_and_the_quiet_ones_wait_l
     alike = round_robin(demands, rates)
     found = planned(demands, rates)
     assert 5 < alike < 6
-    assert found.moving < 1.6
-    assert found.quiet == pytest.approx(alike * IDLE_STRETCH, rel=0.01)
+    assert found.active < 1.6
+    assert found.idle == pytest.approx(alike * IDLE_STRETCH, rel=0.01)
 
 
 def test_a_single_set_in_motion_has_its_wished_interval_and_the_others_no_more_than_needed() -> (
@@ -83,8 +83,8 @@ def test_a_single_set_in_motion_has_its_wished_interval_and_the_others_no_more_t
     demands = fleet(999, 1)
     rates = Rates(requests=3.0, views=1e9)
     found = planned(demands, rates)
-    assert found.moving == 1.0
-    assert found.quiet == pytest.approx(round_robin(demands, rates), rel=0.01)
+    assert found.active == 1.0
+    assert found.idle == pytest.approx(round_robin(demands, rates), rel=0.01)
 
 
 def test_when_all_sets_are_in_motion_all_are_stretched_alike() -> None:
@@ -92,15 +92,15 @@ def test_when_all_sets_are_in_motion_all_are_stretched_alike() -> None:
     rates = Rates(requests=3.0, views=1e9)
     found = planned(demands, rates)
     alike = round_robin(demands, rates)
-    assert found.moving == pytest.approx(alike)
+    assert found.active == pytest.approx(alike)
     # One that comes to rest before the next plan must not overtake those active.
-    assert found.quiet >= found.moving
+    assert found.idle >= found.active
 
 
 def test_the_more_sets_are_in_motion_the_less_each_of_them_gains() -> None:
     rates = Rates(requests=3.0, views=1e9)
     stretches = [
-        planned(fleet(1000 - moving, moving), rates).moving for moving in range(0, 1001, 50)
+        planned(fleet(1000 - active, active), rates).active for active in range(0, 1001, 50)
     ]
     assert stretches == sorted(stretches)
 
@@ -114,7 +114,7 @@ def test_sets_are_stretched_by_a_factor_so_a_faster_one_stays_faster() -> None:
 def test_views_stretch_as_requests_do() -> None:
     demands = fleet(100, 0, views=1000)
     found = planned(demands, Rates(requests=1e9, views=100.0))
-    assert found.quiet == pytest.approx(100 * 1000 / 60 / (100 * PLANNED))
+    assert found.idle == pytest.approx(100 * 1000 / 60 / (100 * PLANNED))
 
 
 def test_a_set_of_many_pages_is_polled_no_faster_than_its_own_limit_allows() -> None:
@@ -134,7 +134,7 @@ demand_lists = st.lists(
         requested=st.floats(min_value=1.0, max_value=3600.0),
         pages=st.integers(min_value=1, max_value=10),
         views=st.integers(min_value=0, max_value=1200),
-        moving=st.booleans(),
+        active=st.booleans(),
     ),
     min_size=1,
     max_size=60,
@@ -167,13 +167,13 @@ def test_no_set_starves_and_none_is_polled_more_often_than_it_wishes(
 def test_a_set_in_motion_never_waits_longer_than_in_a_round_robin(
     demands: list[Demand], rates: Rates
 ) -> None:
-    assert planned(demands, rates).moving <= round_robin(demands, rates) * (1 + 1e-9)
+    assert planned(demands, rates).active <= round_robin(demands, rates) * (1 + 1e-9)
 
 
 @given(demand_lists, rates_of_all_kinds)
 def test_the_order_of_the_sets_changes_nothing(demands: list[Demand], rates: Rates) -> None:
     found, turned = planned(demands, rates), planned(demands[::-1], rates)
-    assert (turned.moving, turned.quiet) == pytest.approx((found.moving, found.quiet))
+    assert (turned.active, turned.idle) == pytest.approx((found.active, found.idle))
 
 
 # The GETs of the sets, and the Resource Manager's limit over all regions
@@ -225,7 +225,7 @@ def test_one_busy_region_leaves_the_others_their_part_of_the_reads() -> None:
     rates = dict.fromkeys(loads, Rates(requests=3.0, views=1e9, gets=400 / 60))
     plans = plan_subscription(loads, rates, 3.0)
     assert sum(read_per_second(loads, plans)) <= 3.0
-    assert plans["small"].quiet < plans["busy"].quiet / 10
+    assert plans["small"].idle < plans["busy"].idle / 10
 
 
 def test_sets_of_unknown_region_are_counted_in_every_region_and_once_in_the_subscription() -> None:
@@ -236,8 +236,8 @@ def test_sets_of_unknown_region_are_counted_in_every_region_and_once_in_the_subs
     }
     rates = dict.fromkeys(loads, Rates(requests=3.0, views=1e9))
     plans = plan_subscription(loads, rates, 1e9)
-    assert plans["west"].quiet == pytest.approx(2 / PLANNED)
-    assert plans["east"].quiet == pytest.approx(190 / 180 / PLANNED)
+    assert plans["west"].idle == pytest.approx(2 / PLANNED)
+    assert plans["east"].idle == pytest.approx(190 / 180 / PLANNED)
     assert plan_subscription(loads, rates, 6.0) == plans
 
 
@@ -256,12 +256,12 @@ def test_no_plan_spends_more_than_any_of_the_limits(
         region: Load.of(
             [
                 Demand(
-                    60.0, pages=1 + number % 3, views=50, moving=number < moving, get_interval=300.0
+                    60.0, pages=1 + number % 3, views=50, active=number < active, get_interval=300.0
                 )
-                for number in range(quiet + moving)
+                for number in range(idle + active)
             ]
         )
-        for region, (quiet, moving, _) in regions.items()
+        for region, (idle, active, _) in regions.items()
     }
     rates = {region: its for region, (_, _, its) in regions.items()}
     plans = plan_subscription(loads, rates, reads)
@@ -270,4 +270,4 @@ def test_no_plan_spends_more_than_any_of_the_limits(
         made = plans[region]
         assert load.lists(made) <= rates[region].requests * PLANNED * (1 + 1e-9)
         assert load.gets / made.gets <= rates[region].gets * PLANNED * (1 + 1e-9)
-        assert min(made.moving, made.quiet, made.gets) >= 1
+        assert min(made.active, made.idle, made.gets) >= 1

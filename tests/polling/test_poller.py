@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, MutableMapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,22 +12,22 @@ from exporter.azure.errors import BrokenAnswer, Forbidden, NotFound, TimedOut
 from exporter.azure.scale_sets import RESTART
 from exporter.metrics.mapper import Mapper
 from exporter.model.instance_view import Problem
-from exporter.model.scale_set import ScaleSetId, ScaleSetModel, Target
+from exporter.model.scale_set import ScaleSetModel
 from exporter.polling.confirmation import NOT_FOUND_ANSWERS, NOT_FOUND_SECONDS
 from exporter.polling.poller import Poller
-from exporter.polling.retention import Retention
 from exporter.polling.target_state import TargetState
 from exporter.telemetry import Telemetry
 from support.answers import SUBSCRIPTION, instance
 from support.clock import FakeClock
+from support.polling import Polling
 from support.source import FakeSource, page
 
-NewRecord = Callable[..., TargetState]
+NewTarget = Callable[..., TargetState]
 
 
-def served(record: TargetState, clock: FakeClock) -> str:
+def served(poller: Poller, state: TargetState) -> str:
     text = b"".join(
-        block.text for lines in record.lines(clock.monotonic()) for block in lines.values()
+        block.text for lines in poller._publisher.lines(state) for block in lines.values()
     ).decode()
     identity = f'subscription_id="{SUBSCRIPTION}",resource_group="rg-web",scale_set="web"'
     return text.replace("{" + identity + "}", "").replace(identity + ",", "")
@@ -39,9 +38,9 @@ def own(telemetry: Telemetry, name: str, **labels: str) -> float | None:
 
 
 async def test_before_the_first_poll_up_is_0_and_nothing_is_invented(
-    new_record: NewRecord, clock: FakeClock
+    poller: Poller, new_target: NewTarget
 ) -> None:
-    assert served(new_record(), clock) == (
+    assert served(poller, new_target()) == (
         "azure_vmss_up 0\n"
         "azure_vmss_instance_series_suppressed 0\n"
         "azure_vmss_poll_interval_seconds 60\n"
@@ -51,14 +50,14 @@ async def test_before_the_first_poll_up_is_0_and_nothing_is_invented(
 async def test_a_success_serves_the_instances_and_when_they_were_fetched(
     poller: Poller,
     source: FakeSource,
-    new_record: NewRecord,
+    new_target: NewTarget,
     clock: FakeClock,
     telemetry: Telemetry,
 ) -> None:
-    record = new_record()
+    state = new_target()
     source.pages["web"] = [page(instance({}, instance_id="1")), page(instance({}, instance_id="2"))]
-    assert await poller.poll(record) is None
-    text = served(record, clock)
+    assert await poller.poll(state) is None
+    text = served(poller, state)
     assert "azure_vmss_up 1\n" in text
     assert f"azure_vmss_last_success_timestamp_seconds {int(clock.now())}\n" in text
     assert "azure_vmss_instances 2\n" in text
@@ -69,19 +68,18 @@ async def test_a_success_serves_the_instances_and_when_they_were_fetched(
 async def test_a_walk_that_fails_on_page_3_changes_nothing_served_but_up(
     poller: Poller,
     source: FakeSource,
-    new_record: NewRecord,
-    clock: FakeClock,
+    new_target: NewTarget,
     telemetry: Telemetry,
 ) -> None:
-    record = new_record()
+    state = new_target()
     source.pages["web"] = [page(instance({}, instance_id=str(number))) for number in range(5)]
-    await poller.poll(record)
-    before = record.snapshot
+    await poller.poll(state)
+    before = state.data.snapshot
     source.pages["web"] = [*source.pages["web"][:2], BrokenAnswer("cut")]
-    error = await poller.poll(record)
+    error = await poller.poll(state)
     assert isinstance(error, BrokenAnswer)
-    assert record.snapshot is before
-    text = served(record, clock)
+    assert state.data.snapshot is before
+    text = served(poller, state)
     assert "azure_vmss_up 0\n" in text
     assert 'azure_vmss_poll_failure{reason="broken_answer"} 1\n' in text
     assert "azure_vmss_instances 5\n" in text
@@ -89,12 +87,14 @@ async def test_a_walk_that_fails_on_page_3_changes_nothing_served_but_up(
 
 
 async def test_a_restarted_walk_drops_what_it_had(
-    poller: Poller, source: FakeSource, new_record: NewRecord, clock: FakeClock
+    poller: Poller,
+    source: FakeSource,
+    new_target: NewTarget,
 ) -> None:
-    record = new_record()
+    state = new_target()
     source.pages["web"] = [page(instance({}, instance_id="1")), RESTART, page(instance({}))]
-    await poller.poll(record)
-    assert "azure_vmss_instances 1\n" in served(record, clock)
+    await poller.poll(state)
+    assert "azure_vmss_instances 1\n" in served(poller, state)
 
 
 @pytest.mark.parametrize(
@@ -102,30 +102,21 @@ async def test_a_restarted_walk_drops_what_it_had(
 )
 async def test_data_is_kept_to_the_second_and_never_shorter_than_two_intervals_and_a_deadline(
     source: FakeSource,
-    new_record: NewRecord,
     clock: FakeClock,
-    telemetry: Telemetry,
-    poller: Poller,
     keep_for: float,
     interval: float,
     seconds: float,
 ) -> None:
-    keeping = Poller(
-        source=source,
-        mapper=poller._mapper,
-        telemetry=telemetry,
-        clock=clock,
-        retention=Retention(keep_for=keep_for, deadline=180.0),
-    )
-    record = keeping.new_record(replace(new_record().target, interval=interval))
-    await keeping.poll(record)
+    polling = Polling(source, clock, keep_for=keep_for)
+    keeping, state = polling.poller, polling.add(interval=interval)
+    await keeping.poll(state)
     source.pages["web"] = [TimedOut("late")]
     await clock.advance(seconds - 1)
-    await keeping.poll(record)
-    assert "azure_vmss_instances 0\n" in served(record, clock)
+    await keeping.poll(state)
+    assert "azure_vmss_instances 0\n" in served(keeping, state)
     await clock.advance(1)
     await keeping.expire()
-    text = served(record, clock)
+    text = served(keeping, state)
     assert "azure_vmss_instances" not in text
     assert "azure_vmss_last_success_timestamp_seconds" in text
     assert "azure_vmss_up 0\n" in text
@@ -134,14 +125,13 @@ async def test_data_is_kept_to_the_second_and_never_shorter_than_two_intervals_a
 async def test_a_fault_of_the_exporter_fails_the_poll_and_is_logged_with_its_traceback(
     poller: Poller,
     source: FakeSource,
-    new_record: NewRecord,
-    clock: FakeClock,
+    new_target: NewTarget,
     logs: list[MutableMapping[str, Any]],
 ) -> None:
-    record = new_record()
+    state = new_target()
     source.pages["web"] = [ZeroDivisionError("a bug")]
-    assert await poller.poll(record) is None
-    assert 'azure_vmss_poll_failure{reason="internal"} 1\n' in served(record, clock)
+    assert await poller.poll(state) is None
+    assert 'azure_vmss_poll_failure{reason="internal"} 1\n' in served(poller, state)
     assert [entry["event"] for entry in logs] == ["poll crashed", "scale set failing"]
     assert logs[0]["exc_info"] is True
 
@@ -149,18 +139,18 @@ async def test_a_fault_of_the_exporter_fails_the_poll_and_is_logged_with_its_tra
 async def test_failing_and_recovered_are_said_once_each(
     poller: Poller,
     source: FakeSource,
-    new_record: NewRecord,
+    new_target: NewTarget,
     clock: FakeClock,
     logs: list[MutableMapping[str, Any]],
 ) -> None:
-    record = new_record()
+    state = new_target()
     source.pages["web"] = [TimedOut("late")]
     for _ in range(3):
-        await poller.poll(record)
+        await poller.poll(state)
         await clock.advance(60)
     source.pages["web"] = [page()]
-    await poller.poll(record)
-    await poller.poll(record)
+    await poller.poll(state)
+    await poller.poll(state)
     said = [entry for entry in logs if entry["log_level"] != "debug"]
     assert [entry["event"] for entry in said] == ["scale set failing", "scale set recovered"]
     assert said[0]["reason"] == "timeout"
@@ -171,15 +161,15 @@ async def test_failing_and_recovered_are_said_once_each(
 async def test_a_second_outage_is_said_again(
     poller: Poller,
     source: FakeSource,
-    new_record: NewRecord,
+    new_target: NewTarget,
     logs: list[MutableMapping[str, Any]],
 ) -> None:
-    record = new_record()
+    state = new_target()
     for _ in range(2):
         source.pages["web"] = [TimedOut("late")]
-        await poller.poll(record)
+        await poller.poll(state)
         source.pages["web"] = [page()]
-        await poller.poll(record)
+        await poller.poll(state)
     said = [entry["event"] for entry in logs if entry["log_level"] != "debug"]
     assert said == ["scale set failing", "scale set recovered"] * 2
     assert [entry.get("failed_polls") for entry in logs if "recovered" in entry["event"]] == [1, 1]
@@ -188,13 +178,13 @@ async def test_a_second_outage_is_said_again(
 async def test_two_reasons_in_turn_are_said_once_each(
     poller: Poller,
     source: FakeSource,
-    new_record: NewRecord,
+    new_target: NewTarget,
     logs: list[MutableMapping[str, Any]],
 ) -> None:
-    record = new_record()
+    state = new_target()
     for error in (TimedOut("late"), BrokenAnswer("cut"), ZeroDivisionError("a bug")) * 3:
         source.pages["web"] = [error]
-        await poller.poll(record)
+        await poller.poll(state)
     said = [entry.get("reason", entry["event"]) for entry in logs if entry["log_level"] != "debug"]
     assert said == ["timeout", "broken_answer", "poll crashed", "internal"]
 
@@ -202,44 +192,46 @@ async def test_two_reasons_in_turn_are_said_once_each(
 async def test_failing_facts_are_said_once_and_so_is_their_recovery(
     poller: Poller,
     source: FakeSource,
-    new_record: NewRecord,
+    new_target: NewTarget,
     logs: list[MutableMapping[str, Any]],
 ) -> None:
-    record = new_record()
-    source.facts["web"] = TimedOut("late")
-    await poller.poll_model(record)
+    state = new_target()
+    source.models["web"] = TimedOut("late")
+    await poller.poll_model(state)
     assert logs == [], "while no poll has succeeded, the polls tell"
-    await poller.poll(record)
-    await poller.poll_model(record)
-    await poller.poll_model(record)
-    del source.facts["web"]
-    await poller.poll_model(record)
-    await poller.poll_model(record)
+    await poller.poll(state)
+    await poller.poll_model(state)
+    await poller.poll_model(state)
+    del source.models["web"]
+    await poller.poll_model(state)
+    await poller.poll_model(state)
     said = [entry["event"] for entry in logs if entry["log_level"] != "debug"]
-    assert said == ["facts failing", "facts recovered"]
+    assert said == ["scale set model failing", "scale set model recovered"]
 
 
 async def test_a_fault_in_the_facts_ends_nothing(
-    poller: Poller, source: FakeSource, new_record: NewRecord, clock: FakeClock
+    poller: Poller,
+    source: FakeSource,
+    new_target: NewTarget,
 ) -> None:
-    record = new_record()
-    source.facts["web"] = ZeroDivisionError("a bug")
-    assert await poller.poll_model(record) is None
-    await poller.poll(record)
-    assert "azure_vmss_up 1\n" in served(record, clock)
+    state = new_target()
+    source.models["web"] = ZeroDivisionError("a bug")
+    assert await poller.poll_model(state) is None
+    await poller.poll(state)
+    assert "azure_vmss_up 1\n" in served(poller, state)
 
 
 async def test_a_fault_in_the_facts_of_a_good_set_is_said_once_with_its_reason(
     poller: Poller,
     source: FakeSource,
-    new_record: NewRecord,
+    new_target: NewTarget,
     logs: list[MutableMapping[str, Any]],
 ) -> None:
-    record = new_record()
-    await poller.poll(record)
-    source.facts["web"] = ZeroDivisionError("a bug")
+    state = new_target()
+    await poller.poll(state)
+    source.models["web"] = ZeroDivisionError("a bug")
     for _ in range(3):
-        await poller.poll_model(record)
+        await poller.poll_model(state)
     assert [entry.get("reason", "") for entry in logs if entry["log_level"] != "debug"] == [
         "",
         "internal",
@@ -257,14 +249,14 @@ async def test_without_any_set_nothing_expires_and_the_check_goes_on(
 
 
 async def test_facts_come_by_their_own_call_and_their_failure_leaves_them(
-    poller: Poller, source: FakeSource, new_record: NewRecord, clock: FakeClock
+    poller: Poller, source: FakeSource, new_target: NewTarget, clock: FakeClock
 ) -> None:
-    record = new_record()
-    source.facts["web"] = ScaleSetModel(location="WestEurope", capacity=3)
-    await poller.poll_model(record)
-    source.facts["web"] = TimedOut("late")
-    await poller.poll_model(record)
-    text = served(record, clock)
+    state = new_target()
+    source.models["web"] = ScaleSetModel(location="WestEurope", capacity=3)
+    await poller.poll_model(state)
+    source.models["web"] = TimedOut("late")
+    await poller.poll_model(state)
+    text = served(poller, state)
     assert "azure_vmss_capacity 3\n" in text
     assert 'location="westeurope"' in text
     assert "azure_vmss_up 0\n" in text
@@ -272,37 +264,30 @@ async def test_facts_come_by_their_own_call_and_their_failure_leaves_them(
 
 
 async def test_calls_are_counted_by_the_short_name_of_the_region(
-    poller: Poller, source: FakeSource, new_record: NewRecord
+    poller: Poller, source: FakeSource, new_target: NewTarget
 ) -> None:
+    state = new_target()
     for spelling in ("West US 2", "westus2", "WestUS2"):
-        source.facts["web"] = ScaleSetModel(location=spelling)
-        record = new_record()
-        await poller.poll_model(record)
-        assert record.location == "westus2"
+        source.models["web"] = ScaleSetModel(location=spelling)
+        await poller.poll_model(state)
+        assert state.location == "westus2"
 
 
 async def test_hidden_messages_are_not_logged_but_the_reason_and_the_advice_are(
     source: FakeSource,
     clock: FakeClock,
-    telemetry: Telemetry,
     logs: list[MutableMapping[str, Any]],
 ) -> None:
-    poller = Poller(
-        source=source,
-        mapper=Mapper(messages=False),
-        telemetry=telemetry,
-        clock=clock,
-        retention=Retention(keep_for=600.0, deadline=180.0),
-    )
-    record = poller.new_record(Target(ScaleSetId(SUBSCRIPTION, "rg-web", "web"), 60.0))
+    polling = Polling(source, clock, mapper=Mapper(messages=False))
+    poller, state = polling.poller, polling.add()
     source.pages["web"] = [page(instance({}))]
-    await poller.poll(record)
-    source.facts["web"] = Forbidden("said by Azure", action="some/read")
-    await poller.poll_model(record)
+    await poller.poll(state)
+    source.models["web"] = Forbidden("said by Azure", action="some/read")
+    await poller.poll_model(state)
     source.pages["web"] = [Forbidden("said by Azure", action="some/read")]
-    await poller.poll(record)
+    await poller.poll(state)
     assert [entry["event"] for entry in logs if "error" in entry] == [
-        "facts failing",
+        "scale set model failing",
         "scale set failing",
     ]
     for entry in logs:
@@ -312,33 +297,35 @@ async def test_hidden_messages_are_not_logged_but_the_reason_and_the_advice_are(
 
 
 async def test_a_region_is_no_longer_than_a_label_value_where_calls_are_counted(
-    poller: Poller, source: FakeSource, new_record: NewRecord
+    poller: Poller, source: FakeSource, new_target: NewTarget
 ) -> None:
-    source.facts["web"] = ScaleSetModel(location="é" * 300)
-    record = new_record()
-    await poller.poll_model(record)
-    assert record.location == "é" * 126 + "…"
+    source.models["web"] = ScaleSetModel(location="é" * 300)
+    state = new_target()
+    await poller.poll_model(state)
+    assert state.location == "é" * 126 + "…"
 
 
 async def test_a_flexible_set_is_told_by_its_mode_and_costs_no_call(
-    poller: Poller, source: FakeSource, new_record: NewRecord, clock: FakeClock
+    poller: Poller,
+    source: FakeSource,
+    new_target: NewTarget,
 ) -> None:
-    record = new_record()
-    source.facts["web"] = ScaleSetModel(orchestration_mode="Flexible")
-    await poller.poll_model(record)
-    await poller.poll(record)
+    state = new_target()
+    source.models["web"] = ScaleSetModel(orchestration_mode="Flexible")
+    await poller.poll_model(state)
+    await poller.poll(state)
     assert source.polled["web"] == []
-    assert 'azure_vmss_poll_failure{reason="flexible"} 1\n' in served(record, clock)
+    assert 'azure_vmss_poll_failure{reason="flexible"} 1\n' in served(poller, state)
 
 
 async def test_fields_left_out_and_unknown_codes_are_counted(
-    poller: Poller, source: FakeSource, new_record: NewRecord, telemetry: Telemetry
+    poller: Poller, source: FakeSource, new_target: NewTarget, telemetry: Telemetry
 ) -> None:
     odd = instance({"statuses": [{"code": "PowerState/hibernated", "level": "Grave"}]})
     source.pages["web"] = [
         page(odd, problems=(Problem("properties.instanceView.osName", "wrong type"),), lost=1)
     ]
-    await poller.poll(new_record())
+    await poller.poll(new_target())
     assert own(telemetry, "mapping_errors_total", family="azure_vmss_instance_info") == 1
     assert own(telemetry, "unknown_status_codes_total") == 2
 
@@ -353,29 +340,33 @@ def test_counters_start_at_0_for_every_reason(telemetry: Telemetry) -> None:
 
 
 async def test_a_set_that_is_gone_for_good_loses_its_facts_though_it_was_never_polled_well(
-    poller: Poller, source: FakeSource, new_record: NewRecord, clock: FakeClock
+    poller: Poller, source: FakeSource, new_target: NewTarget, clock: FakeClock
 ) -> None:
-    record = new_record()
-    await poller.poll_model(record)
-    assert "azure_vmss_info{" in served(record, clock)
+    state = new_target()
+    await poller.poll_model(state)
+    assert "azure_vmss_info{" in served(poller, state)
     gone = NotFound("gone", missing="scale set", removes=True)
-    source.pages["web"], source.facts["web"] = [gone], gone
+    source.pages["web"], source.models["web"] = [gone], gone
     for _ in range(NOT_FOUND_ANSWERS):
-        await poller.poll(record)
+        await poller.poll(state)
         await clock.advance(NOT_FOUND_SECONDS / 2)
-    assert "azure_vmss_info{" not in served(record, clock)
+    assert "azure_vmss_info{" not in served(poller, state)
 
 
 @pytest.mark.parametrize("details", [True, False])
 async def test_a_reload_keeps_what_azure_said_unless_it_may_not_be_shown_any_more(
-    poller: Poller, source: FakeSource, new_record: NewRecord, *, details: bool
+    poller: Poller,
+    source: FakeSource,
+    new_target: NewTarget,
+    clock: FakeClock,
+    *,
+    details: bool,
 ) -> None:
-    record = new_record()
+    state = new_target()
     source.pages["web"] = [page(instance({}, instance_id="1"))]
-    await poller.poll(record)
-    assert record.snapshot is not None
-    before = record.snapshot.mapped
-    poller.adopt(record, replace(record.target, interval=30.0), details=details)
-    assert record.snapshot.mapped.details == (before.details if details else b"")
-    assert record.snapshot.mapped.all_lines == before.all_lines
-    assert record.poll.interval == 30.0
+    await poller.poll(state)
+    assert state.data.snapshot is not None
+    before = state.data.snapshot.mapped
+    Polling(source, clock, mapper=Mapper(messages=details)).adopt(state)
+    assert state.data.snapshot.mapped.details == (before.details if details else b"")
+    assert state.data.snapshot.mapped.all_lines == before.all_lines

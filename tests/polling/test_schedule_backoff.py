@@ -11,14 +11,11 @@ import pytest
 
 from exporter.azure.errors import Forbidden, ServerFailed
 from exporter.azure.ratelimit.budget import Budget
-from exporter.polling.concurrency import Slots
 from exporter.polling.planner import PLANNED
-from exporter.polling.poller import Poller
 from exporter.polling.schedule import Backoff
-from exporter.polling.scheduler import Scheduler
 from exporter.polling.target_state import TargetState
-from exporter.telemetry import Telemetry
 from support.clock import FakeClock
+from support.polling import Polling
 from support.source import FakeSource
 
 FORBIDDEN = Forbidden("no", action="Microsoft.Compute/virtualMachineScaleSets/read")
@@ -45,22 +42,16 @@ def test_a_5xx_that_names_its_end_is_left_alone_until_then() -> None:
 async def polled(
     clock: FakeClock,
     source: FakeSource,
-    poller: Poller,
-    telemetry: Telemetry,
-    record: TargetState,
+    polling: Polling,
+    state: TargetState,
     *,
     seconds: float,
     share: float = 1.0,
 ) -> list[float]:
     """The seconds between the polls of a set, by the real scheduler."""
-    scheduler = Scheduler(
-        records=[record],
-        poller=poller,
-        gate=source.gate,
-        lanes=Slots(4, clock=clock),
-        clock=clock,
-        budget=Budget(clock=clock, telemetry=telemetry, share=share),
-    )
+    assert list(polling.targets) == [state]
+    budget = Budget(clock=clock, telemetry=polling.telemetry, share=share)
+    scheduler = polling.scheduler(source.gate, budget, concurrency=4)
     running = asyncio.create_task(scheduler.run())
     await clock.advance(seconds)
     running.cancel()
@@ -72,12 +63,11 @@ async def polled(
 async def test_a_set_that_may_not_be_read_is_polled_at_the_first_beat_after_five_minutes_at_last(
     clock: FakeClock,
     source: FakeSource,
-    poller: Poller,
-    telemetry: Telemetry,
-    new_record: Callable[..., TargetState],
+    polling: Polling,
+    new_target: Callable[..., TargetState],
 ) -> None:
     source.pages["web"] = [FORBIDDEN]
-    gaps = await polled(clock, source, poller, telemetry, new_record("web", 60.0), seconds=3600.0)
+    gaps = await polled(clock, source, polling, new_target("web", 60.0), seconds=3600.0)
     # It keeps its beat: the first one that is not too early.
     assert all(gap >= least for gap, least in zip(gaps, (60, 120, 240), strict=False))
     assert set(map(round, gaps[4:])) == {360}
@@ -86,16 +76,13 @@ async def test_a_set_that_may_not_be_read_is_polled_at_the_first_beat_after_five
 async def test_a_set_that_may_not_be_read_is_left_alone_while_the_budget_is_short_too(
     clock: FakeClock,
     source: FakeSource,
-    poller: Poller,
-    telemetry: Telemetry,
-    new_record: Callable[..., TargetState],
+    polling: Polling,
+    new_target: Callable[..., TargetState],
 ) -> None:
-    record = new_record("web", 60.0)
+    state = new_target("web", 60.0)
     source.pages["web"] = [FORBIDDEN]
-    gaps = await polled(
-        clock, source, poller, telemetry, record, seconds=3600.0, share=1 / (6 * PLANNED * 70)
-    )
-    assert record.poll.interval == pytest.approx(70)
+    gaps = await polled(clock, source, polling, state, seconds=3600.0, share=1 / (6 * PLANNED * 70))
+    assert state.data.poll.interval == pytest.approx(70)
     assert all(gap >= least for gap, least in zip(gaps, (60, 120, 240), strict=False))
     assert 300 <= min(gaps[3:]) <= max(gaps[3:]) <= 360
 
@@ -103,12 +90,11 @@ async def test_a_set_that_may_not_be_read_is_left_alone_while_the_budget_is_shor
 async def test_no_poll_comes_before_the_end_that_a_5xx_names(
     clock: FakeClock,
     source: FakeSource,
-    poller: Poller,
-    telemetry: Telemetry,
-    new_record: Callable[..., TargetState],
+    polling: Polling,
+    new_target: Callable[..., TargetState],
 ) -> None:
     source.pages["web"] = [ServerFailed("no", status=503, retry_after=150.0)]
-    gaps = await polled(clock, source, poller, telemetry, new_record("web", 60.0), seconds=3600.0)
+    gaps = await polled(clock, source, polling, new_target("web", 60.0), seconds=3600.0)
     assert gaps
     assert min(gaps) >= 150.0
     assert max(gaps) <= 240.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, MutableMapping
 from contextlib import suppress
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -12,7 +13,6 @@ import pytest
 
 from exporter.azure.errors import AzureError, NotSent, Throttled, TimedOut
 from exporter.azure.ratelimit.budget import Budget
-from exporter.polling.concurrency import Slots
 from exporter.polling.intervals import Intervals
 from exporter.polling.poller import Poller
 from exporter.polling.scheduler import Scheduler
@@ -20,24 +20,20 @@ from exporter.polling.target_state import TargetState
 from exporter.telemetry import Telemetry
 from support.answers import SUBSCRIPTION
 from support.clock import FakeClock
+from support.polling import Polling
 from support.source import FakeSource, page
 
-NewRecord = Callable[..., TargetState]
+NewTarget = Callable[..., TargetState]
 
 
 @pytest.fixture
 def start(
-    poller: Poller, source: FakeSource, clock: FakeClock, telemetry: Telemetry
+    polling: Polling, source: FakeSource, clock: FakeClock, telemetry: Telemetry
 ) -> Callable[..., tuple[Scheduler, asyncio.Task[None]]]:
-    def run(*records: TargetState, concurrency: int = 16) -> tuple[Scheduler, asyncio.Task[None]]:
-        scheduler = Scheduler(
-            records=records,
-            poller=poller,
-            gate=source.gate,
-            lanes=Slots(concurrency, clock=clock),
-            clock=clock,
-            budget=Budget(clock=clock, telemetry=telemetry, share=1.0),
-        )
+    def run(*states: TargetState, concurrency: int = 16) -> tuple[Scheduler, asyncio.Task[None]]:
+        assert set(states) == set(polling.targets)
+        budget = Budget(clock=clock, telemetry=telemetry, share=1.0)
+        scheduler = polling.scheduler(source.gate, budget, concurrency=concurrency)
         return scheduler, asyncio.create_task(scheduler.run())
 
     return run
@@ -57,9 +53,9 @@ def gaps(times: list[float]) -> list[float]:
 
 
 async def test_every_set_is_polled_at_the_start_and_then_keeps_its_own_interval(
-    start: Start, source: FakeSource, new_record: NewRecord, clock: FakeClock
+    start: Start, source: FakeSource, new_target: NewTarget, clock: FakeClock
 ) -> None:
-    _, task = start(new_record("fast", 10.0), new_record("slow", 60.0))
+    _, task = start(new_target("fast", 10.0), new_target("slow", 60.0))
     await clock.advance(1)
     assert len(source.polled["fast"]) == len(source.polled["slow"]) == 1
     await clock.advance(600)
@@ -70,29 +66,29 @@ async def test_every_set_is_polled_at_the_start_and_then_keeps_its_own_interval(
 
 
 async def test_a_poll_that_takes_time_does_not_shift_the_beat(
-    start: Start, source: FakeSource, new_record: NewRecord, clock: FakeClock
+    start: Start, source: FakeSource, new_target: NewTarget, clock: FakeClock
 ) -> None:
     source.pages["web"] = [7.0, page()]
-    _, task = start(new_record("web", 10.0))
+    _, task = start(new_target("web", 10.0))
     await clock.advance(300)
     assert set(gaps(source.polled["web"])[1:]) == {10.0}
     await stop(task)
 
 
 async def test_a_poll_longer_than_the_interval_skips_beats_and_never_overlaps(
-    start: Start, source: FakeSource, new_record: NewRecord, clock: FakeClock
+    start: Start, source: FakeSource, new_target: NewTarget, clock: FakeClock
 ) -> None:
     source.pages["web"] = [25.0, page()]
-    _, task = start(new_record("web", 10.0))
+    _, task = start(new_target("web", 10.0))
     await clock.advance(300)
     assert set(gaps(source.polled["web"])[1:]) == {30.0}
     await stop(task)
 
 
 async def test_sets_are_spread_over_the_interval_once_they_keep_their_beat(
-    start: Start, source: FakeSource, new_record: NewRecord, clock: FakeClock
+    start: Start, source: FakeSource, new_target: NewTarget, clock: FakeClock
 ) -> None:
-    _, task = start(*(new_record(f"set-{number}", 60.0) for number in range(40)))
+    _, task = start(*(new_target(f"set-{number}", 60.0) for number in range(40)))
     await clock.advance(300)
     last = sorted(times[-1] % 60 for times in source.polled.values())
     assert max(gaps(last)) < 12
@@ -100,14 +96,14 @@ async def test_sets_are_spread_over_the_interval_once_they_keep_their_beat(
 
 
 async def test_a_failing_and_hanging_sets_delay_no_other(
-    start: Start, source: FakeSource, new_record: NewRecord, clock: FakeClock
+    start: Start, source: FakeSource, new_target: NewTarget, clock: FakeClock
 ) -> None:
     source.pages["broken"] = [TimedOut("late")]
     hanging = [f"hanging-{number}" for number in range(50)]
     for name in hanging:
         source.pages[name] = [60.0, TimedOut("late")]
-    records = [new_record(name, 10.0) for name in [*hanging, "broken", "good"]]
-    _, task = start(*records, concurrency=8)
+    states = [new_target(name, 10.0) for name in [*hanging, "broken", "good"]]
+    _, task = start(*states, concurrency=8)
     await clock.advance(1800)
     # Until all that hang have been met once, a healthy poll waits a few seconds for a slot.
     assert source.polled["good"][0] < 1000 + 60
@@ -119,12 +115,12 @@ async def test_a_failing_and_hanging_sets_delay_no_other(
 
 
 async def test_a_healthy_set_that_was_slow_once_goes_before_those_that_hang_for_long(
-    start: Start, source: FakeSource, new_record: NewRecord, clock: FakeClock
+    start: Start, source: FakeSource, new_target: NewTarget, clock: FakeClock
 ) -> None:
     hanging = [f"hanging-{number}" for number in range(50)]
     for name in hanging:
         source.pages[name] = [60.0, TimedOut("late")]
-    _, task = start(*(new_record(name, 60.0) for name in [*hanging, "good"]), concurrency=8)
+    _, task = start(*(new_target(name, 60.0) for name in [*hanging, "good"]), concurrency=8)
     await clock.advance(3600)
     source.pages["good"] = [60.0, TimedOut("late")]
     await clock.advance(120)
@@ -140,7 +136,7 @@ async def test_facts_that_hang_delay_no_instance_poll(
     start: Start,
     poller: Poller,
     source: FakeSource,
-    new_record: NewRecord,
+    new_target: NewTarget,
     clock: FakeClock,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -151,7 +147,7 @@ async def test_facts_that_hang_delay_no_instance_poll(
 
     monkeypatch.setattr(poller, "poll_model", hang)
     names = [f"set-{number}" for number in range(40)]
-    _, task = start(*(new_record(name, 60.0) for name in names), concurrency=8)
+    _, task = start(*(new_target(name, 60.0) for name in names), concurrency=8)
     await clock.advance(1800)
     for name in names:
         assert max(gaps(source.polled[name])[3:]) <= 65
@@ -159,42 +155,46 @@ async def test_facts_that_hang_delay_no_instance_poll(
 
 
 async def test_a_slow_set_that_nobody_waits_for_is_left_in_peace(
-    start: Start, source: FakeSource, new_record: NewRecord, clock: FakeClock
+    start: Start, source: FakeSource, new_target: NewTarget, clock: FakeClock
 ) -> None:
     source.pages["large"] = [40.0, page()]
-    record = new_record("large", 60.0)
-    _, task = start(record, new_record("good", 60.0), concurrency=4)
+    state = new_target("large", 60.0)
+    _, task = start(state, new_target("good", 60.0), concurrency=4)
     await clock.advance(600)
-    assert record.poll.up
+    assert state.data.poll.up
     assert set(gaps(source.polled["large"])[1:]) == {60.0}
     await stop(task)
 
 
 async def test_no_more_polls_than_the_concurrency_are_under_way(
-    start: Start, source: FakeSource, new_record: NewRecord, clock: FakeClock
+    start: Start,
+    polling: Polling,
+    source: FakeSource,
+    new_target: NewTarget,
+    clock: FakeClock,
 ) -> None:
     names = [f"set-{number}" for number in range(10)]
     for name in names:
         source.pages[name] = [1000.0, page()]
-    scheduler, task = start(*(new_record(name) for name in names), concurrency=3)
+    _, task = start(*(new_target(name) for name in names), concurrency=3)
     await clock.advance(4)
     assert sum(len(source.polled[name]) for name in names) == 3
-    assert scheduler.lag() > 2.5
+    assert polling.overdue.largest() > 2.5
     await stop(task)
 
 
 async def test_a_call_that_azure_asked_to_hold_back_waits_and_up_stays(
-    start: Start, source: FakeSource, new_record: NewRecord, clock: FakeClock
+    start: Start, source: FakeSource, new_target: NewTarget, clock: FakeClock
 ) -> None:
-    record = new_record("web", 10.0)
-    _, task = start(record)
+    state = new_target("web", 10.0)
+    _, task = start(state)
     await clock.advance(30)
     polls = len(source.polled["web"])
     held_until = clock.monotonic() + 120
     source.gate[SUBSCRIPTION, "westeurope"] = held_until
     await clock.advance(119)
     assert len(source.polled["web"]) == polls
-    assert record.poll.up
+    assert state.data.poll.up
     await clock.advance(30)
     assert len(source.polled["web"]) > polls
     assert min(moment for moment in source.polled["web"][polls:]) >= held_until
@@ -202,10 +202,10 @@ async def test_a_call_that_azure_asked_to_hold_back_waits_and_up_stays(
 
 
 async def test_a_poll_that_is_put_off_comes_when_the_hold_ends_not_an_interval_later(
-    start: Start, source: FakeSource, new_record: NewRecord, clock: FakeClock
+    start: Start, source: FakeSource, new_target: NewTarget, clock: FakeClock
 ) -> None:
     source.pages["web"] = [NotSent("not sent", retry_after=6)]
-    _, task = start(new_record("web", 3600.0))
+    _, task = start(new_target("web", 3600.0))
     await clock.advance(1)
     assert len(source.polled["web"]) >= 1
     source.gate[SUBSCRIPTION, "westeurope"] = clock.monotonic() + 6
@@ -217,21 +217,21 @@ async def test_a_poll_that_is_put_off_comes_when_the_hold_ends_not_an_interval_l
 
 
 async def test_facts_are_fetched_every_few_minutes_and_sooner_after_a_failure(
-    start: Start, source: FakeSource, new_record: NewRecord, clock: FakeClock
+    start: Start, source: FakeSource, new_target: NewTarget, clock: FakeClock
 ) -> None:
-    source.facts["sick"] = TimedOut("late")
-    _, task = start(new_record("web"), new_record("sick"))
+    source.models["sick"] = TimedOut("late")
+    _, task = start(new_target("web"), new_target("sick"))
     await clock.advance(1800)
-    assert 6 <= len(source.facts_polled["web"]) <= 8
-    assert 15 <= len(source.facts_polled["sick"]) <= 32
+    assert 6 <= len(source.model_polled["web"]) <= 8
+    assert 15 <= len(source.model_polled["sick"]) <= 32
     assert len(source.polled["sick"]) >= 29
     await stop(task)
 
 
 async def test_a_clock_that_is_set_back_holds_no_poll_back(
-    start: Start, source: FakeSource, new_record: NewRecord, clock: FakeClock
+    start: Start, source: FakeSource, new_target: NewTarget, clock: FakeClock
 ) -> None:
-    _, task = start(new_record("web", 10.0))
+    _, task = start(new_target("web", 10.0))
     await clock.advance(30)
     clock.wall -= 86_400
     polls = len(source.polled["web"])
@@ -243,7 +243,7 @@ async def test_a_clock_that_is_set_back_holds_no_poll_back(
 async def test_a_beat_that_breaks_is_never_unseen(
     start: Start,
     poller: Poller,
-    new_record: NewRecord,
+    new_target: NewTarget,
     clock: FakeClock,
     monkeypatch: pytest.MonkeyPatch,
     logs: list[MutableMapping[str, Any]],
@@ -252,7 +252,7 @@ async def test_a_beat_that_breaks_is_never_unseen(
         raise ZeroDivisionError
 
     monkeypatch.setattr(poller, "poll", broken)
-    _, task = start(new_record("web"))
+    _, task = start(new_target("web"))
     await clock.advance(1)
     with pytest.raises(ExceptionGroup):
         await task
@@ -263,16 +263,16 @@ async def test_a_beat_that_breaks_is_never_unseen(
 
 @pytest.mark.parametrize("reloads", [1.0, 7.0, 20.0, 29.0])
 async def test_reloads_do_not_change_when_a_set_is_polled(
-    start: Start, source: FakeSource, new_record: NewRecord, clock: FakeClock, reloads: float
+    start: Start, source: FakeSource, new_target: NewTarget, clock: FakeClock, reloads: float
 ) -> None:
     """Whatever the place of its first poll between two beats."""
     names = [f"set-{number}" for number in range(20)]
-    records = [new_record(name, 60.0) for name in names]
-    _, task = start(*records)
+    states = [new_target(name, 60.0) for name in names]
+    _, task = start(*states)
     for _ in range(int(200 / reloads)):
         await clock.advance(reloads)
         await stop(task)
-        _, task = start(*records)
+        _, task = start(*states)
     for name in names:
         first, *rest = gaps(source.polled[name])
         assert first >= 30.0
@@ -281,37 +281,40 @@ async def test_reloads_do_not_change_when_a_set_is_polled(
 
 
 async def test_a_reload_with_a_shorter_interval_does_not_wait_for_the_old_one(
-    start: Start, source: FakeSource, new_record: NewRecord, clock: FakeClock
+    start: Start, polling: Polling, source: FakeSource, new_target: NewTarget, clock: FakeClock
 ) -> None:
-    record = new_record("web", 3600.0)
-    _, task = start(record)
+    state = new_target("web", 3600.0)
+    _, task = start(state)
     await clock.advance(10)
     await stop(task)
-    quick = new_record("web", 60.0)
-    quick.due = record.due
-    _, task = start(quick)
+    polling.targets.update(replace(state.target, interval=60.0))
+    _, task = start(state)
     await clock.advance(91)
     assert len(source.polled["web"]) == 2
     await stop(task)
 
 
 async def test_a_poll_that_is_under_way_is_not_late(
-    start: Start, source: FakeSource, new_record: NewRecord, clock: FakeClock
+    start: Start,
+    polling: Polling,
+    source: FakeSource,
+    new_target: NewTarget,
+    clock: FakeClock,
 ) -> None:
     source.pages["web"] = [40.0, page()]
-    scheduler, task = start(new_record("web", 60.0))
+    _, task = start(new_target("web", 60.0))
     for _ in range(35):
         await clock.advance(1)
-        assert scheduler.lag() <= 1
+        assert polling.overdue.largest() <= 1
     assert len(source.polled["web"]) == 1
     await stop(task)
 
 
 async def test_a_poll_that_azure_itself_throttled_was_a_poll_and_keeps_the_beat(
-    start: Start, source: FakeSource, new_record: NewRecord, clock: FakeClock
+    start: Start, source: FakeSource, new_target: NewTarget, clock: FakeClock
 ) -> None:
     source.pages["web"] = [Throttled("busy", retry_after=5.0)]
-    _, task = start(new_record("web", 600.0))
+    _, task = start(new_target("web", 600.0))
     await clock.advance(1500)
     assert len(source.polled["web"]) <= 4
     assert gaps(source.polled["web"])[-1] == 600.0
@@ -319,25 +322,25 @@ async def test_a_poll_that_azure_itself_throttled_was_a_poll_and_keeps_the_beat(
 
 
 async def test_the_interval_of_the_facts_follows_what_it_should_be_by_more_than_a_hundredth(
-    start: Start, new_record: NewRecord, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    start: Start, new_target: NewTarget, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     planned = [400.0]
     monkeypatch.setattr(Intervals, "of_model", lambda *_: planned[-1])
-    record = new_record("web")
-    _, task = start(record)
+    state = new_target("web")
+    _, task = start(state)
     await clock.advance(100)
     for wanted, kept in ((402.0, 400.0), (398.0, 400.0), (410.0, 410.0), (300.0, 300.0)):
         planned.append(wanted)
         await clock.advance(100)
-        assert record.model_interval == kept
+        assert state.data.model_interval == kept
     await stop(task)
 
 
 async def test_facts_that_azure_itself_throttled_are_asked_for_again_like_after_any_failure(
-    start: Start, source: FakeSource, new_record: NewRecord, clock: FakeClock
+    start: Start, source: FakeSource, new_target: NewTarget, clock: FakeClock
 ) -> None:
-    source.facts["web"] = Throttled("busy", retry_after=1.0)
-    _, task = start(new_record("web"))
+    source.models["web"] = Throttled("busy", retry_after=1.0)
+    _, task = start(new_target("web"))
     await clock.advance(1800)
-    assert 15 <= len(source.facts_polled["web"]) <= 32
+    assert 15 <= len(source.model_polled["web"]) <= 32
     await stop(task)

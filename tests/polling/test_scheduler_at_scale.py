@@ -19,17 +19,14 @@ from exporter.azure.ratelimit.budget import Budget
 from exporter.azure.ratelimit.pacing import BURST
 from exporter.metrics.family import FamilyFilter
 from exporter.metrics.mapper import Mapper
-from exporter.model.scale_set import ScaleSetId, Target
 from exporter.polling import intervals, scheduler
-from exporter.polling.concurrency import Slots
 from exporter.polling.planner import IDLE_STRETCH, PLANNED
-from exporter.polling.poller import Poller
-from exporter.polling.retention import Retention
 from exporter.polling.scheduler import TASKS_AT_A_TIME, Scheduler
 from exporter.simulator.buckets import SUBSCRIPTION_HIGH_COST, VM_VIEWS
 from exporter.telemetry import Telemetry
 from support.answers import SUBSCRIPTION
 from support.azure_room import sample
+from support.polling import Polling
 from support.scale import CoarseClock, MeteredSource
 
 SHARE = 0.5
@@ -50,24 +47,15 @@ class Fleet:
         self._task: asyncio.Task[None] | None = None
 
     def start(self, *names: str, interval: float = 60.0) -> None:
-        poller = Poller(
-            source=self.source,
-            mapper=Mapper(families=FamilyFilter(deny=ALL_BUT_THE_POLLS)),
+        self.polling = Polling(
+            self.source,
+            self.clock,
             telemetry=self.telemetry,
-            clock=self.clock,
-            retention=Retention(keep_for=600.0, deadline=180.0),
+            mapper=Mapper(families=FamilyFilter(deny=ALL_BUT_THE_POLLS)),
         )
-        targets = [Target(ScaleSetId(SUBSCRIPTION, "rg", name), interval) for name in names]
-        self.records = [poller.new_record(target) for target in targets]
-        self.scheduler = Scheduler(
-            records=self.records,
-            poller=poller,
-            gate=self.source.gate,
-            lanes=Slots(16, clock=self.clock),
-            clock=self.clock,
-            budget=self.budget,
-        )
-        self.telemetry.gauge("poll_lag_seconds").set_function(self.scheduler.lag)
+        self.states = [self.polling.add(name, interval, resource_group="rg") for name in names]
+        self.scheduler = self.polling.scheduler(self.source.gate, self.budget)
+        self.telemetry.gauge("poll_lag_seconds").set_function(self.polling.overdue.largest)
         self._task = asyncio.create_task(self.scheduler.run())
 
     async def stop(self) -> None:
@@ -83,11 +71,11 @@ class Fleet:
 
     def intervals(self) -> dict[str, float]:
         """The interval in force of every set, as it is shown."""
-        return {record.target.scale_set.name: record.poll.interval for record in self.records}
+        return {state.target.scale_set.name: state.data.poll.interval for state in self.states}
 
     def lag(self) -> float:
         """The delay of the poll that is the latest."""
-        return self.scheduler.lag()
+        return self.polling.overdue.largest()
 
     def polls(self, since: float) -> int:
         return sum(at >= since for times in self.source.polled.values() for at in times)
@@ -125,8 +113,8 @@ async def test_in_an_hour_no_set_starves_and_no_minute_is_above_the_share(
     fleet: Fleet, count: int
 ) -> None:
     fleet.budget.share = share = SHARE / 2
-    moving = set(names(count)[::20])
-    fleet.source.changing = moving
+    active = set(names(count)[::20])
+    fleet.source.changing = active
     fleet.start(*names(count))
     begun = fleet.now
     await fleet.clock.advance(HOUR)
@@ -141,8 +129,8 @@ async def test_in_an_hour_no_set_starves_and_no_minute_is_above_the_share(
     for name in names(count):
         assert max(fleet.gaps(name, begun)) <= 1.15 * longest, name
     # Those active are polled far more often, once that is known.
-    assert mean(len(fleet.source.polled[name]) for name in moving) > 2 * mean(
-        len(fleet.source.polled[name]) for name in set(names(count)) - moving
+    assert mean(len(fleet.source.polled[name]) for name in active) > 2 * mean(
+        len(fleet.source.polled[name]) for name in set(names(count)) - active
     )
 
 
@@ -166,7 +154,7 @@ async def test_a_hold_puts_off_its_bucket_and_no_other(fleet: Fleet) -> None:
     fleet.source.gate.put(SUBSCRIPTION, "west", 240.0)
     await fleet.clock.advance(240)
     assert [at for at in fleet.source.calls["west"] if at > begun] == []
-    assert all(record.poll.up for record in fleet.records)
+    assert all(state.data.poll.up for state in fleet.states)
     assert fleet.lag() > 60
     for name in names(100, "east"):
         assert max(fleet.gaps(name, begun)) <= 65
@@ -227,10 +215,10 @@ async def test_after_an_outage_all_sets_are_back_within_one_round(fleet: Fleet) 
     await fleet.clock.advance(600)
     fleet.source.failing = set(names(300))
     await fleet.clock.advance(900)
-    assert not any(record.poll.up for record in fleet.records)
+    assert not any(state.data.poll.up for state in fleet.states)
     fleet.source.failing = set()
     await fleet.clock.advance(1.2 * 300 * 60 / (REQUESTS_A_MINUTE * PLANNED))
-    assert all(record.poll.up for record in fleet.records)
+    assert all(state.data.poll.up for state in fleet.states)
     minutes = fleet.source.in_minutes("west", 0.0, fleet.now)
     assert max(requests for requests, _ in minutes) <= REQUESTS_A_MINUTE
 
@@ -276,15 +264,15 @@ async def test_what_is_planned_and_spent_is_on_the_metrics(fleet: Fleet) -> None
     lag = sample(fleet.telemetry, "poll_lag_seconds")
     assert lag is not None
     assert lag == fleet.lag() < 60
-    record = fleet.records[0]
+    state = fleet.states[0]
     (block,) = [
         block
-        for lines in record.lines(fleet.now)
+        for lines in fleet.polling.publisher.lines(state)
         for family, block in lines.items()
         if family == "azure_vmss_poll_interval_seconds"
     ]
     shown = float(block.text.decode().rpartition(" ")[2])
-    assert shown == pytest.approx(record.poll.interval)
+    assert shown == pytest.approx(state.data.poll.interval)
     assert 120 < shown < 200
 
 
@@ -316,15 +304,15 @@ async def test_facts_that_are_asked_for_less_often_are_kept_as_long(fleet: Fleet
     fleet.start(*names(300))
     await fleet.clock.advance(2400)
     interval = 300 * 60 / (40 * PLANNED)
-    for record in fleet.records:
-        assert record.model_interval == pytest.approx(interval, rel=0.02)
-    assert all(record.live_model(fleet.now) for record in fleet.records)
-    kept = fleet.records[0].facts
+    for state in fleet.states:
+        assert state.data.model_interval == pytest.approx(interval, rel=0.02)
+    assert all(state.data.live_model(fleet.now) for state in fleet.states)
+    kept = fleet.states[0].data.model
     assert kept is not None
     assert kept.served_until - kept.since >= 1.96 * interval + 180
     fleet.budget.share = 0.5
     await fleet.clock.advance(300)
-    assert {record.model_interval for record in fleet.records} == {300.0}
+    assert {state.data.model_interval for state in fleet.states} == {300.0}
 
 
 async def test_thousands_of_sets_begin_and_end_a_few_in_each_pass_of_the_loop(
@@ -332,7 +320,7 @@ async def test_thousands_of_sets_begin_and_end_a_few_in_each_pass_of_the_loop(
 ) -> None:
     at_work = 0
 
-    async def beat(_: Scheduler, __: object) -> None:
+    async def loop(*_: object) -> None:
         nonlocal at_work
         at_work += 1
         try:
@@ -340,8 +328,7 @@ async def test_thousands_of_sets_begin_and_end_a_few_in_each_pass_of_the_loop(
         finally:
             at_work -= 1
 
-    monkeypatch.setattr(Scheduler, "_beat", beat)
-    monkeypatch.setattr(Scheduler, "_model_loop", beat)
+    monkeypatch.setattr(Scheduler, "_loop", loop)
     seen = [0]
 
     async def until(number: int) -> None:
@@ -368,7 +355,7 @@ async def test_beats_that_end_are_freed_without_a_collection(fleet: Fleet) -> No
         beats = [
             weakref.ref(task)
             for task in asyncio.all_tasks()
-            if task.get_name().startswith(("poll ", "facts "))
+            if task.get_name().endswith(tuple(f"/rg/{name}" for name in names(20)))
         ]
         assert len(beats) == 40
         await fleet.stop()

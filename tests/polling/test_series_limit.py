@@ -13,17 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.azure.errors import NotFound, TimedOut
-from exporter.metrics.mapper import Mapper
 from exporter.model.instance_view import Instance
-from exporter.model.scale_set import ScaleSetId, ScaleSetModel, Target
-from exporter.polling.poller import Poller
-from exporter.polling.retention import Retention
-from exporter.polling.series_limit import Size, plan
-from exporter.polling.target_state import Suppressed, TargetState
-from exporter.telemetry import Telemetry
+from exporter.model.scale_set import ScaleSetModel
+from exporter.polling.series_limit import Size, Suppressed, plan
+from exporter.polling.target_state import TargetState
 from support.answers import SUBSCRIPTION, instance
 from support.clock import FakeClock
 from support.examples import examples
+from support.polling import Polling
 from support.source import FakeSource, page
 
 
@@ -33,39 +30,34 @@ class Guarded:
     def __init__(self, clock: FakeClock, source: FakeSource, max_series: int) -> None:
         self.clock = clock
         self.source = source
-        self.poller = Poller(
-            source=source,
-            mapper=Mapper(),
-            telemetry=Telemetry(version="1", python_version="3", process=False),
-            clock=clock,
-            retention=Retention(keep_for=600.0, deadline=180.0),
-            max_series=max_series,
-        )
-        self.records = {
-            name: self.poller.new_record(Target(ScaleSetId(SUBSCRIPTION, "rg", name), 60.0))
-            for name in ("small", "middle", "large")
-        }
+        self.polling = Polling(source, clock, max_series=max_series)
+        self.poller = self.polling.poller
+        self.states = {name: self.polling.add(name) for name in ("small", "middle", "large")}
 
     async def poll(self, **sizes: int) -> None:
         for name, size in sizes.items():
             machines = [instance({}, instance_id=str(number)) for number in range(size)]
             self.source.pages[name] = [page(*machines)]
-            await self.poller.poll(self.records[name])
+            await self.poller.poll(self.states[name])
 
     def series(self) -> int:
         """The series about Azure on the page."""
-        return self.poller.served.page().series
+        return self.polling.cache.page().series
 
     def suppressed(self) -> list[str]:
-        return [name for name, record in self.records.items() if record.poll.suppressed]
+        return [
+            name
+            for name, state in self.states.items()
+            if self.polling.publisher.is_suppressed(state)
+        ]
 
     def page(self) -> str:
-        return self.poller.served.page().text.decode()
+        return self.polling.cache.page().text.decode()
 
     def text(self, name: str) -> str:
-        record: TargetState = self.records[name]
+        state: TargetState = self.states[name]
         return b"".join(
-            block.text for lines in record.lines(self.clock.monotonic()) for block in lines.values()
+            block.text for lines in self.polling.publisher.lines(state) for block in lines.values()
         ).decode()
 
 
@@ -89,7 +81,7 @@ async def test_above_it_only_the_largest_set_gives_way_and_keeps_its_counts(
     await guarded.poll(large=100)
     assert guarded.suppressed() == ["large"]
     text = guarded.text("large")
-    identity = f'subscription_id="{SUBSCRIPTION}",resource_group="rg",scale_set="large"'
+    identity = f'subscription_id="{SUBSCRIPTION}",resource_group="rg-web",scale_set="large"'
     assert f"azure_vmss_instance_series_suppressed{{{identity}}} 1\n" in text
     assert f"azure_vmss_instances{{{identity}}} 100\n" in text
     assert "instance_id=" not in text
@@ -129,7 +121,7 @@ async def test_a_set_that_is_gone_makes_room(guarded: Guarded) -> None:
     assert guarded.suppressed() == ["large"]
     guarded.source.pages["middle"] = [NotFound("gone", missing="scale set", removes=True)]
     for _ in range(3):
-        await guarded.poller.poll(guarded.records["middle"])
+        await guarded.poller.poll(guarded.states["middle"])
         await guarded.clock.advance(150)
     assert guarded.suppressed() == []
 
@@ -147,7 +139,7 @@ async def test_one_odd_set_gives_way_alone(clock: FakeClock, source: FakeSource)
     guarded = Guarded(clock, source, 500)
     await guarded.poll(small=2, middle=2)
     source.pages["large"] = [page(odd(8000))]
-    await guarded.poller.poll(guarded.records["large"])
+    await guarded.poller.poll(guarded.states["large"])
     assert guarded.suppressed() == ["large"]
     for name in ("small", "middle"):
         assert "instance_id=" in guarded.text(name)
@@ -164,14 +156,14 @@ async def test_where_the_counts_alone_are_too_many_the_odd_set_gives_up_its_own(
         for number in range(600)
     ]
     source.pages["large"] = [page(*agents)]
-    await guarded.poller.poll(guarded.records["large"])
+    await guarded.poller.poll(guarded.states["large"])
     assert guarded.series() <= 500
     text = guarded.text("large")
     assert "azure_vmss_instances_by_vm_agent_version" not in text
     assert "azure_vmss_instances_by_power_state" in text
     for name in ("small", "middle"):
         assert "instance_id=" in guarded.text(name)
-        assert not guarded.records[name].poll.suppressed
+        assert not guarded.states[name].data.poll.suppressed
     said = [entry["event"] for entry in logs if entry["log_level"] == "warning"]
     assert said == ["instance series and counts by versions and names suppressed"]
     await guarded.poll(large=2)
@@ -203,7 +195,7 @@ async def test_a_set_that_was_never_polled_well_has_nothing_to_give_up(
     guarded = Guarded(clock, source, 3)
     for name in ("small", "large"):
         source.pages[name] = [TimedOut("late")]
-        await guarded.poller.poll(guarded.records[name])
+        await guarded.poller.poll(guarded.states[name])
     await guarded.poll(middle=5)
     assert guarded.suppressed() == ["middle"]
 
@@ -212,8 +204,8 @@ async def test_facts_give_way_before_anything_else_was_polled(
     clock: FakeClock, source: FakeSource
 ) -> None:
     guarded = Guarded(clock, source, 10)
-    source.facts["small"] = ScaleSetModel(location="westeurope", capacity=1)
-    await guarded.poller.poll_model(guarded.records["small"])
+    source.models["small"] = ScaleSetModel(location="westeurope", capacity=1)
+    await guarded.poller.poll_model(guarded.states["small"])
     assert guarded.suppressed() == ["small"]
     assert guarded.series() == 10
 
@@ -230,16 +222,16 @@ async def test_counters_and_facts_are_counted_too(
     clock: FakeClock, source: FakeSource, limit: int
 ) -> None:
     guarded = Guarded(clock, source, limit)
-    source.facts["small"] = ScaleSetModel(location="westeurope", capacity=1)
+    source.models["small"] = ScaleSetModel(location="westeurope", capacity=1)
     failed = {"statuses": [{"code": "ProvisioningState/failed/X"}]}
     for step in range(4):
         source.pages["small"] = [page(instance(failed if step % 2 else {}))]
-        await guarded.poller.poll(guarded.records["small"])
+        await guarded.poller.poll(guarded.states["small"])
         assert guarded.series() <= limit
-        await guarded.poller.poll_model(guarded.records["small"])
+        await guarded.poller.poll_model(guarded.states["small"])
         assert guarded.series() <= limit
     source.pages["small"] = [TimedOut("late")]
-    await guarded.poller.poll(guarded.records["small"])
+    await guarded.poller.poll(guarded.states["small"])
     assert guarded.series() <= limit
     await clock.advance(800)
     await guarded.poller.expire()
@@ -300,12 +292,12 @@ async def all_pages_are_within(limit: int, steps: list[Turn]) -> None:
     guarded = Guarded(clock, source, limit)
     for step in steps:
         source.pages[step.name] = [page(*answer(step))]
-        await guarded.poller.poll_model(guarded.records[step.name])
-        await guarded.poller.poll(guarded.records[step.name])
+        await guarded.poller.poll_model(guarded.states[step.name])
+        await guarded.poller.poll(guarded.states[step.name])
         polls = sum(
             block.lines
-            for record in guarded.records.values()
-            for block in record.poll_lines.values()
+            for state in guarded.states.values()
+            for block in next(guarded.polling.publisher.lines(state)).values()
         )
         assert guarded.series() <= max(limit, polls)
         assert guarded.series() == guarded.page().count("\n") - guarded.page().count("# ")

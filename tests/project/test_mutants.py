@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -163,6 +164,16 @@ def test_an_entry_without_a_change_of_its_own_is_an_error(project: Path) -> None
     assert "return UNSEEN + 9" in made.stdout
 
 
+def functions(node: ast.AST, above: str = "") -> Iterator[str]:
+    """The classes and functions below a node, such as `Class.method`."""
+    for child in ast.iter_child_nodes(node):
+        name = above
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            name = f"{above}.{child.name}".removeprefix(".")
+            yield name
+        yield from functions(child, name)
+
+
 def test_every_listed_change_is_of_a_line_that_exists() -> None:
     """So that a rename that forgets the list is noticed at once, and not by `make mutants`."""
     with (ROOT / "mutants/equivalent.toml").open("rb") as file:
@@ -171,3 +182,4 @@ def test_every_listed_change_is_of_a_line_that_exists() -> None:
     for entry in listed:
         text = (ROOT / entry["file"]).read_text(encoding="utf-8")
         assert entry["before"].strip() in text, f"{entry['file']}: {entry['before']}"
+        assert entry["where"] in {"<module>", *functions(ast.parse(text))}, entry

@@ -47,6 +47,6 @@ async def test_every_other_error_is_told_as_asyncio_tells_it(
     caplog: pytest.LogCaptureFixture, context: dict[str, Any]
 ) -> None:
     LoopErrors().handle(asyncio.get_running_loop(), context)
-    (record,) = caplog.records
-    assert record.levelno == logging.ERROR
-    assert record.getMessage() == context["message"]
+    (state,) = caplog.records
+    assert state.levelno == logging.ERROR
+    assert state.getMessage() == context["message"]

@@ -45,9 +45,9 @@ def test_the_same_seed_is_the_same_soak() -> None:
 def test_a_failed_poll_that_empties_a_set_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     keep = Poller._failed
 
-    def empty(self: Poller, record: TargetState, *others: Any) -> None:
-        record.snapshot = None
-        keep(self, record, *others)
+    def empty(self: Poller, state: TargetState, *others: Any) -> None:
+        state.data.snapshot = None
+        keep(self, state, *others)
 
     monkeypatch.setattr(Poller, "_failed", empty)
     breaches = run(replace(PLAN, days=0.04)).breaches

@@ -9,15 +9,13 @@ from pathlib import Path
 from exporter.configuration import Configuration
 from exporter.metrics.mapper import Mapper
 from exporter.model.instance_view import Instance
-from exporter.model.scale_set import ScaleSetId, Target
 from exporter.persistence.directory import StateDirectory
-from exporter.persistence.restore import kept, store_for
+from exporter.persistence.restore import persisted, store_for
 from exporter.persistence.store import StateStore
-from exporter.polling.poller import Poller
-from exporter.polling.retention import Retention
 from exporter.telemetry import Telemetry
-from support.answers import SUBSCRIPTION, instance
+from support.answers import instance
 from support.clock import FakeClock
+from support.polling import Polling
 from support.source import FakeSource, page
 
 AZURE = "https://management.example.com"
@@ -57,37 +55,36 @@ class Life:
             )
             assert store is not None
             self.store = store
-        self.poller = Poller(
-            source=self.source,
-            mapper=mapper,
+        self.polling = Polling(
+            self.source,
+            clock,
             telemetry=self.telemetry,
-            clock=clock,
-            retention=Retention(keep_for=keep_for, deadline=180.0),
+            mapper=mapper,
+            keep_for=keep_for,
             store=self.store,
         )
-        self.records = [
-            self.poller.new_record(
-                Target(ScaleSetId(SUBSCRIPTION, resource_group, name), 60.0, labels)
-            )
+        self.poller = self.polling.poller
+        self.states = [
+            self.polling.add(name, resource_group=resource_group, labels=labels)
             for name in names or ("web",)
         ]
 
     async def poll(self, *instances: Instance) -> None:
         """Poll every set, facts included, and write what is to be written."""
         async with self.store.writing():
-            for record in self.records:
-                self.source.pages[record.target.scale_set.name] = [page(*instances)]
-                await self.poller.poll_model(record)
-                await self.poller.poll(record)
+            for state in self.states:
+                self.source.pages[state.target.scale_set.name] = [page(*instances)]
+                await self.poller.poll_model(state)
+                await self.poller.poll(state)
 
     async def start(self) -> None:
         """Start warm, and leave the directory at once to the next life."""
-        async with kept(self.store, self.poller, self.records, asyncio.Event()):
+        async with persisted(self.store, self.poller, self.states, asyncio.Event()):
             pass
 
     def page(self, *leave_out: str) -> str:
         """What is served about Azure, without the families named."""
-        text = self.poller.served.page().text.decode()
+        text = self.polling.page()
         kept = [line for line in text.splitlines() if not any(name in line for name in leave_out)]
         return "\n".join(kept)
 

@@ -1,4 +1,4 @@
-"""Client, poller and record of one scale set, wired as the daemon wires them."""
+"""Client, poller and state of one scale set, wired as the daemon wires them."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from exporter.azure.scale_sets import ScaleSetClient
 from exporter.exposition.content_type import TEXT
 from exporter.metrics.family import FamilyFilter
 from exporter.metrics.mapper import Mapper
-from exporter.model.scale_set import ScaleSetId, Target
-from exporter.polling.poller import Poller
-from exporter.polling.retention import Retention
+from exporter.model.scale_set import ScaleSetId
 from exporter.polling.target_state import TargetState
 from exporter.runtime.clock import Clock
 from exporter.telemetry import Telemetry
-from exporter.web.metrics_page import Exposition
+from exporter.web.metrics_page import MetricsPage
 from support.answers import SUBSCRIPTION, samples
+from support.polling import Polling
 
 TOKEN = "a-token-that-must-not-show"
 FLEET = f"""\
@@ -34,42 +33,29 @@ class Pipeline:
         self.clock = clock
         self.telemetry = Telemetry(version="1", python_version="3", process=False)
         self.mapper = Mapper()
-        self.records: list[TargetState] = []
 
     def connect(self, client: ScaleSetClient) -> None:
         """Use that client."""
         self.client = client
-        self.poller = Poller(
-            source=client,
-            mapper=self.mapper,
-            telemetry=self.telemetry,
-            clock=self.clock,
-            retention=Retention(keep_for=600.0, deadline=180.0),
-        )
+        self.polling = Polling(client, self.clock, telemetry=self.telemetry, mapper=self.mapper)
+        self.poller = self.polling.poller
 
-    def record(self, name: str = "web", resource_group: str = "rg-web") -> TargetState:
-        """The record of a set, made at the first call for it."""
-        scale_set = ScaleSetId(SUBSCRIPTION, resource_group, name)
-        for record in self.records:
-            if record.target.scale_set == scale_set:
-                return record
-        record = self.poller.new_record(Target(scale_set, 60.0))
-        self.records.append(record)
-        return record
+    def state(self, name: str = "web", resource_group: str = "rg-web") -> TargetState:
+        """The state of a set, made at the first call for it."""
+        found = self.polling.targets.find(ScaleSetId(SUBSCRIPTION, resource_group, name))
+        return found or self.polling.add(name, resource_group=resource_group)
 
     async def poll(self, name: str = "web", resource_group: str = "rg-web") -> NoAnswer | None:
         """Poll a set once."""
-        return await self.poller.poll(self.record(name, resource_group))
+        return await self.poller.poll(self.state(name, resource_group))
 
     async def page(self, *names: str) -> str:
         """The page in text 0.0.4, whole or of the named families."""
-        exposition = Exposition(
-            served=self.poller.served,
-            allowed=FamilyFilter(),
-            telemetry=self.telemetry,
+        page = MetricsPage(
+            cache=self.polling.cache, allowed=FamilyFilter(), telemetry=self.telemetry
         )
         await self.poller.expire()
-        return (await exposition.page(TEXT, names)).text.decode()
+        return (await page.render(TEXT, names)).text.decode()
 
     async def total(self, name: str) -> float:
         """The sum of a family's samples on the page."""

@@ -1,18 +1,14 @@
-"""A site over records that the test fills by hand."""
+"""A site over states that the test fills by hand."""
 
 from __future__ import annotations
 
 from exporter.metrics.family import FamilyFilter
 from exporter.metrics.mapper import Mapper
-from exporter.model.scale_set import ScaleSetId, Target
-from exporter.polling.poller import Poller
-from exporter.polling.retention import Retention
-from exporter.polling.target_state import TargetState
 from exporter.telemetry import Telemetry
 from exporter.web.application import Site
-from exporter.web.metrics_page import Exposition
-from support.answers import SUBSCRIPTION
+from exporter.web.metrics_page import MetricsPage
 from support.clock import FakeClock
+from support.polling import Polling
 from support.source import FakeSource
 
 DENIED = "azure_vmss_poll_duration_seconds"
@@ -28,32 +24,21 @@ class WebCase:
         self.ready = False
         allowed = FamilyFilter(deny=(DENIED, "azure_vmss_exporter_config_*"))
         mapper = Mapper(families=allowed)
-        self.poller = Poller(
-            source=self.source,
-            mapper=mapper,
-            telemetry=self.telemetry,
-            clock=clock,
-            retention=Retention(keep_for=600.0, deadline=180.0),
-        )
-        names = ("web", "Batch")
-        self.records: list[TargetState] = [
-            self.poller.new_record(Target(ScaleSetId(SUBSCRIPTION, "rg-web", name), 60.0))
-            for name in names
-        ]
-        self.exposition = Exposition(
-            served=self.poller.served,
-            allowed=allowed,
-            telemetry=self.telemetry,
+        self.polling = Polling(self.source, clock, telemetry=self.telemetry, mapper=mapper)
+        self.poller = self.polling.poller
+        self.states = [self.polling.add(name) for name in ("web", "Batch")]
+        self.metrics_page = MetricsPage(
+            cache=self.polling.cache, allowed=allowed, telemetry=self.telemetry
         )
         self.site = Site(
-            exposition=self.exposition,
-            records=self.records,
+            metrics_page=self.metrics_page,
+            targets=self.polling.targets,
             clock=clock,
             ready=lambda: self.ready,
             version="1<2",
         )
 
     async def poll(self) -> None:
-        for record in self.records:
-            await self.poller.poll_model(record)
-            await self.poller.poll(record)
+        for state in self.states:
+            await self.poller.poll_model(state)
+            await self.poller.poll(state)

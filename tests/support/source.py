@@ -37,9 +37,9 @@ class FakeSource:
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.pages: dict[str, list[InstancePage | Restart | Exception | float]] = {}
-        self.facts: dict[str, ScaleSetModel | Exception] = {}
+        self.models: dict[str, ScaleSetModel | Exception] = {}
         self.polled: dict[str, list[float]] = defaultdict(list)
-        self.facts_polled: dict[str, list[float]] = defaultdict(list)
+        self.model_polled: dict[str, list[float]] = defaultdict(list)
         self.gate = FakeRetryAfterGate(clock)
 
     async def instance_pages(
@@ -68,11 +68,11 @@ class FakeSource:
     ) -> tuple[ScaleSetModel, list[Problem]]:
         del location, reservation
         await asyncio.sleep(0)
-        self.facts_polled[scale_set.name].append(self.clock.monotonic())
-        facts = self.facts.get(scale_set.name, ScaleSetModel(location="westeurope"))
-        if isinstance(facts, Exception):
-            raise facts
-        return facts, []
+        self.model_polled[scale_set.name].append(self.clock.monotonic())
+        model = self.models.get(scale_set.name, ScaleSetModel(location="westeurope"))
+        if isinstance(model, Exception):
+            raise model
+        return model, []
 
 
 def page(*instances: Instance, problems: tuple[Problem, ...] = (), lost: int = 0) -> InstancePage:

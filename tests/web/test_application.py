@@ -249,7 +249,7 @@ async def test_the_json_of_a_set_without_a_failure_or_a_poll(client: Client, cas
 async def test_after_a_reload_the_sets_are_the_new_ones(client: Client, case: WebCase) -> None:
     await case.poll()
     assert json.loads(await text(client, PATH))["scale_set"] == "web"
-    case.site.records = case.records[1:]
+    case.polling.targets.remove(case.states[0].target.scale_set)
     assert (await client.get(PATH)).status == 404
     assert (
         json.loads(
@@ -306,7 +306,7 @@ async def test_page_json_and_landing_page_agree_on_a_set_that_was_put_off_too_lo
 
     case.source.pages["web"] = [NotSent("held", retry_after=900.0)]
     await clock.advance(600)
-    await case.poller.poll(case.records[0])
+    await case.poller.poll(case.states[0])
     await case.poller.expire()
     metrics, landing, found = await told()
     assert 'scale_set="web"} 0\n' in metrics
@@ -348,11 +348,11 @@ async def test_a_swap_during_a_scrape_mixes_no_two_snapshots_of_a_set(
 ) -> None:
     case.source.pages["web"] = [page(instance(VIEW, instance_id="1"))]
     await case.poll()
-    served = await case.exposition.page(TEXT)
+    served = await case.metrics_page.render(TEXT)
     chunks = served.plain_chunks(64)
     begin = next(chunks)
     case.source.pages["web"] = [page(*(instance({}, instance_id=str(n)) for n in range(2, 9)))]
-    await case.poller.poll(case.records[0])
+    await case.poller.poll(case.states[0])
     found = samples(b"".join((begin, *chunks)).decode())
     counts = {
         value

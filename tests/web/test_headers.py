@@ -49,7 +49,7 @@ async def test_every_answer_has_the_security_headers_and_no_version(
 async def test_a_failing_answer_has_the_security_headers_too(
     client: Client, case: WebCase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(case.site, "exposition", None)
+    monkeypatch.setattr(case.site, "metrics_page", None)
     answer = await client.get("/metrics")
     assert answer.status == 500
     assert await answer.read() == b"500 Internal Server Error\n"

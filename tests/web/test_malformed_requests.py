@@ -74,7 +74,7 @@ def nothing_told(
     told = [entry for entry in logs if entry["log_level"] != "debug"]
     assert not any("exc_info" in entry for entry in told)
     assert SECRET.decode() not in str(told)
-    assert not [record for record in caplog.records if record.levelno > logging.DEBUG]
+    assert not [state for state in caplog.records if state.levelno > logging.DEBUG]
     return [entry["event"] for entry in told]
 
 
@@ -140,13 +140,13 @@ async def test_scrapes_that_are_cut_are_one_line_a_minute_with_their_count(
 ) -> None:
     logs.clear()
     asked = asyncio.Event()
-    page = case.exposition.page
+    page = case.metrics_page.render
 
     async def waiting(*arguments: object) -> object:
         await asked.wait()
         return await page(*arguments)  # type: ignore[arg-type] # handed through
 
-    monkeypatch.setattr(case.exposition, "page", waiting)
+    monkeypatch.setattr(case.metrics_page, "render", waiting)
     clock = LoopClock()
     clock.drive(monkeypatch)
     for _ in range(20):

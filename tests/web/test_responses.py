@@ -206,10 +206,10 @@ async def test_many_slow_readers_of_a_large_set_cost_little_and_give_it_back(
     assert sum(map(len, describe(details, scale_set=WEB, spellings={}, messages=True))) > 7_000_000
     case.source.pages["web"] = [page(instance({}, instance_id="1"))]
     await case.poll()
-    record = case.records[0]
-    assert record.snapshot is not None
-    mapped = replace(record.snapshot.mapped, details=details)
-    record.snapshot = replace(record.snapshot, mapped=mapped)
+    state = case.states[0]
+    assert state.data.snapshot is not None
+    mapped = replace(state.data.snapshot.mapped, details=details)
+    state.data.snapshot = replace(state.data.snapshot, mapped=mapped)
     readers = 40
     get = f"GET {PATH} HTTP/1.1\r\nHost: here\r\n".encode()
     async with serving(make_application(case.site)) as server:

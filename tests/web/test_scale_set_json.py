@@ -23,8 +23,8 @@ VIEW = {
 }
 
 
-async def shown(record: TargetState, clock: FakeClock, *, messages: bool = True) -> dict[str, Any]:
-    text = b"".join([piece async for piece in pieces(record, clock, messages=messages)])
+async def shown(state: TargetState, clock: FakeClock, *, messages: bool = True) -> dict[str, Any]:
+    text = b"".join([piece async for piece in pieces(state, clock, messages=messages)])
     found: dict[str, Any] = json.loads(text)
     return found
 
@@ -32,7 +32,7 @@ async def shown(record: TargetState, clock: FakeClock, *, messages: bool = True)
 async def test_the_instances_come_with_all_that_azure_said(case: WebCase) -> None:
     case.source.pages["web"] = [page(instance(VIEW, instance_id="1"))]
     await case.poll()
-    found = await shown(case.records[0], case.clock)
+    found = await shown(case.states[0], case.clock)
     (one,) = found["instances"]
     assert one["provisioning_state"] == "failed"
     assert one["azure"]["properties"]["instanceView"]["rdpThumbPrint"] == "AB12"
@@ -43,7 +43,7 @@ async def test_instances_have_the_spelling_that_their_series_have(case: WebCase)
     for spelling in ("a_B", "A_b"):
         case.source.pages["web"] = [page(instance({}, instance_id=spelling))]
         await case.poll()
-    (one,) = (await shown(case.records[0], case.clock))["instances"]
+    (one,) = (await shown(case.states[0], case.clock))["instances"]
     assert one["instance_id"] == "a_B"
 
 
@@ -51,16 +51,16 @@ async def test_instances_have_the_spelling_that_their_series_have(case: WebCase)
 async def test_why_a_poll_failed_is_a_message_too(case: WebCase, messages: bool) -> None:  # noqa: FBT001
     case.source.pages["web"] = [TimedOut("late")]
     await case.poll()
-    failure = (await shown(case.records[0], case.clock, messages=messages))["poll_failure"]
+    failure = (await shown(case.states[0], case.clock, messages=messages))["poll_failure"]
     assert failure["reason"] == "timeout"
     assert (failure["message"] is not None) == messages
 
 
 async def test_no_answer_is_null_and_an_empty_one_is_an_empty_array(case: WebCase) -> None:
-    assert (await shown(case.records[0], case.clock))["instances"] is None
+    assert (await shown(case.states[0], case.clock))["instances"] is None
     case.source.pages["web"] = [page()]
     await case.poll()
-    assert (await shown(case.records[0], case.clock))["instances"] == []
+    assert (await shown(case.states[0], case.clock))["instances"] == []
 
 
 async def test_after_a_restart_with_messages_off_none_is_shown(
@@ -69,7 +69,7 @@ async def test_after_a_restart_with_messages_off_none_is_shown(
     await Life(tmp_path, clock).poll(instance(VIEW))
     second = Life(tmp_path, clock)
     await second.start()
-    assert "why" in json.dumps(await shown(second.records[0], clock))
-    hidden = await shown(second.records[0], clock, messages=False)
+    assert "why" in json.dumps(await shown(second.states[0], clock))
+    hidden = await shown(second.states[0], clock, messages=False)
     assert "why" not in json.dumps(hidden)
     assert hidden["instances"][0]["azure"]["properties"]["instanceView"]["rdpThumbPrint"] == "AB12"

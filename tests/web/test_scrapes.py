@@ -72,7 +72,7 @@ async def test_a_scrape_takes_the_place_of_one_whose_reader_has_stopped_reading(
         return Endless()
 
     case.site.max_requests = 1
-    monkeypatch.setattr(case.exposition, "page", page)
+    monkeypatch.setattr(case.metrics_page, "render", page)
     async with serving(make_application(case.site)) as server, AsyncExitStack() as stack:
         driven.drive(monkeypatch)
         silent, newest = [
@@ -96,13 +96,13 @@ async def test_more_scrapes_than_max_requests_get_a_503_that_says_so(
     case.site.max_requests = 2
     await case.poll()
     scraping = asyncio.Event()
-    page = case.exposition.page
+    page = case.metrics_page.render
 
     async def waiting(*arguments: object) -> object:
         await scraping.wait()
         return await page(*arguments)  # type: ignore[arg-type] # handed through
 
-    monkeypatch.setattr(case.exposition, "page", waiting)
+    monkeypatch.setattr(case.metrics_page, "render", waiting)
     async with serving(make_application(case.site)) as server, AsyncExitStack() as stack:
         driven.drive(monkeypatch)
         readers = [await stack.enter_async_context(connected(server)) for _ in range(3)]

@@ -20,7 +20,14 @@ from exporter.azure.operation import GET_SCALE_SET, LIST_INSTANCES, Operation, S
 from exporter.azure.ratelimit.headers import LimitHeaders
 from exporter.azure.ratelimit.limit import WINDOW, Limit, Policy, is_plausible, limit_of
 from exporter.azure.ratelimit.pacing import BURST, Pace
-from exporter.azure.ratelimit.usage import PAGE_INSTANCES, Cost, Region, Request, Reservation
+from exporter.azure.ratelimit.usage import (
+    KEPT_FOR,
+    PAGE_INSTANCES,
+    Cost,
+    Region,
+    Request,
+    Reservation,
+)
 from exporter.model.scale_set import ScaleSetId
 from exporter.policy_names import OTHER
 from exporter.runtime.clock import Clock
@@ -80,10 +87,12 @@ class Budget:
         self._unused: set[Reservation] = set()
         self._costs: dict[tuple[str, ...], Cost] = {}
         self._paces: dict[str, Pace] = {}
+        self._next_purge = clock.monotonic() + KEPT_FOR
 
     def rates(self, subscription_id: str, location: str) -> Rates:
         """What may be spent in a region by Compute's limits."""
         now = self._clock.monotonic()
+        self._purge(now)
         region = self._region(subscription_id, location)
         requests, views = region.limits(LIST_INSTANCES)
         gets, _ = region.limits(GET_SCALE_SET)
@@ -183,6 +192,10 @@ class Budget:
             cost = before.raised_to(cost)
         self._costs[scale_set.key] = cost
 
+    def forget(self, scale_set: ScaleSetId) -> None:
+        """Let go of what is known of a scale set: it is not polled any more."""
+        self._costs.pop(scale_set.key, None)
+
     def throttled(self, operation: Operation, scope: Scope, policy: str) -> None:
         """Record a 429 of Compute's: spend half as much, and come back slowly.
 
@@ -218,8 +231,7 @@ class Budget:
 
     def _wait_for(self, reservation: Reservation, requests: float, views: float) -> float:
         now = self._clock.monotonic()
-        for unused in [unused for unused in self._unused if unused.expires <= now]:
-            self._release(unused)
+        self._release_expired(now)
         views_limit = reservation.views_limit
         wait = max(
             reservation.requests_limit.wait(requests, now, self.share),
@@ -265,10 +277,34 @@ class Budget:
         for policy in pace.seen(limits.resource_manager):
             self._show_pace(pace, policy, scope.subscription_id)
 
+    def _release_expired(self, now: float) -> None:
+        for unused in [unused for unused in self._unused if unused.expires <= now]:
+            self._release(unused)
+
     def _release(self, reservation: Reservation) -> None:
         self._unused.discard(reservation)
         self._pace(reservation.scope.subscription_id).give_back(reservation.held_requests)
         reservation.release()
+
+    def _purge(self, now: float) -> None:
+        """Forget the limits of regions and subscriptions that nothing was asked of for long."""
+        if now < self._next_purge:
+            return
+        self._next_purge = now + KEPT_FOR
+        self._release_expired(now)
+        in_use = {
+            subscription for (subscription, _), found in self._regions.items() if found.in_use(now)
+        }
+        for (subscription, location), region in list(self._regions.items()):
+            # The one of sets whose region is not known yet lasts as long as the others.
+            if subscription not in in_use or (location and not region.in_use(now)):
+                del self._regions[subscription, location]
+                if unplaced := self._regions.get((subscription, "")):
+                    unplaced.is_not(region)
+        for subscription in self._paces.keys() - {
+            subscription for subscription, _ in self._regions
+        }:
+            del self._paces[subscription]
 
     def _region(self, subscription_id: str, location: str) -> Region:
         key = subscription_id.casefold(), location.casefold()
@@ -280,6 +316,7 @@ class Budget:
             for limit in region.all_limits:
                 for policy in limit.policies.values():
                     self._show(limit, policy, subscription_id, location)
+        region.used = self._clock.monotonic()
         return region
 
     def _pace(self, subscription_id: str) -> Pace:

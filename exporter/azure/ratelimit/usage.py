@@ -14,6 +14,12 @@ PAGE_INSTANCES = 120
 """Instances on a page of Azure's, for a set whose list was never seen."""
 
 
+KEPT_FOR = 3600.0
+"""Seconds after which limits are forgotten that nothing was asked of: no set is polled by them.
+Until then a set that comes back goes by what was learned, and by what was spent in the last
+minute."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cost:
     """What a walk over a set's instances costs: requests, and VMs viewed."""
@@ -31,9 +37,14 @@ class Cost:
 
 
 class Region:
-    """The limits of one subscription and region."""
+    """The limits of one subscription and region.
+
+    Attributes:
+        used: the monotonic time when anything was asked of them for the last time.
+    """
 
     def __init__(self, now: float) -> None:
+        self.used = now
         documented = [limit for operation in OPERATIONS for limit in operation.limits]
         self._limits: dict[DocumentedLimit, Limit] = {
             limit: Limit(*limit, now) for limit in documented
@@ -57,6 +68,18 @@ class Region:
             its = other._limits[documented]
             mine.candidates.append(its)
             its.unplaced.append(mine)
+
+    def is_not(self, other: Region) -> None:
+        """The other one is forgotten: no set of this one is in it."""
+        for documented, mine in self._limits.items():
+            mine.candidates = [
+                its for its in mine.candidates if its is not other._limits[documented]
+            ]
+
+    def in_use(self, now: float) -> bool:
+        """Whether anything was asked of the limits lately, or is reserved of them."""
+        lately = now - self.used < KEPT_FOR
+        return lately or any(limit.held for limit in self.all_limits)
 
 
 class Reservation:

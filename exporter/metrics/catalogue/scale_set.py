@@ -1,4 +1,4 @@
-"""What holds for a scale set: how its polls stand, its facts, and counts of its instances."""
+"""What holds for a scale set: how its polls stand, its model, and counts of its instances."""
 
 from __future__ import annotations
 
@@ -88,22 +88,22 @@ POLL_FAMILIES: tuple[Family, ...] = (
 )
 
 
-def _info(facts: ScaleSetModel) -> Iterable[Row]:
+def _info(model: ScaleSetModel) -> Iterable[Row]:
     labels = (
-        short_region(facts.location),
-        facts.sku or "",
+        short_region(model.location),
+        model.sku or "",
         # Sets made before the mode existed are Uniform, and Azure sends no mode for them.
-        (facts.orchestration_mode or "uniform").lower(),
-        (facts.upgrade_policy or "").lower(),
-        _priority(facts),
-        (facts.eviction_policy or "").lower(),
+        (model.orchestration_mode or "uniform").lower(),
+        (model.upgrade_policy or "").lower(),
+        _priority(model),
+        (model.eviction_policy or "").lower(),
     )
     return ((labels, 1),)
 
 
-def _priority(facts: ScaleSetModel) -> str:
+def _priority(model: ScaleSetModel) -> str:
     # Azure leaves the priority out of a profile that is regular, and Low is the old name of Spot.
-    priority = (facts.priority or ("regular" if facts.has_profile else "")).lower()
+    priority = (model.priority or ("regular" if model.has_profile else "")).lower()
     return "spot" if priority == "low" else priority
 
 
@@ -118,10 +118,10 @@ def tags_family(tags: tuple[str, ...]) -> ModelFamily:
     Azure compares tag names without letter case, and so does this.
     """
 
-    def rows(facts: ScaleSetModel) -> Iterable[Row]:
+    def rows(model: ScaleSetModel) -> Iterable[Row]:
         if not tags:
             return ()
-        values = {name.casefold(): value for name, value in facts.tags.items()}
+        values = {name.casefold(): value for name, value in model.tags.items()}
         return ((tuple(values.get(tag.casefold(), "") for tag in tags), 1),)
 
     return ModelFamily(
@@ -166,7 +166,7 @@ FACTS_FAMILIES: tuple[Family, ...] = (
         help="Instances that the scale set is asked to have.",
         source=("sku.capacity",),
         absent_when="Azure sends no capacity, as for a Flexible set without a profile.",
-        rows=lambda facts: _optional(facts.capacity),
+        rows=lambda model: _optional(model.capacity),
     ),
     tags_family(()),
 )

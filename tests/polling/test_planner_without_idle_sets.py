@@ -15,7 +15,7 @@ def planned(demands: Sequence[Demand], rates: Rates) -> Plan:
 
 
 def test_sets_that_are_all_in_trouble_share_what_there_is() -> None:
-    demands = [Demand(requested=60.0, moving=True)] * 120
+    demands = [Demand(requested=60.0, active=True)] * 120
     made = planned(demands, Rates(requests=1.0, views=1000.0))
     spent = sum(1 / made.interval(demand) for demand in demands)
     assert spent == pytest.approx(0.97)
