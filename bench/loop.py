@@ -14,7 +14,7 @@ from pathlib import Path
 from bench import figures, stage
 from bench.client import Client
 from bench.fleet import WIDE_LIMITS
-from bench.process import MeasuredProcess, running, say
+from bench.process import MeasuredProcess, print_error, running
 from bench.report import Part, Table, Target
 from bench.rounds import median
 from bench.scale import Scale
@@ -128,9 +128,9 @@ def _load(scale: Scale, sets: int, size: int) -> Load:
         stage.simulator(Path(name), sets=sets, size=size) as fleet,
         stage.exporter(Path(name), fleet, interval=INTERVAL) as exporter,
     ):
-        say(f"loop: first sweep of {sets:,} scale sets of {size}")
+        print_error(f"loop: first sweep of {sets:,} scale sets of {size}")
         exporter.wait_for_sweep(seconds=SWEEP_SECONDS)
-        say(f"loop: scrapes for {seconds:.0f} s")
+        print_error(f"loop: scrapes for {seconds:.0f} s")
         return _scrapes(exporter, seconds)
 
 
@@ -176,7 +176,7 @@ def _pauses(scale: Scale) -> dict[Polled, list[Pauses]]:
     found: dict[Polled, list[Pauses]] = {case: [] for case in CASES}
     for _ in range(rounds):
         for case in CASES:
-            say(f"loop: pauses, {case.name}")
+            print_error(f"loop: pauses, {case.name}")
             with tempfile.TemporaryDirectory() as name, _simulated(Path(name), case) as file:
                 found[case].append(_watched(file, polls))
     return found

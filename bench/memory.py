@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench import figures, scrape, stage
 from bench.client import Client
-from bench.process import Memory, say
+from bench.process import Memory, print_error
 from bench.report import Part, Table
 from bench.scale import Scale
 from bench.scrape import OURS, SLOW_PEERS
@@ -110,7 +110,7 @@ def measured(scale: Scale) -> list[Weight]:
 
 def weigh(size: int, *, set_size: int = stage.SET_SIZE) -> Weight:
     """Poll a fleet of `size` instances twice and read the exporter's memory."""
-    say(f"memory: {size:,} instances")
+    print_error(f"memory: {size:,} instances")
     sets = size // set_size
     # Shorter than the first polls would spread over: then they begin with their beats, and the
     # second sweep follows at once.

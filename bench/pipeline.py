@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench.answers import LARGER, PAGE_SIZE, TARGET, USUAL, Shape, pages
-from bench.process import say
+from bench.process import print_error
 from bench.report import Part, Table, Target
 from bench.rounds import alternate, median
 from bench.samples import fingerprint, normalised
@@ -76,9 +76,9 @@ def measure(scale: Scale) -> Part:
     """Measure the pipeline, its stages and the peer."""
     count = PAGES_QUICK if scale.quick else PAGES
     usual, larger = (_answers(shape, count) for shape in (USUAL, LARGER))
-    say(f"pipeline: {usual.shape.name}")
+    print_error(f"pipeline: {usual.shape.name}")
     first = _figures({**_ours(usual), **_variants(usual)}, _peer(usual), scale)
-    say(f"pipeline: {larger.shape.name}")
+    print_error(f"pipeline: {larger.shape.name}")
     second = _figures(_ours(larger), _peer(larger), scale)
     rows = [
         _row(usual.shape.name, first, usual),
@@ -103,8 +103,8 @@ def measure(scale: Scale) -> Part:
 def map_page(mapper: Mapper, body: bytes, memory: TargetMemory) -> MappedInstances:
     """All that a poll does with a page of a walk of one page, once its bytes are there."""
     mapping = mapper.start(TARGET, memory)
-    for piece in decode_instance_page(body):
-        for _ in mapping.steps(piece):
+    for chunk in decode_instance_page(body):
+        for _ in mapping.steps(chunk):
             pass
     return mapping.finish()
 
@@ -210,12 +210,12 @@ def _variant(figures: Mapping[str, float], name: str) -> dict[str, float]:
 
 
 def _decoded(body: bytes) -> Iterator[Instance]:
-    for piece in decode_instance_page(body):
-        yield from piece.instances
+    for chunk in decode_instance_page(body):
+        yield from chunk.instances
 
 
 def _texts(instances: Sequence[Instance]) -> Iterator[bytes]:
-    """The texts of the instances' families, in the pieces in which they are compressed."""
+    """The texts of the instances' families, in the chunks in which they are compressed."""
     mapper = Mapper(full=True)
     for begin in range(0, len(instances), RENDERED_AT_A_TIME):
         mapping = mapper.start(TARGET, TargetMemory())
@@ -344,6 +344,6 @@ def _note(usual: Answers, larger: Answers, *, peer: bool) -> str:
         "One in twenty has failed provisioning. No HTTP; one thread, garbage collections "
         f"included. {compared}"
         "*Decode*, *read* and *compress* are measured alone: JSON into structures, structures "
-        "into what the families read, the same texts compressed in the same pieces. *Render* is "
+        "into what the families read, the same texts compressed in the same chunks. *Render* is "
         "the rest: lines, counts, and keeping Azure's own items for the JSON, compressed."
     )

@@ -151,6 +151,6 @@ def free_port() -> int:
         return port
 
 
-def say(text: str) -> None:
+def print_error(text: str) -> None:
     """Tell on stderr how far the suite is."""
     print(f"[{time.strftime('%H:%M:%S')}] {text}", file=sys.stderr, flush=True)  # noqa: T201 - progress of a command

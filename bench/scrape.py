@@ -12,7 +12,7 @@ from bench import figures, stage
 from bench.client import Client, Scrape
 from bench.peers import servers
 from bench.peers.servers import Page, Peer, PeerMissingError, Starter
-from bench.process import Memory, say
+from bench.process import Memory, print_error
 from bench.report import Part, Table, Target
 from bench.rounds import alternate, median
 from bench.samples import Fingerprint, fingerprint_of_file, fingerprint_of_packed
@@ -121,7 +121,7 @@ def _measured_at(scale: Scale, size: int) -> Figures:
     found = Figures(size)
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
-        say(f"scrape: {size:,} instances: one sweep")
+        print_error(f"scrape: {size:,} instances: one sweep")
         with (
             stage.simulator(folder, sets=size // stage.SET_SIZE) as fleet,
             stage.exporter(folder, fleet) as exporter,
@@ -156,7 +156,7 @@ def _measure_peers(
         for gzip in (True, False):
             client.scrape(url, gzip=gzip)
     for name, start in SLOW_PEERS.items():
-        say(f"scrape: {found.size:,} instances: {name}")
+        print_error(f"scrape: {found.size:,} instances: {name}")
         try:
             with start(page) as peer:
                 _check_same(_first_round(found, client, urls, name, peer), wanted)
@@ -166,7 +166,7 @@ def _measure_peers(
                 _take_turns(found, client, {**urls, name: peer.url}, rounds, gzip=False)
         except (PeerMissingError, OSError, RuntimeError) as error:
             found.missing[name] = str(error)
-            say(f"{name}: {error}")
+            print_error(f"{name}: {error}")
     for gzip in (True, False):
         done = found.timings.get((OURS, gzip), Timings())
         _take_turns(found, client, urls, scale.rounds - len(done.scrapes), gzip=gzip)

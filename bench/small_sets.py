@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench import figures, stage
 from bench.client import Client, Scrape
-from bench.process import say
+from bench.process import print_error
 from bench.report import Part, Table, Target
 from bench.rounds import median
 from bench.scale import Scale
@@ -64,7 +64,7 @@ def measure(scale: Scale) -> Part:
     sets, size = scale.small_sets, stage.SMALL_SET_SIZE
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
-        say(f"small sets: one sweep of {sets:,} sets of {size}")
+        print_error(f"small sets: one sweep of {sets:,} sets of {size}")
         with (
             stage.simulator(folder, sets=sets, size=size) as fleet,
             stage.exporter(folder, fleet) as exporter,
@@ -89,7 +89,7 @@ def _table(sets: int, found: dict[Asked, Answers]) -> Table:
         title="Many small sets",
         note=(
             f"{sets:,} scale sets of {stage.SMALL_SET_SIZE} instances, polled once. A page "
-            "without gzip is inflated from one block per set and family, and sent in pieces of "
+            "without gzip is inflated from one block per set and family, and sent in chunks of "
             "64 KiB."
         ),
         columns=("asked", "encoding", "first byte", "whole", "processor", "MB"),

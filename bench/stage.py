@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bench.client import opened
 from bench.fleet import GROUP, set_names
-from bench.process import MeasuredProcess, running, say
+from bench.process import MeasuredProcess, print_error, running
 from exporter.simulator.description import DEFAULT_SUBSCRIPTION
 
 TOKEN = "the-token-of-the-benches"  # noqa: S105 - the simulator's own
@@ -91,7 +91,7 @@ class RunningExporter:
                 raise self.process.failed(f"polled {late} of {self.fleet.sets} sets in time")
             if now - said > _PROGRESS_SECONDS:
                 said = now
-                say(f"polled {late:,} of {self.fleet.sets:,} scale sets")
+                print_error(f"polled {late:,} of {self.fleet.sets:,} scale sets")
             time.sleep(0.2 if self.fleet.sets <= SET_SIZE else 1.0)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import median
 
 from bench import figures
-from bench.process import ROOT, running, say
+from bench.process import ROOT, print_error, running
 from bench.report import Part, Table, Target
 from bench.scale import Scale
 
@@ -31,7 +31,7 @@ the start of the interpreter until the log says so, with a credential of azure-i
 
 def measure(_: Scale) -> Part:
     """Start the exporter again and again, in turn."""
-    say("start: --version, --config.check, listening")
+    print_error("start: --version, --config.check, listening")
     with tempfile.TemporaryDirectory() as folder:
         files = {sets: _configuration(Path(folder), sets) for sets in SETS}
         rounds = [_round(files) for _ in range(ROUNDS)]

@@ -1,4 +1,4 @@
-"""The only place that builds things: it wires the rooms as one configuration wants them."""
+"""The only place that builds things: it wires the parts as one configuration wants them."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from exporter.configuration import ConfigurationError
 from exporter.configuration_file import read_configuration
 from exporter.preparation import prepare, unknown_patterns
-from exporter.printing import print_line, say
+from exporter.printing import print_error, print_line
 
 GOOD, BAD = 0, 2
 
@@ -22,7 +22,7 @@ def check_file(path: str) -> int:
         print_problems(path, error)
         return BAD
     for warning in unknown_patterns(configuration):
-        say(f"{path}: warning: {warning}")
+        print_error(f"{path}: warning: {warning}")
     count = len(configuration.scale_sets)
     print_line(f"{path}: good, {count} scale set{'' if count == 1 else 's'}")
     return GOOD
@@ -31,4 +31,4 @@ def check_file(path: str) -> int:
 def print_problems(path: str, error: ConfigurationError) -> None:
     """Print each problem on a line of its own."""
     for problem in error.problems:
-        say(f"{path}: {problem}")
+        print_error(f"{path}: {problem}")

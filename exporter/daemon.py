@@ -18,13 +18,13 @@ from exporter.azure.auth.token_cache import TokenSource
 from exporter.configuration import Configuration
 from exporter.exposition.content_type import TEXT
 from exporter.model.scale_set import ScaleSetId
-from exporter.printing import print_page, say
+from exporter.printing import print_error, print_page
 from exporter.reloading import InForce, Read, SignalEvents, not_reloaded, poll_until
 from exporter.runtime.loop_errors import LoopErrors
 from exporter.runtime.signals import Signals
 from exporter.web.addresses import ListenAddress, url_of
 from exporter.web.application import Site, make_application
-from exporter.web.bodies import PAGE_PIECE
+from exporter.web.bodies import PAGE_CHUNK
 from exporter.web.connections import ConnectionLimits
 from exporter.web.listening import listening_sockets
 from exporter.web.scrapes import MAX_REQUESTS
@@ -85,10 +85,10 @@ async def run(
     Raises:
         StartError: an address cannot be listened on.
     """
-    told = SignalEvents(signals)
+    events = SignalEvents(signals)
     process = options.process(tokens)
     asyncio.get_running_loop().set_exception_handler(LoopErrors().handle)
-    in_force = InForce(process, told.stop)
+    in_force = InForce(process, events.stop)
     tasks = [asyncio.create_task(process.watch.run(), name="loop watch")]
     async with AsyncExitStack() as stack:
         try:
@@ -99,7 +99,7 @@ async def run(
             _log_start(exporter, options, addresses)
             while True:
                 with collecting(in_force.exporter.scheduler.begun):
-                    ended = await poll_until(in_force.exporter, process, told, read)
+                    ended = await poll_until(in_force.exporter, process, events, read)
                 if isinstance(ended, int):
                     return ended
                 prepared, text = ended
@@ -147,7 +147,7 @@ async def run_once(
     tokens: TokenSource | None = None,
     failing: Collection[ScaleSetId] = (),
 ) -> int:
-    """Poll every scale set once and print the page; 1 if any set failed, said on stderr.
+    """Poll every scale set once and print the page; 1 if any set failed, reported on stderr.
 
     Args:
         configuration: what to poll, and how.
@@ -163,14 +163,15 @@ async def run_once(
         with _failures_unlogged():
             await exporter.scheduler.run_once()
         page = await exporter.metrics_page.render(TEXT)
-        printed = print_page(page.plain_chunks(PAGE_PIECE))
+        printed = print_page(page.plain_chunks(PAGE_CHUNK))
         for state in exporter.targets:
             if state.data.poll.up and state.data.model_message:
-                say(f"{state.target.scale_set}: scale set model: {state.data.model_message}")
+                message = state.data.model_message
+                print_error(f"{state.target.scale_set}: scale set model: {message}")
         failed = [state for state in exporter.targets if not state.data.poll.up]
         for state in failed:
             message = state.data.poll.message or "not polled: Azure asked to wait"
-            say(f"{state.target.scale_set}: {message}")
+            print_error(f"{state.target.scale_set}: {message}")
         found = {state.target.scale_set.key for state in failed}
         return int(not printed or found != {scale_set.key for scale_set in failing})
 

@@ -50,7 +50,7 @@ _PATH = re.compile(r"(?!/(?:-|api)(?:/|$)|/(?:healthz|readyz)$)(?:/[A-Za-z0-9._~
 def _path(text: str) -> str:
     if not _PATH.fullmatch(text):
         raise argparse.ArgumentTypeError(
-            f"expected a path such as /metrics that is no other endpoint's, got {text!r}"
+            f"expected a path such as /metrics that is not another endpoint's, got {text!r}"
         )
     return text
 

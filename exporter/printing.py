@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import TextIO
 
 
-def say(text: str) -> None:
+def print_error(text: str) -> None:
     """Print a line on stderr. Where that cannot be written, the exit code still tells."""
     if sys.stderr is None:
         return
@@ -19,7 +19,7 @@ def say(text: str) -> None:
 
 
 def print_line(text: str) -> bool:
-    """Print a line on stdout; False if it cannot be written, which is said on stderr."""
+    """Print a line on stdout; False if it cannot be written, which is reported on stderr."""
     # A path is whatever bytes it is.
     return print_page([text.encode(errors="surrogateescape") + b"\n"])
 
@@ -32,7 +32,7 @@ def print_page(chunks: Iterable[bytes]) -> bool:
     """
     # None where the process was started without one.
     if sys.stdout is None:
-        say("stdout: it is closed; nothing can be printed")
+        print_error("stdout: it is closed; nothing can be printed")
         return False
     try:
         for chunk in chunks:
@@ -42,7 +42,7 @@ def print_page(chunks: Iterable[bytes]) -> bool:
         _give_up(sys.stdout)
         if isinstance(error, BrokenPipeError):
             return True
-        say(f"stdout: {error.strerror}")
+        print_error(f"stdout: {error.strerror}")
         return False
     return True
 

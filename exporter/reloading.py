@@ -110,7 +110,7 @@ class InForce:
 
 
 async def poll_until(
-    exporter: Exporter, process: Process, told: SignalEvents, read: Read | None
+    exporter: Exporter, process: Process, signals: SignalEvents, read: Read | None
 ) -> int | tuple[Prepared, str]:
     """Keep polling until the stop, or until there is another valid configuration.
 
@@ -122,8 +122,8 @@ async def poll_until(
         prepared configuration, and its text.
     """
     polling = asyncio.create_task(exporter.scheduler.run(), name="scheduler")
-    stopping = asyncio.create_task(told.stop.wait(), name="stop")
-    reloading = asyncio.create_task(_reloaded(exporter, process, told, read), name="reload")
+    stopping = asyncio.create_task(signals.stop.wait(), name="stop")
+    reloading = asyncio.create_task(_reloaded(exporter, process, signals, read), name="reload")
     tasks = [polling, stopping, reloading]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -133,7 +133,7 @@ async def poll_until(
             tasks.append(asyncio.create_task(closing, name="closing"))
             others = [task for task in tasks if task is not reloading]
             await asyncio.wait(others, return_when=asyncio.FIRST_COMPLETED)
-        if told.stop.is_set():
+        if signals.stop.is_set():
             _log.info("stopping")
             return 0
         if polling.done():
@@ -152,7 +152,7 @@ _Found = tuple[Prepared, str, _Effect]
 
 
 async def _reloaded(
-    exporter: Exporter, process: Process, told: SignalEvents, read: Read | None
+    exporter: Exporter, process: Process, signals: SignalEvents, read: Read | None
 ) -> tuple[Prepared, str]:
     """Wait for a reload that changes parts. One that fails is logged, and changes nothing.
 
@@ -170,8 +170,8 @@ async def _reloaded(
     # Thousands of sets take a second to read and to check, and a file system may hang.
     file = OffLoop(read_anew, patience=RELOAD_LIMIT)
     while True:
-        await told.reload.wait()
-        told.reload.clear()
+        await signals.reload.wait()
+        signals.reload.clear()
         if read is None:
             _log.warning("nothing to reload: the configuration is in no file")
             continue

@@ -12,7 +12,7 @@ from exporter import daemon, demo
 from exporter.checking import print_problems
 from exporter.configuration import ConfigurationError
 from exporter.configuration_file import read_configuration
-from exporter.printing import say
+from exporter.printing import print_error
 from exporter.runtime import logs
 from exporter.runtime.rate_limited_log import write_out_all
 from exporter.runtime.signals import Signals
@@ -41,7 +41,7 @@ def start(flags: argparse.Namespace, signals: Signals) -> int:
         print_problems(flags.config_file, error)
         return BAD_INPUT
     except daemon.StartError as error:
-        say(f"azure-vmss-exporter: {error}")
+        print_error(f"azure-vmss-exporter: {error}")
         return BAD_INPUT
     except KeyboardInterrupt:
         return signals.unfinished

@@ -147,14 +147,14 @@ class _Exchange:
             self._task.cancel()
 
     async def iter_any(self) -> AsyncIterator[bytes]:
-        """The body in pieces, inflated where it is compressed."""
+        """The body in chunks, inflated where it is compressed."""
         inflate = None
         if self.headers.get(hdrs.CONTENT_ENCODING) == "gzip":
             inflate = zlib.decompressobj(wbits=31)
         length = 0
-        async for piece in self._wire.pieces():
-            length += len(piece)
-            yield piece if inflate is None else inflate.decompress(piece)
+        async for chunk in self._wire.chunks():
+            length += len(chunk)
+            yield chunk if inflate is None else inflate.decompress(chunk)
         promised = self.headers.get(hdrs.CONTENT_LENGTH)
         if not self._wire.ended or (promised is not None and int(promised) != length):
             raise aiohttp.ClientPayloadError("Response payload is not completed")
@@ -219,7 +219,7 @@ class _Wire(AbstractStreamWriter):
         self._head_is_there = head_is_there
         self._head: asyncio.Event = asyncio.Event()
         self._changed = asyncio.Event()
-        self._pieces: list[bytes] = []
+        self._chunks: list[bytes] = []
         self._has_head = False
         self.ended = False
         self.broken = False
@@ -246,13 +246,13 @@ class _Wire(AbstractStreamWriter):
         if not self._has_head:
             raise aiohttp.ServerDisconnectedError
 
-    async def pieces(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncIterator[bytes]:
         """What is sent, until its end or the connection's."""
         while True:
-            while self._pieces:
-                piece = self._pieces.pop(0)
+            while self._chunks:
+                chunk = self._chunks.pop(0)
                 self._changed.set()
-                yield piece
+                yield chunk
             if self.ended or self.broken:
                 return
             self._changed.clear()
@@ -270,18 +270,18 @@ class _Wire(AbstractStreamWriter):
     async def write(self, chunk: bytes | bytearray | memoryview) -> None:
         if self.broken:
             raise aiohttp.ClientConnectionResetError("Cannot write to closing transport")
-        self._pieces.append(bytes(chunk))
+        self._chunks.append(bytes(chunk))
         self._changed.set()
         await self.drain()
 
     async def write_eof(self, chunk: bytes = b"") -> None:
         if chunk:
-            self._pieces.append(chunk)
+            self._chunks.append(chunk)
         self.ended = True
         self._changed.set()
 
     async def drain(self) -> None:
-        while len(self._pieces) > _PIECES_AHEAD and not self.broken:
+        while len(self._chunks) > _PIECES_AHEAD and not self.broken:
             self._changed.clear()
             await self._changed.wait()
 

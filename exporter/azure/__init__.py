@@ -1,1 +1,1 @@
-"""The only room that talks to Azure: endpoints, credentials, requests, paging, decoding."""
+"""The only folder that talks to Azure: endpoints, credentials, requests, paging, decoding."""

@@ -19,7 +19,7 @@ from isal import isal_zlib
 from exporter.azure.errors import BrokenAnswer
 from exporter.redaction import ValueMask
 
-PIECE = 1024 * 1024
+CHUNK = 1024 * 1024
 """Bytes that are inflated at a time: some 2 ms, and more than a usual page has."""
 
 ERROR_LIMIT = 1024 * 1024
@@ -67,14 +67,14 @@ async def _read(
     response: aiohttp.ClientResponse, body: bytearray, limit: int, inflating: _Inflating
 ) -> None:
     received = 0
-    async for chunk in response.content.iter_any():
-        received += len(chunk)
-        for piece in inflating.pieces(chunk):
-            body += piece
+    async for received_chunk in response.content.iter_any():
+        received += len(received_chunk)
+        for chunk in inflating.chunks(received_chunk):
+            body += chunk
             if len(body) > limit:
                 del body[limit:]
                 raise BrokenAnswer(f"the answer is longer than {limit} bytes")
-            if len(piece) >= PIECE:
+            if len(chunk) >= CHUNK:
                 await asyncio.sleep(0)
         # Blocks without contents can be sent without end.
         if received > limit:
@@ -82,10 +82,10 @@ async def _read(
 
 
 async def masked(body: bytes, masks: Iterable[ValueMask]) -> bytes:
-    """The body without secrets; while a giant one is searched, others get their turn."""
+    """The body without secrets; while a giant one is searched, other tasks run."""
     for mask in masks:
         for form in mask.forms:
-            if len(body) >= PIECE:
+            if len(body) >= CHUNK:
                 await asyncio.sleep(0)
             body = form.of_bytes(body)
     return body
@@ -94,8 +94,8 @@ async def masked(body: bytes, masks: Iterable[ValueMask]) -> bytes:
 class _Inflating:
     """A body that is not compressed: it comes as it is."""
 
-    def pieces(self, chunk: bytes) -> Iterator[bytes]:
-        """Decompress a chunk from the wire into bounded pieces."""
+    def chunks(self, chunk: bytes) -> Iterator[bytes]:
+        """Decompress a chunk from the wire into bounded chunks."""
         yield chunk
 
     def finish(self) -> None:
@@ -113,15 +113,15 @@ class _Zlib(_Inflating):
         self._gzip = gzip
         self._stream: Any = None
 
-    def pieces(self, chunk: bytes) -> Iterator[bytes]:
+    def chunks(self, chunk: bytes) -> Iterator[bytes]:
         while chunk:
             if self._stream is None or (self._stream.eof and self._gzip):
                 self._stream = isal_zlib.decompressobj(self._window(chunk[0]))
             try:
-                piece = self._stream.decompress(chunk, PIECE)
-                while piece:
-                    yield piece
-                    piece = self._stream.decompress(self._stream.unconsumed_tail, PIECE)
+                chunk = self._stream.decompress(chunk, CHUNK)
+                while chunk:
+                    yield chunk
+                    chunk = self._stream.decompress(self._stream.unconsumed_tail, CHUNK)
             except _IsalError:
                 raise BrokenAnswer("the answer is wrongly encoded") from None
             if self._stream.eof and not self._gzip and self._stream.unused_data:

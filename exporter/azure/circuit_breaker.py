@@ -18,7 +18,7 @@ from exporter.telemetry import Telemetry
 
 FAILURES = 5
 SETS = 3
-QUIET = 10.0
+SILENCE = 10.0
 """It opens after that many failures in a row, of calls for that many scale sets, and that many
 seconds without one answer: a set whose own list is broken, or an Azure that fails half of the
 time, opens nothing."""
@@ -65,7 +65,8 @@ class CircuitBreaker:
                 two polls of a small fleet, must not hold back the polls, which may well succeed.
 
         Raises:
-            AzureError: it is open and this is no time for a probe; the error is of the kind that
+            AzureError: it is open and this is not the time for a probe; the error is of the kind
+            that
                 the last call failed with, and says that nothing was sent.
         """
         probe = self._enter()
@@ -127,7 +128,7 @@ class CircuitBreaker:
             self._next_probe is None
             and self._failures >= FAILURES
             and len(self._failing) >= SETS
-            and now - self._last_answer >= QUIET
+            and now - self._last_answer >= SILENCE
         ):
             self._next_probe = now + self._between
             self._gauge.set(1)
@@ -137,7 +138,7 @@ class Outcome:
     """How a request ended.
 
     Attributes:
-        failure: why Azure counts as not answering; None for an answer, or where nobody knows.
+        failure: why Azure counts as not answering; None for an answer, or where that is not known.
         is_answer: whether an answer came.
     """
 
@@ -146,7 +147,7 @@ class Outcome:
         self.is_answer = False
 
     def answered(self, status: int) -> None:
-        """Take notice of an answer's status: 5xx is a failure."""
+        """Record the status of an answer: 5xx is a failure."""
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             self.failure = ServerFailed(f"HTTP {status}", status=status)
         else:

@@ -123,9 +123,9 @@ def _tls_failure(error: BaseException, server: str) -> Unreachable:
         cause: BaseException = getattr(error, "certificate_error", error)
         return _untrusted(cause, server)
     known = getattr(error, "os_error", None)
-    said = known.reason if isinstance(known, ssl.SSLError) else None
+    summary = known.reason if isinstance(known, ssl.SSLError) else None
     return Unreachable(
-        f"no TLS connection to {server} ({said or _cause(known)})",
+        f"no TLS connection to {server} ({summary or _cause(known)})",
         advice="check that the port speaks https, and that no proxy or firewall is between",
     )
 
@@ -134,9 +134,9 @@ def _untrusted(error: BaseException, server: str) -> Unreachable:
     code = getattr(error, "verify_code", 0)
     # OpenSSL's own words; to `clean` "Basic Constraints" looks like credentials.
     reason = plain(getattr(error, "verify_message", ""))[:_LONGEST_CAUSE]
-    said = f": {reason.rstrip('.')}" if reason else ""
+    summary = f": {reason.rstrip('.')}" if reason else ""
     return Unreachable(
-        f"the certificate of {server} is not trusted{said}", advice=_advice_on_certificate(code)
+        f"the certificate of {server} is not trusted{summary}", advice=_advice_on_certificate(code)
     )
 
 

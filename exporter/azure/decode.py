@@ -1,7 +1,7 @@
 """Azure's JSON as the structures of `exporter.model`. Pure: bytes in, values out.
 
 A page is decoded in one go. Where that fails it is read again item by item and field by field, so
-that one odd instance never loses the others; one that would take long is decoded in pieces. Absent
+that one odd instance never loses the others; one that would take long is decoded in chunks. Absent
 stays absent, and what is left out is reported as a Problem.
 """
 
@@ -21,12 +21,12 @@ from exporter.azure.ownership import check_id, check_instances, check_name
 from exporter.model.instance_view import Instance, InstancePage, Problem
 from exporter.model.lenient_decode import (
     decode_instance,
+    decode_leniently,
     folded,
     identify,
     lacks_something,
     mended,
     respelled,
-    salvage,
 )
 from exporter.model.scale_set import ScaleSetId, ScaleSetModel, short_region
 
@@ -98,10 +98,10 @@ _SCALE_SET = msgspec.json.Decoder(_ScaleSet)
 def decode_instance_page(
     body: bytes, *, scale_set: ScaleSetId | None = None
 ) -> Iterator[InstancePage]:
-    """Decode one page of `VirtualMachineScaleSetVMs_List`, a large one in pieces.
+    """Decode one page of `VirtualMachineScaleSetVMs_List`, a large one in chunks.
 
-    An item is left out whole only if it is no object, or has neither `id` nor `instanceId`. Where
-    `instanceId` is missing, the last part of `id` stands for it.
+    An item is left out whole only if it is not an object, or has neither `id` nor `instanceId`.
+    Where `instanceId` is missing, the last part of `id` stands for it.
 
     Args:
         body: the answer.
@@ -112,7 +112,7 @@ def decode_instance_page(
         time: who takes them can do something else in between. The last one has the next link.
 
     Raises:
-        BrokenAnswer: the body is no JSON object, has no list `value`, its `nextLink` is neither
+        BrokenAnswer: the body is not a JSON object, has no list `value`, its `nextLink` is neither
             text nor null, or the `id` of an item names another scale set.
     """
     for page in _decoded(body):
@@ -125,14 +125,14 @@ def _decoded(body: bytes) -> Iterator[InstancePage]:
     try:
         if len(body) > WHOLE_BYTES:
             yield from _checked(body)
-            yield from _pieces(body.removeprefix(BYTE_ORDER_MARK))
+            yield from _chunks(body.removeprefix(BYTE_ORDER_MARK))
             return
         text = _text(body)
         page = _whole(text)
         if page is not None:
             yield page
         else:
-            yield from _pieces(text)
+            yield from _chunks(text)
     except RecursionError:
         raise BrokenAnswer("the answer is nested too deeply") from None
 
@@ -147,7 +147,7 @@ def decode_scale_set(
         scale_set: what was asked for; None where it cannot be another one's answer.
 
     Raises:
-        BrokenAnswer: the body is no JSON object, or names another scale set.
+        BrokenAnswer: the body is not a JSON object, or names another scale set.
     """
     problems: list[Problem] = []
     try:
@@ -156,8 +156,8 @@ def decode_scale_set(
         raise BrokenAnswer("the answer is nested too deeply") from None
     if found is None:
         raise BrokenAnswer("the answer is not a JSON object")
-    if found == _ScaleSet() and (said := error_in(body)):
-        raise BrokenAnswer(f"the answer is not a scale set{said}")
+    if found == _ScaleSet() and (summary := error_in(body)):
+        raise BrokenAnswer(f"the answer is not a scale set{summary}")
     if scale_set is not None:
         check_id(found.id or "", scale_set)
         if found.name:
@@ -211,7 +211,7 @@ def _has_link(items: Sequence[Raw], text: bytes) -> bool:
     """Whether a page has a link to the next one, however its name is spelled."""
     beside = len(text) - sum([len(memoryview(item)) for item in items])
     if beside < _FRAME_WITH_LINK + max(0, len(items) - 1):
-        # There is no room for one: that spares most pages a second reading.
+        # Too small for one: most pages are not parsed twice.
         return False
     link = folded(_envelope(mended(text))).get("nextlink")
     return link is not None and bytes(link).startswith(b'"')
@@ -223,7 +223,7 @@ def _scale_set(body: bytes, problems: list[Problem]) -> _ScaleSet | None:
         return _SCALE_SET.decode(body)
     except (msgspec.DecodeError, UnicodeError):
         body = mended(body)
-        return salvage(respelled(body, _ScaleSet) or body, _ScaleSet, problems)
+        return decode_leniently(respelled(body, _ScaleSet) or body, _ScaleSet, problems)
 
 
 def _checked(body: bytes) -> Iterator[InstancePage]:
@@ -246,8 +246,8 @@ def _checked(body: bytes) -> Iterator[InstancePage]:
         raise BrokenAnswer(_NO_UTF8) from None
 
 
-def _pieces(text: bytes) -> Iterator[InstancePage]:
-    """The items of a page, each decoded for itself, some at a time; at least one piece."""
+def _chunks(text: bytes) -> Iterator[InstancePage]:
+    """The items of a page, each decoded for itself, some at a time; at least one chunk."""
     text = mended(text)
     if len(text) > _SLICE:
         yield _nothing()

@@ -10,7 +10,7 @@ from exporter.model.lenient_decode import folded
 from exporter.redaction import clean
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-"""What may stand before a JSON text, and is no part of it."""
+"""What may stand before a JSON text, and is not part of it."""
 
 _LONGEST_ERROR = 65_536
 
@@ -24,7 +24,7 @@ class ErrorDetail(NamedTuple):
 
 
 class ErrorBody(NamedTuple):
-    """Azure's error body; empty where it has no such field, or is no error body at all."""
+    """Azure's error body; empty where it has no such field, or is not an error body at all."""
 
     code: str = ""
     message: str = ""

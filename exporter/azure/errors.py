@@ -12,9 +12,9 @@
     |-- TimedOut              timeout         no answer, or not the whole of it, in time
     `-- BrokenAnswer          broken_answer   an answer that is not what Azure sends
 
-`NotSent` beside them is no failure: the request was not made, since Azure has asked to wait. Calls
-raise nothing else but `CancelledError`. No message ever holds a token, a secret
-or a body; the part that Azure worded has gone through `redaction.clean`.
+`NotSent` beside them is not a failure: the request was not made, since Azure has asked to wait.
+Calls raise nothing else but `CancelledError`. No message ever holds a token, a secret or a body;
+the part that Azure worded has gone through `redaction.clean`.
 """
 
 # ruff: noqa: N818 - the names say what happened, and the base class that they are errors.
@@ -243,7 +243,7 @@ class BrokenAnswer(AzureError):
 class NotSent(Exception):
     """No request was made, since the time that Azure has asked to wait has not passed.
 
-    It is no `AzureError`: nothing has failed, and the call is due when the wait ends.
+    It is not an `AzureError`: nothing has failed, and the call is due when the wait ends.
 
     Attributes:
         retry_after: seconds until then.

@@ -1,4 +1,4 @@
-"""From an HTTP answer that is no success to the error that tells what to do about it."""
+"""From an HTTP answer that is not a success to the error that tells what to do about it."""
 
 from __future__ import annotations
 
@@ -148,29 +148,29 @@ def failure_of(  # noqa: PLR0911 - a table of statuses
         now: the Unix time, for a Retry-After with a date.
     """
     error = decode_error(answer.body) if answer.may_be_json else ErrorBody()
-    said = _said(answer, error)
+    summary = _summary(answer, error)
     match answer.status:
         case 401 | 403 if _is_foreign(answer):
-            return _foreign(answer, said)
+            return _foreign(answer, summary)
         case 401:
-            return _refused(answer, error, said)
+            return _refused(answer, error, summary)
         case 403:
-            return _forbidden(answer, error, said, scope=scope, action=action)
+            return _forbidden(answer, error, summary, scope=scope, action=action)
         case 407:
-            return Unreachable(f"the proxy wants credentials ({said})", advice=PROXY_CREDENTIALS)
+            return Unreachable(f"the proxy wants credentials ({summary})", advice=PROXY_CREDENTIALS)
         case 408:
-            return TimedOut(f"the server waited too long ({said})")
+            return TimedOut(f"the server waited too long ({summary})")
         case 429:
             return throttled(answer.headers, error, now=now, limits=answer.limits)
         case status if status in range(400, 500):
-            return _rejected(answer, error, said, scope)
+            return _rejected(answer, error, summary, scope)
         case status if status in range(500, 600):
             wait = requested_wait(answer.headers, now=now)
-            return ServerFailed(f"Azure failed ({said})", status=status, retry_after=wait)
+            return ServerFailed(f"Azure failed ({summary})", status=status, retry_after=wait)
         case status if status in range(300, 400):
-            return BrokenAnswer(f"a redirect, which is never followed ({said})")
+            return BrokenAnswer(f"a redirect, which is never followed ({summary})")
         case _:
-            return BrokenAnswer(f"an unexpected HTTP status ({said})")
+            return BrokenAnswer(f"an unexpected HTTP status ({summary})")
 
 
 def may_be_mended(answer: Answer) -> bool:
@@ -193,7 +193,7 @@ def may_be_mended(answer: Answer) -> bool:
 
 
 def not_json(answer: Answer) -> BrokenAnswer:
-    """The error of an answer with status 200 whose header says that it is no JSON."""
+    """The error of an answer with status 200 whose header says that it is not JSON."""
     if "html" in answer.media_type:
         return BrokenAnswer("an HTML page instead of JSON, as from a proxy or a login page")
     return BrokenAnswer(f"{clean(answer.media_type)} instead of JSON")
@@ -204,12 +204,12 @@ def _is_foreign(answer: Answer) -> bool:
     return bool(answer.body) and not answer.may_be_json
 
 
-def _foreign(answer: Answer, said: str) -> BrokenAnswer:
+def _foreign(answer: Answer, summary: str) -> BrokenAnswer:
     kind = {"html": "an HTML page", "xml": "XML"}.get(re.split(r"[/+]", answer.media_type)[-1])
     kind = kind or (clean(answer.media_type, longest=_LONGEST_NAME) if answer.media_type else "")
     what = f"{kind} in place of" if kind and not answer.may_be_json else "but not in the form of"
     return BrokenAnswer(
-        f"HTTP {answer.status}, {what} the Resource Manager's answer ({said})", advice=_ELSEWHERE
+        f"HTTP {answer.status}, {what} the Resource Manager's answer ({summary})", advice=_ELSEWHERE
     )
 
 
@@ -218,8 +218,8 @@ def _described(answer: Answer, error: ErrorBody) -> str:
     return " ".join((error.code, error.message, *challenges))
 
 
-def _refused(answer: Answer, error: ErrorBody, said: str) -> Unauthenticated:
-    described, message = _described(answer, error), f"Azure refuses the token ({said})"
+def _refused(answer: Answer, error: ErrorBody, summary: str) -> Unauthenticated:
+    described, message = _described(answer, error), f"Azure refuses the token ({summary})"
     if error.code.casefold() in _NO_TOKEN:
         return Unauthenticated(message, advice=_STRIPPED)
     if _WRONG_TENANT.search(described):
@@ -235,11 +235,11 @@ def _refused(answer: Answer, error: ErrorBody, said: str) -> Unauthenticated:
 
 
 def _forbidden(
-    answer: Answer, error: ErrorBody, said: str, *, scope: Scope, action: str
+    answer: Answer, error: ErrorBody, summary: str, *, scope: Scope, action: str
 ) -> AzureError:
     if not error.code:
         # Not an answer of Azure's: a role would not help.
-        return _foreign(answer, said)
+        return _foreign(answer, summary)
     # LinkedAuthorizationFailed names two actions; the one that is lacking stands last.
     actions, where = _ACTION.findall(error.message), _SCOPE.search(error.message)
     advice = ""
@@ -250,28 +250,28 @@ def _forbidden(
     elif error.code.casefold() in _DISABLED_CODES:
         advice = _DISABLED
     return Forbidden(
-        f"not allowed to read {_name(scope)} ({said})",
+        f"not allowed to read {_name(scope)} ({summary})",
         action=actions[-1] if actions else action,
         scope=clean(where[1]) if where else "",
         advice=advice,
     )
 
 
-def _rejected(answer: Answer, error: ErrorBody, said: str, scope: Scope) -> AzureError:
+def _rejected(answer: Answer, error: ErrorBody, summary: str, scope: Scope) -> AzureError:
     status, code = answer.status, error.code.casefold()
     if _is_foreign(answer):
-        return _foreign(answer, said)
+        return _foreign(answer, summary)
     if scope.scale_set and _FLEXIBLE.search(error.message):
         return FlexibleNotSupported.of(scope.scale_set)
     if status in (400, 404) and code in _MISSING:
-        return _not_found(_MISSING[code], scope, said, status=status, code=code)
+        return _not_found(_MISSING[code], scope, summary, status=status, code=code)
     if status == HTTPStatus.NOT_FOUND and code not in _WRONG_ADDRESS:
         if not code:
             # Not Azure's form: a proxy or a gateway may have answered.
-            return BrokenAnswer(f"not found, but not in Azure's form ({said})")
-        return _not_found("scale set", scope, said, status=status, code=code)
+            return BrokenAnswer(f"not found, but not in Azure's form ({summary})")
+        return _not_found("scale set", scope, summary, status=status, code=code)
     return Rejected(
-        f"Azure declines the request ({said})",
+        f"Azure declines the request ({summary})",
         status=status,
         code=clean(error.code, longest=_LONGEST_NAME),
         advice=_REJECTED_ADVICE.get(code, _CONFLICT if status == HTTPStatus.CONFLICT else ""),
@@ -279,14 +279,14 @@ def _rejected(answer: Answer, error: ErrorBody, said: str, scope: Scope) -> Azur
     )
 
 
-def _not_found(missing: Missing, scope: Scope, said: str, *, status: int, code: str) -> NotFound:
+def _not_found(missing: Missing, scope: Scope, summary: str, *, status: int, code: str) -> NotFound:
     name = _name(scope)
     if missing == "subscription":
         name = scope.subscription_id
     elif missing == "resource group" and scope.scale_set:
         name = scope.scale_set.resource_group
     return NotFound(
-        f"{missing} {name} not found ({said})",
+        f"{missing} {name} not found ({summary})",
         missing=missing,
         removes=status == HTTPStatus.NOT_FOUND and code in _REMOVING,
     )
@@ -300,16 +300,16 @@ def _names_stale_link(error: ErrorBody) -> bool:
     return error.code.casefold() in _STALE_LINK or error.target.strip().casefold() == "$skiptoken"
 
 
-def _said(answer: Answer, error: ErrorBody) -> str:
+def _summary(answer: Answer, error: ErrorBody) -> str:
     """What may be shown of an answer: its status, Azure's code and message, the request's id."""
-    said = f"HTTP {answer.status}"
+    summary = f"HTTP {answer.status}"
     if error.code:
-        said += f" {clean(error.code, longest=_LONGEST_NAME)}"
+        summary += f" {clean(error.code, longest=_LONGEST_NAME)}"
     if error.message:
-        said += f": {clean(error.message)}"
+        summary += f": {clean(error.message)}"
     elif not error.code and answer.body:
-        said += " without an error code of Azure's"
+        summary += " without an error code of Azure's"
     request_id = answer.headers.get("x-ms-request-id", "")
     if re.fullmatch(r"[\w:.-]{8,80}", request_id):
-        said += f", request {request_id}"
-    return said
+        summary += f", request {request_id}"
+    return summary

@@ -88,8 +88,8 @@ class Retries:
     def _pause(self, number: int, error: AzureError) -> float:
         """Half of it is fixed, so that no retry follows at once; half of it is drawn."""
         pause = FIRST_PAUSE * GROWTH**number * (1 + self._draw()) / 2
-        told = error.retry_after if isinstance(error, ServerFailed) else None
-        return pause if told is None else told + pause
+        asked = error.retry_after if isinstance(error, ServerFailed) else None
+        return pause if asked is None else asked + pause
 
 
 def may_pass(error: AzureError) -> bool:

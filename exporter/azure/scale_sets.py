@@ -115,8 +115,8 @@ class ScaleSetClient:
                     yield RESTART
                     continue
                 following = None
-                pieces = decode_instance_page(body, scale_set=scale_set)
-                while page := await self._next(pieces):
+                chunks = decode_instance_page(body, scale_set=scale_set)
+                while page := await self._next(chunks):
                     following = self._following(page, visited)
                     yield page
                 if following is None:
@@ -161,10 +161,10 @@ class ScaleSetClient:
     def _until(self) -> float:
         return asyncio.get_running_loop().time() + self._deadline
 
-    async def _next(self, pieces: Iterator[InstancePage]) -> InstancePage | None:
-        """Decode one piece of a page; None after the last."""
-        async with self._cooperative.piece():
-            return next(pieces, None)
+    async def _next(self, chunks: Iterator[InstancePage]) -> InstancePage | None:
+        """Decode one chunk of a page; None after the last."""
+        async with self._cooperative.chunk():
+            return next(chunks, None)
 
     def _following(self, page: InstancePage, visited: set[str]) -> URL | None:
         """The next page's address, which is None on the last one, noted as visited."""

@@ -53,7 +53,7 @@ def next_url(link: str, endpoints: Endpoints, *, api_version: str) -> URL:
     """The address of the next page.
 
     Raises:
-        BrokenAnswer: the link is no address, or leads away from the configured endpoint.
+        BrokenAnswer: the link is not an address, or leads away from the configured endpoint.
     """
     if len(link) > _LONGEST:
         raise BrokenAnswer("nextLink is too long")

@@ -204,7 +204,7 @@ class Azure(Section):
         cloud: which Azure; `custom` names the three addresses itself.
         endpoint: the address of the Resource Manager.
         audience: whom the token is for.
-        authority_host: who issues the token; None also where the credential asks nobody.
+        authority_host: who issues the token; None also where the credential asks no service.
         api_version: of `Microsoft.Compute`.
         ca_file: the path of the certificate authorities to trust, in PEM form; empty for those of
             SSL_CERT_FILE, REQUESTS_CA_BUNDLE or the system.

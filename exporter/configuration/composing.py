@@ -57,7 +57,7 @@ def compose(text: str) -> Node | None:
     """The top node of the only document; None where there is none.
 
     Raises:
-        ConfigurationError: it is no YAML, or stands for more than it may.
+        ConfigurationError: it is not YAML, or stands for more than it may.
     """
     strange = Reader.NON_PRINTABLE.search(text)
     if strange is not None:

@@ -83,7 +83,7 @@ def read_document(text: str, environment: Mapping[str, str]) -> Document:
     """Read the YAML text and put the environment's values into its strings.
 
     Raises:
-        ConfigurationError: it is no YAML, it is empty, its top is no mapping, or its aliases
+        ConfigurationError: it is not YAML, it is empty, its top is not a mapping, or its aliases
             stand for too many values.
     """
     node = compose(text)
@@ -185,7 +185,7 @@ class _Walk:
             # Once, however many aliases lead here.
             found = self._texts[node] = _text_of(node.value, self._environment)
         for name in found.unset:
-            # A name within a secret may be a piece of it, as in pa${ss}word.
+            # A name within a secret may be a chunk of it, as in pa${ss}word.
             below = any(path[: len(secret)] == secret for secret in SECRETS)
             whole = path in SECRETS and is_variable(node.value)
             named = "named here" if below and not whole else name

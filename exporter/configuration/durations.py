@@ -21,7 +21,7 @@ def parse_duration(text: str) -> float:
         Seconds, more than 0.
 
     Raises:
-        ValueError: the text is no duration, or it is one of zero length.
+        ValueError: the text is not a duration, or it is one of zero length.
     """
     match = _DURATION.fullmatch(text)
     milliseconds = 0

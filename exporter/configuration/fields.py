@@ -31,7 +31,7 @@ class Surroundings:
     """What a rule needs to know of the file outside its own section.
 
     Handed to pydantic as the validation context, so that a rule speaks up even where the other
-    section is broken. None stands for a value that is itself wrong: the rule then keeps quiet.
+    section is broken. None stands for a value that is itself wrong: the rule then reports nothing.
     """
 
     cloud: str | None = "public"

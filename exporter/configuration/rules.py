@@ -114,7 +114,7 @@ def _identity(entry: dict[str, Any]) -> ScaleSetId | None:
 
 
 def _duration(document: dict[str, Any], name: str) -> float | None:
-    """The seconds of a setting of `polling`, or its default; None where it is no duration."""
+    """The seconds of a setting of `polling`, or its default; None where it is not a duration."""
     value = _section(document, "polling").get(name)
     if value is None:
         default: float = Polling.model_fields[name].default

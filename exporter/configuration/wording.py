@@ -77,7 +77,7 @@ def _touches(path: Path, secret: Path) -> bool:
 
 def _unknown_key(path: Path) -> str:
     names = list(_section_at(path[:-1]).model_fields)
-    # A long key is no misspelt name, and comparing it takes time with its length.
+    # A long key is not a misspelt name, and comparing it takes time with its length.
     key = str(path[-1])[:_LONGEST_NAME]
     close = difflib.get_close_matches(key, names, n=1)
     return f"unknown key; did you mean {close[0]}?" if close else "unknown key"

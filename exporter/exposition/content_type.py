@@ -43,7 +43,7 @@ def choose_format(accept: str) -> Format:
     """
     text = openmetrics = 0.0
     for part in accept.split(","):
-        media_type, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        media_type, *parameters = (chunk.strip().lower() for chunk in part.split(";"))
         values = {
             name.strip(): value.strip(' "')
             for name, _, value in (parameter.partition("=") for parameter in parameters)

@@ -1,4 +1,4 @@
-"""Finished text kept compressed, in pieces that can be put together without compressing again.
+"""Finished text kept compressed, in chunks that can be put together without compressing again.
 
 A block is raw deflate data that ends with a full flush: it ends on a byte and refers to nothing
 before it, so blocks may stand one after the other in one gzip member, in any order (RFC 1951 and

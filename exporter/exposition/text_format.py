@@ -89,7 +89,7 @@ class SampleWriter:
     """Writes the samples of one family: all that is the same in each is put together once.
 
     A row is the values of the own labels, and the sample's value, or the text of it; one whose
-    value is no finite number has no line.
+    value is not a finite number has no line.
 
     Args:
         name: the family's name.
@@ -120,8 +120,8 @@ class SampleWriter:
             ]
         )
 
-    def pieces(self, rows: Iterable[_Row]) -> tuple[str, ...]:
-        """The lines without their identity: `identity.join(pieces)` is the text.
+    def chunks(self, rows: Iterable[_Row]) -> tuple[str, ...]:
+        """The lines without their identity: `identity.join(chunks)` is the text.
 
         Empty where there is no line. One call puts an identity into all lines of the family.
         """

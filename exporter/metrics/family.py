@@ -80,7 +80,7 @@ class Family:
 
     @property
     def unit(self) -> str:
-        """The unit that the name's ending tells; empty for counts, states and facts."""
+        """The unit that the name's ending tells; empty for counts, states and labels."""
         return "seconds" if self.name.endswith("_seconds") else ""
 
 
@@ -91,7 +91,8 @@ class Part(Generic[Value]):
     So lines that are made once per value of the part cannot be another instance's.
 
     Attributes:
-        of: takes the part out of the reading; equal values must be equal in all that they hold.
+        of: takes the part out of the instance state; equal values must be equal in all that
+            they hold.
         shared: whether many instances have the same value: their lines are then made once per
             value, not once per instance.
     """

@@ -33,14 +33,14 @@ CHUNK = 32 * 1024
 """Bytes of Azure's text that are kept, and later described, at a time: some eight instances. A
 reader that is slow holds this much."""
 
-PIECE = 8 * 1024
-"""Bytes after which a piece of the JSON ends: under a millisecond of work."""
+CHUNK = 8 * 1024
+"""Bytes after which a chunk of the JSON ends: under a millisecond of work."""
 
 _DEEPEST = 24
 _MOST_ELEMENTS = 1000
 _LONGEST_NAME = 256
 _LARGEST = 2**63
-# A message with its key; the quote before it is no part of a text, where it would be escaped.
+# A message with its key; the quote before it is not part of a text, where it would be escaped.
 _MESSAGE = re.compile(rb'essage"\s*:\s*"[^"\\]*(?:\\.[^"\\]*)*"')
 _Part = tuple[str, str | None, Sequence[Status | None] | None]
 _encoder = msgspec.json.Encoder()
@@ -160,13 +160,13 @@ def describe(
                     yield b""
             item = msgspec.to_builtins(azure) if azure is not None else _generic(raw)
             spelling = spellings.get(key) or cut_id(azure_id)
-            reading = normalize(instance, scale_set=scale_set, instance_id=spelling, full=True)
-            described = _describe(reading, messages=messages)
+            observed = normalize(instance, scale_set=scale_set, instance_id=spelling, full=True)
+            described = _describe(observed, messages=messages)
             described.azure = _shown(item, messages=messages)
             text += b"," if seen else b""
             text += _encoder.encode(described)
             seen.add(key)
-            if len(text) >= PIECE:
+            if len(text) >= CHUNK:
                 yield bytes(text)
                 text.clear()
     yield bytes(text) + b"]"
@@ -177,9 +177,9 @@ def _arrays(stored: bytes) -> Iterator[bytes]:
     # It has an eighth of the memory of isal's decompressor.
     decompressor = zlib.decompressobj()
     text = bytearray()
-    for begin in range(0, len(stored), PIECE):
+    for begin in range(0, len(stored), CHUNK):
         # A short part of the stream at a time: what is not consumed of it is copied each time.
-        rest = stored[begin : begin + PIECE]
+        rest = stored[begin : begin + CHUNK]
         while rest:
             looked_at = len(text)
             text += decompressor.decompress(rest, CHUNK)
@@ -232,19 +232,19 @@ def _name(key: str) -> _Name:
     return _Name(plain(key), key[-7:].casefold() == "message", is_secret_name(key))
 
 
-def _describe(reading: InstanceState, *, messages: bool) -> _Instance:
+def _describe(observed: InstanceState, *, messages: bool) -> _Instance:
     return _Instance(
-        instance_id=reading.instance_id,
-        instance_name=_text(reading.name),
-        computer_name=_text(reading.view.computer_name),
-        power_state=reading.power_state,
-        provisioning_state=reading.provisioning_state,
-        health_state=reading.health_state,
-        fault_domain=reading.placement.fault_domain,
-        update_domain=reading.placement.update_domain,
-        availability_zone=reading.placement.zone,
-        vm_id=_text(reading.properties.vm_id),
-        vm_agent_version=_text(reading.agent.version) if reading.agent else None,
+        instance_id=observed.instance_id,
+        instance_name=_text(observed.name),
+        computer_name=_text(observed.view.computer_name),
+        power_state=observed.power_state,
+        provisioning_state=observed.provisioning_state,
+        health_state=observed.health_state,
+        fault_domain=observed.placement.fault_domain,
+        update_domain=observed.placement.update_domain,
+        availability_zone=observed.placement.zone,
+        vm_id=_text(observed.properties.vm_id),
+        vm_agent_version=_text(observed.agent.version) if observed.agent else None,
         statuses=[
             _Status(
                 part,
@@ -255,7 +255,7 @@ def _describe(reading: InstanceState, *, messages: bool) -> _Instance:
                 _text(status.display_status),
                 _text(status.message) if messages else None,
             )
-            for part, name, statuses in _parts(reading.view)
+            for part, name, statuses in _parts(observed.view)
             for status in statuses or ()
             if status is not None
         ],

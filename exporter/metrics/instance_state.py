@@ -118,7 +118,7 @@ class Placement(Struct, frozen=True, gc=False):
 
 
 class InstanceState(Struct, gc=False):
-    """What one instance tells. None is always: Azure did not say.
+    """What is known of one instance. None is always: Azure did not send it.
 
     Times stand beside what they belong to, in the same order: what has no times in it is the same
     in many instances. `names` are those of the walk so far. `unknown_codes` counts the codes and

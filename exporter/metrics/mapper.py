@@ -54,7 +54,7 @@ class TargetMemory:
     """What must stay the same for a target from poll to poll.
 
     Attributes:
-        spellings: the first spelling of every instance id that is no number, by the id without
+        spellings: the first spelling of every instance id that is not a number, by the id without
             letter case.
         failure_codes: the failure codes that have series of their own: they keep them, for a
             counter never ends.
@@ -254,8 +254,8 @@ class Mapping:
             self._read.append(identified)
             if self._walk is not None:
                 self._walk.see(key, identified[1])
-            reading = identified[1]
-            self._named += len(reading.extensions) + len(reading.handlers) + len(reading.disks)
+            observed = identified[1]
+            self._named += len(observed.extensions) + len(observed.handlers) + len(observed.disks)
             if len(self._read) >= RENDERED_AT_A_TIME or self._named >= NAMES_AT_A_TIME:
                 self._render()
 
@@ -309,28 +309,28 @@ class Mapping:
         return mapped
 
     def _identified(self, instance: Instance, instance_id: str) -> Identified:
-        reading = normalize(
+        observed = normalize(
             instance,
             scale_set=self._target.scale_set,
             instance_id=instance_id,
             full=self._mapper.full,
             names=self._names,
         )
-        if reading.failure_code is not None:
-            reading.failure_code = self._codes[reading.failure_code]
-        self._unknown_codes += reading.unknown_codes
-        return f'{self._prefix},instance_id="{escape(instance_id)}"', reading
+        if observed.failure_code is not None:
+            observed.failure_code = self._codes[observed.failure_code]
+        self._unknown_codes += observed.unknown_codes
+        return f'{self._prefix},instance_id="{escape(instance_id)}"', observed
 
     def _render(self) -> None:
         for name, text in self._mapper.renderer.render(self._read).items():
             self._blocks.setdefault(name, []).append(_pressed(text))
-        readings = [reading for _, reading in self._read]
+        all_observed = [observed for _, observed in self._read]
         for family in self._mapper.count_families:
             keys = family.keys
-            self._counts[family.name].update([key for r in readings for key in keys(r)])
-        for reading in readings:
-            self._unsettled += reading.unsettled
-            self._fingerprint ^= reading.fingerprint
+            self._counts[family.name].update([key for r in all_observed for key in keys(r)])
+        for observed in all_observed:
+            self._unsettled += observed.unsettled
+            self._fingerprint ^= observed.fingerprint
         self._read.clear()
         self._named = 0
 

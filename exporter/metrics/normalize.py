@@ -1,4 +1,4 @@
-"""From an item of Azure's list to a reading: what counts where Azure says much, or little."""
+"""From an item of Azure's list to an instance state: which of many statuses counts."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def normalize(
     properties = instance.properties or _NO_PROPERTIES
     view = properties.instance_view or _NO_VIEW
     profile = properties.hardware_profile
-    reading = InstanceState(
+    observed = InstanceState(
         scale_set,
         instance_id,
         instance.name or f"{scale_set.name}_{instance_id}",
@@ -74,18 +74,18 @@ def normalize(
         (profile.vm_size if profile else None) or (instance.sku.name if instance.sku else None),
         names or SetNames(),
     )
-    _read_instance_statuses(reading)
-    _read_health(reading)
-    _read_agent(reading)
+    _read_instance_statuses(observed)
+    _read_health(observed)
+    _read_agent(observed)
     if view.extensions:
-        _read_extensions(reading)
+        _read_extensions(observed)
     if view.disks:
-        reading.disks = _read_disks(view.disks, reading.names.disks)
+        observed.disks = _read_disks(view.disks, observed.names.disks)
     for status in _all_statuses(view):
         # Looking at the usual spellings first spares nearly all of them the second look.
         if status is not None and status.level not in _USUAL_LEVELS and read(status).level_is_new:
-            reading.unknown_codes += 1
-    return reading
+            observed.unknown_codes += 1
+    return observed
 
 
 def _read_placement(instance: Instance, view: InstanceView) -> Placement:
@@ -100,10 +100,10 @@ def _read_placement(instance: Instance, view: InstanceView) -> Placement:
     )
 
 
-def _read_instance_statuses(reading: InstanceState) -> None:
+def _read_instance_statuses(observed: InstanceState) -> None:
     counts: dict[str, Status] = {}
     hibernation: Status | None = None
-    for status in reading.view.statuses or ():
+    for status in observed.view.statuses or ():
         if status is not None:
             azures_kind = read(status).kind
             kind = _STATUS_KINDS.get(azures_kind, "other")
@@ -111,20 +111,20 @@ def _read_instance_statuses(reading: InstanceState) -> None:
             if azures_kind == "hibernationstate":
                 hibernation = worst((hibernation, status)) if hibernation else status
     if hibernation is not None:
-        reading.hibernation_state = read(hibernation).shown
+        observed.hibernation_state = read(hibernation).shown
     chosen = {kind: StatusState(kind, read(status)) for kind, status in counts.items()}
-    reading.statuses = tuple(chosen.values())
-    reading.status_times = tuple([status.time for status in counts.values()])
+    observed.statuses = tuple(chosen.values())
+    observed.status_times = tuple([status.time for status in counts.values()])
     if power := chosen.get("power_state"):
-        reading.power_state = _known(power.parsed.state, POWER_STATES, reading)
+        observed.power_state = _known(power.parsed.state, POWER_STATES, observed)
     if os_state := chosen.get("os_state"):
-        reading.os_state = os_state.parsed.shown
+        observed.os_state = os_state.parsed.shown
     provisioning = chosen.get("provisioning_state")
-    _read_provisioning(reading, provisioning.parsed if provisioning else None)
+    _read_provisioning(observed, provisioning.parsed if provisioning else None)
 
 
-def _read_provisioning(reading: InstanceState, provisioning: ParsedStatus | None) -> None:
-    fallback = reading.properties.provisioning_state
+def _read_provisioning(observed: InstanceState, provisioning: ParsedStatus | None) -> None:
+    fallback = observed.properties.provisioning_state
     state = rest = ""
     if provisioning and provisioning.state:
         state, rest = provisioning.state, provisioning.rest
@@ -132,21 +132,21 @@ def _read_provisioning(reading: InstanceState, provisioning: ParsedStatus | None
         # The integer 0 of api-versions up to 2019-03-01 says nothing.
         state = fallback.strip().lower()
     elif provisioning:
-        reading.unknown_codes += 1
+        observed.unknown_codes += 1
     if state:
-        reading.provisioning_state = _known(state, PROVISIONING_STATES, reading)
-    if reading.provisioning_state == "failed":
-        reading.failure_code = rest or "unspecified"
+        observed.provisioning_state = _known(state, PROVISIONING_STATES, observed)
+    if observed.provisioning_state == "failed":
+        observed.failure_code = rest or "unspecified"
 
 
-def _read_health(reading: InstanceState) -> None:
-    health = reading.view.vm_health
+def _read_health(observed: InstanceState) -> None:
+    health = observed.view.vm_health
     if health is not None and health.status is not None:
-        reading.health_state = _known(read(health.status).state, HEALTH_STATES, reading)
+        observed.health_state = _known(read(health.status).state, HEALTH_STATES, observed)
 
 
-def _read_agent(reading: InstanceState) -> None:
-    agent = reading.view.vm_agent
+def _read_agent(observed: InstanceState) -> None:
+    agent = observed.view.vm_agent
     if agent is None:
         return
     version = cut((agent.vm_agent_version or "").strip())
@@ -155,12 +155,12 @@ def _read_agent(reading: InstanceState) -> None:
     statuses = present(agent.statuses)
     if statuses:
         status = worst(statuses)
-        reading.agent = AgentState(version, read(status))
-        reading.agent_time = status.time
+        observed.agent = AgentState(version, read(status))
+        observed.agent_time = status.time
     else:
-        reading.agent = AgentState(version, None)
+        observed.agent = AgentState(version, None)
     if agent.extension_handlers:
-        reading.handlers = _read_handlers(agent.extension_handlers, reading.names.handlers)
+        observed.handlers = _read_handlers(agent.extension_handlers, observed.names.handlers)
 
 
 def _read_handlers(
@@ -170,33 +170,33 @@ def _read_handlers(
     for handler in found:
         if handler is not None:
             by_name.setdefault(names[handler.type or ""], []).append(handler)
-    readings = []
+    all_observed = []
     for name, entries in by_name.items():
         statuses = present([entry.status for entry in entries])
-        readings.append(
+        all_observed.append(
             HandlerState(
                 name,
                 _version(entries, name),
                 read(worst(statuses)) if statuses else None,
             )
         )
-    return tuple(readings)
+    return tuple(all_observed)
 
 
-def _read_extensions(reading: InstanceState) -> None:
-    names = reading.names.extensions
+def _read_extensions(observed: InstanceState) -> None:
+    names = observed.names.extensions
     by_name: dict[str, list[Extension]] = {}
-    for extension in reading.view.extensions or ():
+    for extension in observed.view.extensions or ():
         if extension is not None:
             by_name.setdefault(names[extension.name or ""], []).append(extension)
-    readings: list[ExtensionState] = []
+    all_observed: list[ExtensionState] = []
     times: list[str | None] = []
     for name, entries in by_name.items():
         statuses = [
             status for entry in entries for status in entry.statuses or () if status is not None
         ]
         status = worst(statuses) if statuses else None
-        readings.append(
+        all_observed.append(
             ExtensionState(
                 name,
                 _handler(entries, name),
@@ -205,7 +205,7 @@ def _read_extensions(reading: InstanceState) -> None:
             )
         )
         times.append(status.time if status else None)
-    reading.extensions, reading.extension_times = tuple(readings), tuple(times)
+    observed.extensions, observed.extension_times = tuple(all_observed), tuple(times)
 
 
 SUBSTATUS_LENGTH = 64
@@ -216,17 +216,17 @@ Substatus = tuple[str, str, str, int]
 """The extension, the text, the state and the level."""
 
 
-def read_substatuses(reading: InstanceState) -> tuple[Substatus, ...]:
+def read_substatuses(observed: InstanceState) -> tuple[Substatus, ...]:
     """Read `ComponentStatus/<free text>/<state>` of all extensions.
 
     The text and the state are the extension's author's: cut at 64 characters, and beyond 16
     pairs per extension both are `other`, so that no author can make series without end.
     """
     by_name: dict[str, dict[tuple[str, str], int]] = {}
-    for extension in reading.view.extensions or ():
+    for extension in observed.view.extensions or ():
         if extension is None:
             continue
-        found = by_name.setdefault(reading.names.extensions[extension.name or ""], {})
+        found = by_name.setdefault(observed.names.extensions[extension.name or ""], {})
         for status in present(extension.substatuses):
             parsed = read(status)
             if parsed.level is None:
@@ -257,10 +257,10 @@ def _read_disks(found: list[Disk | None], names: LimitedNames) -> tuple[DiskStat
                 provisioning.append(status)
             elif kind == "encryptionstate":
                 encryption.append(status)
-    readings = []
+    all_observed = []
     for name, (provisioning, encryption) in by_name.items():
         shown = worst(provisioning) if provisioning else None
-        readings.append(
+        all_observed.append(
             DiskState(
                 name,
                 None if shown is None else read(shown),
@@ -268,7 +268,7 @@ def _read_disks(found: list[Disk | None], names: LimitedNames) -> tuple[DiskStat
                 read(worst(encryption)) if encryption else None,
             )
         )
-    return tuple(readings)
+    return tuple(all_observed)
 
 
 def _all_statuses(view: InstanceView) -> Iterable[Status | None]:
@@ -290,10 +290,10 @@ def _all_statuses(view: InstanceView) -> Iterable[Status | None]:
     return found
 
 
-def _known(state: str, states: tuple[str, ...], reading: InstanceState) -> str:
+def _known(state: str, states: tuple[str, ...], observed: InstanceState) -> str:
     if state in states:
         return state
-    reading.unknown_codes += 1
+    observed.unknown_codes += 1
     return UNKNOWN
 
 

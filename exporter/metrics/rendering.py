@@ -1,4 +1,4 @@
-"""From readings to sample lines, for some instances at a time.
+"""From all_observed to sample lines, for some instances at a time.
 
 Most of what instances tell is the same in many of them. Families declare the part that their lines
 are made from (`Part`), and see nothing else; the lines are made once per value of it, without the
@@ -18,7 +18,7 @@ REMEMBERED = 1024
 """Values of a part whose lines are kept ready; beyond that all are forgotten, and made anew."""
 
 Identified = tuple[str, InstanceState]
-"""The label pairs of the instance's identity, and its reading."""
+"""The label pairs of the instance's identity, and its observed."""
 
 _Rows = Callable[[Any], Iterable[Row]]
 """Makes rows from the value of a part."""
@@ -62,12 +62,12 @@ class Renderer:
             # All that is done per instance and family is one look and one join.
             known, part = shared.known, shared.part.of
             lines: list[list[str]] = [[] for _ in shared.families]
-            for identity, reading in instances:
-                found = known.get(value := part(reading))
+            for identity, observed in instances:
+                found = known.get(value := part(observed))
                 if found is None:
                     found = shared.learn(value)
-                for number, pieces in found:
-                    lines[number].append(identity.join(pieces))
+                for number, chunks in found:
+                    lines[number].append(identity.join(chunks))
             for (name, _, _), texts_of_family in zip(shared.families, lines, strict=True):
                 if texts_of_family:
                     texts[name] = "".join(texts_of_family)
@@ -75,13 +75,13 @@ class Renderer:
 
 
 class _Shared:
-    """Families whose lines follow from the same part of the reading.
+    """Families whose lines follow from the same part of the observed.
 
     Attributes:
         part: that part.
         families: the name, the rows and the writer of each.
         known: by the value of the part: each family that has lines, by its number, with the
-            pieces between which the identity belongs.
+            chunks between which the identity belongs.
     """
 
     def __init__(
@@ -92,13 +92,13 @@ class _Shared:
         self.known: dict[Hashable, _Pieces] = {}
 
     def learn(self, value: Hashable) -> _Pieces:
-        """Make the pieces for one more value of the part, and remember them."""
+        """Make the chunks for one more value of the part, and remember them."""
         if len(self.known) >= REMEMBERED:
             self.known.clear()
         found = self.known[value] = tuple(
-            (number, pieces)
+            (number, chunks)
             for number, (_, rows, writer) in enumerate(self.families)
-            if len(pieces := writer.pieces(rows(value))) > 1
+            if len(chunks := writer.chunks(rows(value))) > 1
         )
         return found
 

@@ -136,7 +136,7 @@ def timestamp_text(text: str | None) -> str | None:
 
 @lru_cache(maxsize=4096)
 def _minute(text: str) -> int | None:
-    """Unix seconds of `2024-07-08T07:27`; None for what is no minute after 1970 began."""
+    """Unix seconds of `2024-07-08T07:27`; None for what is not a minute after 1970 began."""
     moment = timestamp_of(f"{text}:00Z")
     return None if moment is None else int(moment)
 

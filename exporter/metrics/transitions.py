@@ -30,8 +30,8 @@ class Condition(Struct, frozen=True, array_like=True, gc=False):
     """How an instance was. Instances that are alike share one object, which saves memory.
 
     Attributes:
-        power_state: the last one that Azure told; unknown if it never did.
-        power_is_known: whether Azure told it in the last answer.
+        power_state: the last known one; unknown before the first.
+        power_is_known: whether it was in the last answer.
         failure: the failure's code; empty for an instance that has not failed, None where Azure
             tells no provisioning state.
     """
@@ -60,16 +60,16 @@ class Walk:
         self.vm_ids: dict[str, bytes] = {}
         self.lost = 0
 
-    def see(self, key: str, reading: InstanceState) -> None:
+    def see(self, key: str, observed: InstanceState) -> None:
         """Note an instance by its id without letter case."""
         # Most sets have the ids 0, 1, 2 and so on: their texts are shared.
         key = sys.intern(key)
-        failure = reading.failure_code
-        if failure is None and reading.provisioning_state != UNKNOWN:
+        failure = observed.failure_code
+        if failure is None and observed.provisioning_state != UNKNOWN:
             failure = ""
-        power_state = reading.power_state
+        power_state = observed.power_state
         self.conditions[key] = _condition(power_state, power_state != UNKNOWN, failure)
-        if vm_id := reading.properties.vm_id:
+        if vm_id := observed.properties.vm_id:
             self.vm_ids[key] = _vm_id_bytes(vm_id)
 
 

@@ -156,7 +156,7 @@ class InstancePage(Struct, eq=False):
         instances: the readable items, in Azure's order.
         problems: what was left out of them.
         lost: the number of items left out whole, being no object or having no id. No instances
-            and `lost` above 0 in all pieces of a list: nothing of it could be read, which is not
+            and `lost` above 0 in all chunks of a list: nothing of it could be read, which is not
             the same as a list that is empty.
         next_link: the address of the next page; None on the last one.
         source: the items' own JSON texts, those that could not be read among them; None where

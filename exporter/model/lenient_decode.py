@@ -52,14 +52,14 @@ def decode_instance(
             all else; without it that is done where something is missing.
 
     Returns:
-        The instance; None where the item is no object, which the caller reports.
+        The instance; None where the item is not an object, which the caller reports.
     """
     if respell:
         item = respelled(item, Instance) or item
     try:
         instance = _INSTANCE.decode(item)
     except (msgspec.DecodeError, UnicodeError):
-        return salvage(respelled(item, Instance) or item, Instance, problems)
+        return decode_leniently(respelled(item, Instance) or item, Instance, problems)
     if not respell and lacks_something(instance):
         again = respelled(item, Instance)
         if again is not None:
@@ -115,7 +115,7 @@ def mended(body: bytes) -> bytes:
     return _ESCAPE.sub(lambda found: rb"\ufffd" if found[2] else found[0], body)
 
 
-def salvage(
+def decode_leniently(
     raw: Raw | bytes, kind: type[_StructT], problems: list[Problem], *, path: str = ""
 ) -> _StructT | None:
     """Read an object, leaving out the fields that cannot be read.
@@ -127,7 +127,7 @@ def salvage(
         path: where the value stands, for the reports.
 
     Returns:
-        The structure; None where the value is no object, which the caller reports.
+        The structure; None where the value is not an object, which the caller reports.
     """
     try:
         found = _OBJECT.decode(raw)

@@ -17,8 +17,8 @@ class PollState:
         message: what failed and what to do, for people; shown in logs and the JSON only.
         last_success: Unix time at which the served data was fetched.
         duration: seconds that the last poll took.
-        suppressed: whether the series guard keeps the set's instance families back.
-        model_last_success: Unix time at which the set's facts were fetched.
+        suppressed: whether the series limit suppresses the instance families of the set.
+        model_last_success: Unix time at which the scale set model was fetched.
     """
 
     up: bool = False

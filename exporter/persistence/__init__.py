@@ -1,4 +1,5 @@
 """What outlives a restart: one file per scale set in `polling.state_dir`.
 
-`contents.py` is what a file says, `folder.py` how files are read and written, `store.py` when.
+`state_file.py` is the format of a file, `directory.py` reads and writes files, `store.py` decides
+when.
 """

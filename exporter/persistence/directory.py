@@ -64,7 +64,7 @@ class StateDirectory:
         """What a file holds; None where there is none.
 
         Raises:
-            OSError: it cannot be read, is no plain file or too large.
+            OSError: it cannot be read, is not a regular file or too large.
         """
         try:
             return read_file(self._file(name), at_most=LARGEST_FILE, follow=False)
@@ -84,7 +84,7 @@ class StateDirectory:
         unfinished = final.with_name(final.name + _UNFINISHED)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
         try:
-            # What a crash or somebody else left there may be a pipe, which would wait for a
+            # What a crash or another program left there may be a pipe, which would wait for a
             # reader, or another name of a file elsewhere.
             unfinished.unlink(missing_ok=True)
             with os.fdopen(os.open(unfinished, flags, 0o600), "wb") as file:

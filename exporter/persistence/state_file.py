@@ -1,4 +1,4 @@
-"""What a state file says of its scale set, as bytes and back.
+"""The format of a state file: what is saved of a scale set, as bytes and back.
 
 A file is a magic, a format version, the SHA-256 of the rest, and the rest as msgpack. It holds no
 credential of the exporter's. It does hold Azure's answers unchanged, without their messages if
@@ -76,7 +76,7 @@ def encode(saved: Saved, *, scale_set: str, form: str, target: Target) -> bytes:
         target: the target, whose labels are in the lines.
 
     Raises:
-        UnicodeEncodeError: a text of Azure's is no Unicode.
+        UnicodeEncodeError: a text of Azure's is not Unicode.
     """
     contents = _Contents(
         scale_set=scale_set,

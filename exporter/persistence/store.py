@@ -151,7 +151,7 @@ class StateStore(Observer):
                 _log.info("state of other scale sets removed", files=removed)
 
     def _tell(self, names: Sequence[str], failures: dict[str, str]) -> None:
-        """Count the failures; say the first, and when all is well again."""
+        """Count the failures; log the first, and the recovery."""
         was_failing = bool(self._failing)
         # The directory itself is well as soon as any file was written.
         self._failing.difference_update(names, {"directory"})

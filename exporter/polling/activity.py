@@ -1,4 +1,4 @@
-"""Whether a set is worth looking at often: active or in trouble, as its polls show."""
+"""Whether a set is worth polling often: its instances change, or its polls fail."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from exporter.azure.errors import BrokenAnswer, NoAnswer, ServerFailed, TimedOut
 from exporter.metrics.mapper import MappedInstances
 
 ACTIVE_FOR = 600.0
-"""Seconds after which a set without any change is quiet again."""
+"""Seconds after which a set without any change is idle again."""
 
 STUCK = 3600.0
 """Seconds after which a state that should pass no longer counts as activity by itself."""
@@ -19,12 +19,12 @@ _PASSING = (BrokenAnswer, ServerFailed, TimedOut, Unreachable)
 
 @dataclass(slots=True)
 class Activity:
-    """Whether a set is active or in trouble, as its polls show.
+    """Whether a set is active: its instances change, or its polls fail.
 
     Attributes:
         fingerprint: of the instances' states in the last walk; None before the first.
         changed: the monotonic time when that was another for the last time.
-        until: the monotonic time until which the set counts as moving.
+        until: the monotonic time until which the set counts as active.
     """
 
     fingerprint: int | None = None

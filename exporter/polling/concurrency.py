@@ -1,4 +1,4 @@
-"""How many polls run at a time, and how a slow one gives way to the others."""
+"""The concurrency limit: how many polls run at a time, and how a slow one frees its slot."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class Slots:
     """Bounds the polls in flight, each of which has one request under way at most.
 
     Azure, or the way to it, may leave any number of sets without an answer. Their polls must not
-    take all slots, and nobody knows beforehand which they are. So a poll that has lasted longer
-    than the patience gives its slot up as soon as somebody waits for one: it is cut, and begins
+    take all slots, and which they are is not known beforehand. So a poll that has lasted longer
+    than the patience frees its slot as soon as another poll waits for one: it is cut, and begins
     again among the slow ones, which have all the time they need and a quarter of the slots. A
     set whose last poll was slow goes there at once; those that were slow for the first time go
     first, so that one time-out of a healthy set does not put it behind all that hang for hours.
-    Whose turn it is there gets the next slot: where more is due than can be polled, to wait for
+    The first of them gets the next slot: where more is due than can be polled, to wait for
     it behind all others, one slow set after the other, would take hours.
 
     Args:
@@ -112,7 +112,7 @@ class Slots:
     async def _with_patience(
         self, work: Callable[[], Coroutine[Any, Any, Result]]
     ) -> asyncio.Task[Result] | None:
-        """The work, once it has ended; None where it was cut for somebody who waits."""
+        """The work, once it has ended; None where it was cancelled for one that waits."""
         working = asyncio.create_task(work())
         patience = asyncio.create_task(self._clock.sleep(PATIENCE))
         wanted = asyncio.create_task(self._wanted.wait())
@@ -138,19 +138,19 @@ class _RankedSemaphore:
         if self.free:
             self.free -= 1
             return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._waiters, (rank, next(self._numbers), turn))
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._waiters, (rank, next(self._numbers), waiter))
         try:
-            await turn
+            await waiter
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
+            if waiter.done() and not waiter.cancelled():
                 self.release()
             raise
 
     def release(self) -> None:
         while self._waiters:
-            _, _, turn = heapq.heappop(self._waiters)
-            if not turn.done():
-                turn.set_result(None)
+            _, _, waiter = heapq.heappop(self._waiters)
+            if not waiter.done():
+                waiter.set_result(None)
                 return
         self.free += 1

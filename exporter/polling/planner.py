@@ -17,7 +17,7 @@ from math import inf
 from exporter.azure.ratelimit.budget import Rates
 
 PLANNED = 0.97
-"""The part of the budget that is planned with. The rest is for calls that nobody planned, and for
+"""The part of the budget that is planned with. The rest is for calls that were not planned, and for
 the time that a call is under way."""
 
 IDLE_STRETCH = 1.18
@@ -174,20 +174,20 @@ def plan_subscription(
     plans = {region: plan(load, rates[region]) for region, load in wanted.items()}
     lists = sum(load.lists(plans[region]) for region, load in loads.items())
     gets = sum(load.gets / plans[region].gets for region, load in loads.items())
-    room = reads * PLANNED
-    if lists + gets <= room:
+    available = reads * PLANNED
+    if lists + gets <= available:
         return plans
-    gets_room = min(gets, max(room - lists, room * GETS_PART))
-    if lists > room - gets_room:
-        part = (room - gets_room) / lists
+    for_gets = min(gets, max(available - lists, available * GETS_PART))
+    if lists > available - for_gets:
+        part = (available - for_gets) / lists
         plans = {
             region: _with_fewer_requests(load, rates[region], plans[region], part)
             for region, load in wanted.items()
         }
         lists = sum(load.lists(plans[region]) for region, load in loads.items())
     # Where views are short too, or regions unknown, the new plans may still be a little above.
-    of_lists = max(1.0, lists / (room - gets_room))
-    of_gets = gets / gets_room if gets else 1.0
+    of_lists = max(1.0, lists / (available - for_gets))
+    of_gets = gets / for_gets if gets else 1.0
     return {
         region: Plan(made.active * of_lists, made.idle * of_lists, made.gets * of_gets)
         for region, made in plans.items()

@@ -270,7 +270,7 @@ class Poller(Observer):
             capacity=state.capacity,
             last_walk=memory.instances,
         )
-        async with self._cooperative.piece():
+        async with self._cooperative.chunk():
             return mapping.finish()
 
     def _succeeded(self, state: TargetState, mapped: MappedInstances, begun: float) -> None:
@@ -329,7 +329,7 @@ class Poller(Observer):
     def _model_failed(self, state: TargetState, error: AzureError | None) -> None:
         data = state.data
         reason, data.model_message, logged = self._described(error)
-        # While the polls fail too, they say so: one trouble is one line.
+        # While the polls fail too, they are logged: one outage is one line.
         if data.poll.up and reason != data.model_reason:
             data.model_reason = reason
             _log.warning(

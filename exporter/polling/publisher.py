@@ -86,7 +86,7 @@ class Publisher(Observer):
     def publish(self, state: TargetState) -> None:
         """Serve what is known of a target now, all of it from this moment on.
 
-        One that is no target any more is passed over: a poll may end after it was removed.
+        One that is not a target any more is passed over: a poll may end after it was removed.
         """
         if state in self._published:
             self._render(state)

@@ -38,7 +38,7 @@ class Retention:
     def prolonged(self, part: _Part, interval: float) -> _Part:
         """The same data, kept as long as an interval in force asks for.
 
-        Never shorter than before: a set in trouble is polled more often, and must not lose its
+        Never shorter than before: a failing set is polled more often, and must not lose its
         data by it.
         """
         until = part.since + self.seconds(interval)

@@ -2,8 +2,8 @@
 
 Each set has a phase, a hash of its id, and is due wherever the time is its phase modulo the
 interval. So the sets spread over the interval by themselves, and neither a restart nor a second
-exporter changes who is due when. The first poll after a start comes earlier: nobody wants to
-wait a whole interval to see whether a configuration works.
+exporter changes who is due when. The first poll after a start comes earlier,
+to show within seconds whether a configuration works.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from exporter.model.scale_set import ScaleSetId
 
 FORBIDDEN_FIRST = 60.0
 FORBIDDEN_LONGEST = 300.0
-"""Seconds after a 403, doubling from the first to the longest. Somebody must grant a role, and
-Azure needs minutes to heed it; until then every call is spent for nothing."""
+"""Seconds after a 403, doubling from the first to the longest. A role must be granted first, and
+Azure needs minutes to apply it; until then every call is wasted."""
 
 START_SPACING = 0.1
 """Seconds between two first polls: a small fleet shows up at once, a large one spreads out."""
@@ -32,7 +32,7 @@ def phase_of(scale_set: ScaleSetId) -> float:
 def first_due(now: float, *, phase: float, interval: float, targets: int) -> float:
     """When a set is polled first, as Unix time.
 
-    A fleet so large that it needs the whole interval for its start simply begins with its beats.
+    A fleet so large that it needs the whole interval for its start begins with its schedule.
 
     Args:
         now: the time of the start.
@@ -47,14 +47,14 @@ def first_due(now: float, *, phase: float, interval: float, targets: int) -> flo
 
 
 def next_due(after: float, *, phase: float, interval: float) -> float:
-    """The first beat that is later than `after`, as Unix time.
+    """The first time on the schedule that is later than `after`, as Unix time.
 
-    Beats that a slow poll has missed are left out: they are not made up for.
+    Times that a slow poll has missed are skipped.
     """
     offset = phase * interval
-    beat = math.floor((after - offset) / interval) + 1
-    due = beat * interval + offset
-    # Rounding may give back `after` itself, and a beat must never come twice.
+    number = math.floor((after - offset) / interval) + 1
+    due = number * interval + offset
+    # Rounding may give back `after` itself, and no time may come twice.
     return due if due > after else due + interval
 
 
@@ -65,7 +65,7 @@ class Backoff:
         self._forbidden = 0
 
     def after(self, error: AzureError | None) -> float:
-        """Seconds from the end of a poll, or of a GET of the facts, until the next at least.
+        """Seconds from the end of a poll, or of a GET of the model, until the next at least.
 
         Args:
             error: what made it fail; None after a success.

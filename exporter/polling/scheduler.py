@@ -50,8 +50,8 @@ class Scheduler(Observer):
     """Runs the jobs of every target when they are due.
 
     Args:
-        targets: the scale sets that are polled; those that come or go are told to `added` and
-            `removed`.
+        targets: the scale sets that are polled; those that come or go are passed to `added`
+            and `removed`.
         jobs: what is done for each of them, in the order in which it is done once.
         expiry: what removes data that are too old, until it is cancelled.
         gate: until when Azure asked to wait.
@@ -229,7 +229,7 @@ class Scheduler(Observer):
             Scope.of(state.target.scale_set, state.location),
             instances=state.capacity,
             # One that was slow waits for a slot first, maybe for long: see Slots.
-            hold=not self._slots.is_slow((state, job)),
+            in_advance=not self._slots.is_slow((state, job)),
         )
         try:
             return await self._slots.run(
@@ -284,7 +284,7 @@ class Scheduler(Observer):
                 self._overdue.waits(state, due - self._epoch)
             left = due - self._time()
             if left <= 0:
-                # Even one that is late lets everybody else have their turn.
+                # Even one that is late yields to other tasks.
                 await self._clock.sleep(0)
                 return interval
             shortest, longest = LOOK_AGAIN

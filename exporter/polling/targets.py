@@ -11,7 +11,7 @@ from exporter.polling.target_state import TargetState
 from exporter.telemetry import Telemetry
 
 CHANGES_AT_A_TIME = 50
-"""Targets that are added or removed before others get their turn: some milliseconds of work."""
+"""Targets that are added or removed before other tasks run: some milliseconds of work."""
 
 
 class Observer:
@@ -84,7 +84,7 @@ class Targets:
         """Give a scale set another interval, other labels or another spelling.
 
         Raises:
-            KeyError: it is no target.
+            KeyError: it is not a target.
         """
         state = self._states[target.scale_set.key]
         before, state.target = state.target, target
@@ -95,7 +95,7 @@ class Targets:
         """Poll a scale set no more, and let go of all that is known of it.
 
         Raises:
-            KeyError: it is no target.
+            KeyError: it is not a target.
         """
         state = self._states.pop(scale_set.key)
         self._changed()
@@ -105,7 +105,7 @@ class Targets:
     async def apply(self, wanted: Iterable[Target]) -> Changes:
         """Add, update and remove until exactly the wanted targets are polled.
 
-        Other tasks get their turn in between: thousands of targets are seconds of work.
+        Other tasks run in between: thousands of targets are seconds of work.
         """
         by_key = {target.scale_set.key: target for target in wanted}
         added = updated = removed = 0

@@ -1,7 +1,7 @@
 """Cooperative scheduling: long work yields between chunks, and scrapes take priority.
 
-Every poll does its work in pieces of some milliseconds. But a loop runs all that is ready before
-it looks at its sockets again: sixteen polls with a page each are sixteen pieces in a row.
+Every poll does its work in chunks of some milliseconds. But a loop runs all that is ready before
+it looks at its sockets again: sixteen polls with a page each are sixteen chunks in a row.
 """
 
 from __future__ import annotations
@@ -11,25 +11,25 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 
 PRECEDENCE = 0.25
-"""Seconds for which an answer goes first: a slow reader must not hold the polls up."""
+"""Seconds for which an answer goes first: a slow client must not hold the polls up."""
 
 PATIENCE = 0.1
-"""Seconds that a piece waits for answers, however many come one after the other."""
+"""Seconds that a chunk waits for answers, however many come one after the other."""
 
 
 class CooperativeScheduler:
     """Chunks of work run one at a time, and scrapes come first."""
 
     def __init__(self) -> None:
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
         self._answers: set[object] = set()
         self._no_answers = asyncio.Event()
         self._no_answers.set()
 
     @asynccontextmanager
-    async def piece(self) -> AsyncIterator[None]:
-        """Wait for the turn; everybody else who is ready comes before the next piece."""
-        async with self._turn:
+    async def chunk(self) -> AsyncIterator[None]:
+        """Wait until no other chunk runs; other tasks run before the next one."""
+        async with self._lock:
             with suppress(TimeoutError):
                 async with asyncio.timeout(PATIENCE):
                     await self._no_answers.wait()
@@ -37,15 +37,15 @@ class CooperativeScheduler:
             await asyncio.sleep(0)
 
     async def run(self, steps: Iterator[object]) -> None:
-        """Go through all steps, each in a turn of its own."""
+        """Run all steps, each as a chunk of its own."""
         more = True
         while more:
-            async with self.piece():
+            async with self.chunk():
                 more = next(steps, self) is not self
 
     @contextmanager
     def answer(self) -> Iterator[None]:
-        """Answer a reader: pieces wait for the end of it, but not for long."""
+        """Answer a client: chunks wait for the end of it, but not for long."""
         answer = object()
         self._answers.add(answer)
         self._no_answers.clear()

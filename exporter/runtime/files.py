@@ -56,8 +56,8 @@ def read_file(path: str | Path, *, at_most: int, follow: bool = True) -> bytes:
         _must_be_regular(os.fstat(descriptor))
         content = bytearray()
         # The size is not reliable: the file may grow while it is read.
-        while piece := os.read(descriptor, min(_PIECE, at_most + 1 - len(content))):
-            content += piece
+        while chunk := os.read(descriptor, min(_PIECE, at_most + 1 - len(content))):
+            content += chunk
     finally:
         os.close(descriptor)
     if len(content) > at_most:
@@ -67,8 +67,10 @@ def read_file(path: str | Path, *, at_most: int, follow: bool = True) -> bytes:
 
 def _must_be_regular(found: os.stat_result) -> None:
     if not stat.S_ISREG(found.st_mode):
-        said = next((said for is_one, said in _KINDS if is_one(found.st_mode)), "it is not a file")
-        raise OSError(errno.EINVAL, said)
+        summary = next(
+            (summary for is_one, summary in _KINDS if is_one(found.st_mode)), "it is not a file"
+        )
+        raise OSError(errno.EINVAL, summary)
 
 
 class OffLoop(Generic[_T]):

@@ -1,4 +1,4 @@
-"""Writes log lines from a thread: logging never waits for the reader of the log."""
+"""Writes log lines from a thread: logging never waits for the client of the log."""
 
 from __future__ import annotations
 
@@ -140,4 +140,4 @@ class LogWriter:
 
 
 def _ignore(_: int) -> None:
-    """Nobody counts yet."""
+    """Count nothing yet."""

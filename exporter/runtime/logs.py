@@ -65,7 +65,7 @@ def configure(
         level: a key of `LEVELS`.
         form: `logfmt` as Prometheus's own programs write since 3.0, or `json`.
         stream: where to write; stderr if None.
-        queued: whether a thread writes, so that logging never waits for the reader of the log.
+        queued: whether a thread writes, so that logging never waits for the client of the log.
             Lines that are not written at the end are lost, unless `flush` is called.
     """
     shared: list[Processor] = [
@@ -119,7 +119,7 @@ def count_lost(counted: Callable[[int], object]) -> None:
 
 
 def flush(seconds: float = FLUSH_TIMEOUT) -> None:
-    """Wait until all lines are written, but not for ever: the log may have no reader."""
+    """Wait until all lines are written, but not for ever: the log may have no client."""
     for writer in _writers():
         writer.flush(seconds)
 

@@ -55,7 +55,7 @@ def error_instead(fault: Fault, call: Call, now: float) -> ArmError | None:
 
 
 def page_instead(fault: Fault, origin: str) -> web.Response | None:
-    """What a fault answers instead of Azure where that is no error of Azure's, or None."""
+    """What a fault answers instead of Azure where that is not an error of Azure's, or None."""
     if fault.kind in ("unavailable_html", "html_200"):
         status = 503 if fault.kind == "unavailable_html" else 200
         page = web.Response(status=status, body=UNAVAILABLE_HTML.encode())

@@ -72,7 +72,7 @@ class Fault(BaseModel):
         retry_after: the Retry-After header, where one is to be sent.
         policy: the bucket that kind `throttled` names.
         url: where `redirect` and `next_link_elsewhere` point to.
-        seconds: how long `delay` waits, and `slow_drip` between two pieces.
+        seconds: how long `delay` waits, and `slow_drip` between two chunks.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)

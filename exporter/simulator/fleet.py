@@ -46,7 +46,7 @@ class Fleet:
 
         Raises:
             pydantic.ValidationError: naming every wrong or unknown key.
-            yaml.YAMLError: where the text is no YAML.
+            yaml.YAMLError: where the text is not YAML.
         """
         return cls(FleetDescription.model_validate(yaml.safe_load(text) or {}))
 

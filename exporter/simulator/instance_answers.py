@@ -64,18 +64,18 @@ def instance_view(scale_set: SimulatedScaleSet, instance: SimulatedInstance, vie
     """`instanceView` of an instance."""
     description = scale_set.description
     uniform = not scale_set.is_flexible
-    told = instance.agent in ("ready", "silent")
-    os_name, os_version = _SYSTEMS[description.os] if told else (None, None)
+    reports = instance.agent in ("ready", "silent")
+    os_name, os_version = _SYSTEMS[description.os] if reports else (None, None)
     print_ = instance.disk.upper() + instance.disk[:8].upper()
     shown = bool(instance.extensions) and instance.power is not None
     fields = (
         ("placementGroupId", PLACEMENT_GROUP, scale_set.placement_group if uniform else None),
         ("platformUpdateDomain", "", instance.update_domain if uniform else None),
         ("platformFaultDomain", "", instance.fault_domain),
-        ("computerName", COMPUTER_NAME, computer_name(scale_set, instance) if told else None),
+        ("computerName", COMPUTER_NAME, computer_name(scale_set, instance) if reports else None),
         ("osName", COMPUTER_NAME, os_name),
         ("osVersion", COMPUTER_NAME, os_version),
-        ("rdpThumbPrint", "", print_ if description.os == "windows" and told else None),
+        ("rdpThumbPrint", "", print_ if description.os == "windows" and reports else None),
         ("vmAgent", "", statuses.vm_agent(instance, description, view.now)),
         ("maintenanceRedeployStatus", MAINTENANCE, statuses.maintenance_view(instance, view.start)),
         ("disks", "", [_disk(scale_set, instance, view)]),

@@ -46,7 +46,7 @@ class SimulatedScaleSet:
         self.random = random.Random(f"{seed}:{key}")  # noqa: S311 - a simulation, no secret
         self.instances: dict[str, SimulatedInstance] = {}
         self.elapsed = elapsed
-        self.told: Counter[str] = Counter()
+        self.begun_stories: Counter[str] = Counter()
         self.placement_group = self.new_id()
         self.unique_id = self.new_id()
         self._next_number = 0
@@ -163,7 +163,7 @@ class SimulatedScaleSet:
         """Start a story of an instance: its first step happens now."""
         name = getattr(teller, "__name__", "story")
         instance.story = name
-        self.told[name] += 1
+        self.begun_stories[name] += 1
         self._continue(teller(self, instance), instance)
 
     def advance(self, elapsed: float) -> None:

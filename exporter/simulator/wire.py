@@ -121,7 +121,7 @@ async def _send_endlessly(response: web.StreamResponse, closing: asyncio.Event) 
     await response.write(b'{"value": [')
     while not closing.is_set():
         await response.write(_PIECE)
-        await asyncio.sleep(0)  # a fast reader must not keep everybody else waiting
+        await asyncio.sleep(0)  # a fast client must not keep other tasks waiting
 
 
 async def _send_slowly(

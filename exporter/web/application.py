@@ -16,9 +16,9 @@ from exporter.runtime.clock import Clock
 from exporter.runtime.cooperative import CooperativeScheduler
 from exporter.runtime.rate_limited_log import RateLimitedLog
 from exporter.web import headers, landing, scale_set_json
-from exporter.web.bodies import PAGE_PIECE
+from exporter.web.bodies import PAGE_CHUNK
 from exporter.web.metrics_page import MetricsPage
-from exporter.web.responses import READER_LIMIT, Responses, abort, endpoint_of
+from exporter.web.responses import CLIENT_LIMIT, Responses, abort, endpoint_of
 from exporter.web.scrapes import MAX_REQUESTS, Scrapes
 
 _JSON = {"Content-Type": "application/json; charset=utf-8"}
@@ -39,7 +39,7 @@ class Site:
         telemetry_path: the path of the metrics.
         messages: whether Azure's messages are shown (`web.messages`).
         max_requests: scrapes that are answered at a time; 0 for no limit.
-        reader_limit: seconds that a reader may take for one answer.
+        client_limit: seconds that a client may take for one answer.
         cooperative: lets scrapes go before other work.
     """
 
@@ -51,13 +51,13 @@ class Site:
     telemetry_path: str = "/metrics"
     messages: bool = True
     max_requests: int = MAX_REQUESTS
-    reader_limit: float = READER_LIMIT
+    client_limit: float = CLIENT_LIMIT
     cooperative: CooperativeScheduler = field(default_factory=CooperativeScheduler)
 
 
 def make_application(site: Site) -> web.Application:
     """Build the aiohttp application that serves the site."""
-    responses = Responses(cooperative=site.cooperative, reader_limit=site.reader_limit)
+    responses = Responses(cooperative=site.cooperative, client_limit=site.client_limit)
     endpoints = _Endpoints(site, responses)
     application = web.Application(middlewares=[_answering_errors(responses)])
     application.on_response_prepare.append(_secure)
@@ -98,10 +98,10 @@ class _Endpoints:
         about = {"Content-Type": page_format.content_type, "Vary": "Accept, Accept-Encoding"}
         if accepts_gzip(request.headers.get("Accept-Encoding", "")):
             about["Content-Encoding"] = "gzip"
-            pieces, length = page.gzip_chunks(PAGE_PIECE), page.gzip_length
+            chunks, length = page.gzip_chunks(PAGE_CHUNK), page.gzip_length
         else:
-            pieces, length = page.plain_chunks(PAGE_PIECE), page.length
-        return await self._responses.send(request, pieces, about, length=length)
+            chunks, length = page.plain_chunks(PAGE_CHUNK), page.length
+        return await self._responses.send(request, chunks, about, length=length)
 
     async def healthy(self, request: web.Request) -> web.StreamResponse:
         return await self._responses.text(request, "azure-vmss-exporter is healthy.\n")
@@ -122,7 +122,7 @@ class _Endpoints:
         if state is None:
             text = '{"error":"not a scale set that is polled here"}\n'
             return await self._responses.text(request, text, headers=_JSON, status=404)
-        body = scale_set_json.pieces(state, self._site.clock, messages=self._site.messages)
+        body = scale_set_json.chunks(state, self._site.clock, messages=self._site.messages)
         return await self._responses.stream(request, body, _JSON)
 
     async def landing(self, request: web.Request) -> web.StreamResponse:
@@ -154,7 +154,7 @@ def _answering_errors(responses: Responses) -> Middleware:
             text = f"{error.status} {error.reason}\n"
             about = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
             return await responses.text(request, text, headers=about, status=error.status)
-        except Exception:  # noqa: BLE001 - whatever it is, the reader gets an answer
+        except Exception:  # noqa: BLE001 - whatever it is, the client gets an answer
             failed(path=endpoint_of(request))
             if request.writer.output_size:
                 # Half of an answer must not look like the whole.

@@ -25,7 +25,7 @@ MOST = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionLimits:
-    """What readers' connections may take. Durations are seconds.
+    """What clients' connections may take. Durations are seconds.
 
     Attributes:
         total: all connections.
@@ -88,7 +88,7 @@ class Connections:
 
         Args:
             connection: the new connection.
-            address: the reader's address.
+            address: the client's address.
             now: the loop's time.
         """
         network = _network(address)
@@ -134,7 +134,7 @@ _HINT = "see who keeps connections open, or raise the limit of open files"
 
 
 def _network(address: str) -> str:
-    """What counts as one reader: an IPv4 address, or the /64 network of an IPv6 address."""
+    """What counts as one client: an IPv4 address, or the /64 network of an IPv6 address."""
     try:
         parsed = ip_address(address.partition("%")[0])
     except ValueError:

@@ -17,7 +17,7 @@ POLICY = policy_with_style(_STYLE)
 
 
 def landing_page(targets: Targets, *, version: str, telemetry_path: str) -> Iterator[bytes]:
-    """The page in pieces: a row at a time, for there may be thousands.
+    """The page in chunks: a row at a time, for there may be thousands.
 
     Args:
         targets: the scale sets that are polled.

@@ -28,7 +28,7 @@ async def listening_sockets(address: ListenAddress) -> list[socket.socket]:
 
     Raises:
         OSError: the address cannot be had.
-        UnicodeError: the host is no name.
+        UnicodeError: the host is not a name.
     """
     if address.host in (None, "::"):
         return [_everywhere(address.port)]

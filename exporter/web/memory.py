@@ -1,4 +1,4 @@
-"""Memory that readers have left behind goes back to the system."""
+"""Memory that clients have left behind goes back to the system."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ MANY = 20
 """Readers that left in mid-answer, after which it is worth the while."""
 
 AFTER = 5.0
-"""Seconds from the last of those readers on: others may be about to leave too."""
+"""Seconds from the last of those clients on: others may be about to leave too."""
 
 
 class MemoryReturn:
-    """Gives freed memory back after many readers have left in mid-answer.
+    """Gives freed memory back after many clients have left in mid-answer.
 
-    The C library keeps freed pieces for later as long as something in use lies behind them: after
-    300 slow readers that was all they had held, 60 MB, for good.
+    The C library keeps freed chunks for later as long as something in use lies behind them: after
+    300 slow clients that was all they had held, 60 MB, for good.
     """
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class MemoryReturn:
         self._trimming: asyncio.Future[None] | None = None
 
     def reader_left(self) -> None:
-        """A reader has left in mid-answer."""
+        """A client has left in mid-answer."""
         self._left += 1
         if self._left >= MANY:
             if self._timer is not None:

@@ -25,7 +25,7 @@ LINGER = 2.0
 """Seconds in which a client may send the rest of an ignored body, and read its answer."""
 
 UNSENT = 64 * 1024
-"""Bytes that wait in the system to be sent to a reader. Those on their way are not counted, so
+"""Bytes that wait in the system to be sent to a client. Those on their way are not counted, so
 it slows no client down."""
 
 _VERSIONS = (HttpVersion10, HttpVersion11)
@@ -125,9 +125,9 @@ class Connection(web.RequestHandler):
             channel.close()
             return
         self._channel = channel
-        # What the system does not take at once waits here: never more than one piece of a body.
+        # What the system does not take at once waits here: never more than one chunk of a body.
         channel.set_write_buffer_limits(0)
-        # And the system takes no megabytes for a reader that does not read.
+        # And the system takes no megabytes for a client that does not read.
         channel.get_extra_info("socket").setsockopt(
             socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT
         )

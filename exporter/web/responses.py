@@ -1,4 +1,4 @@
-"""Sending answers: in bounded pieces, as fast as the reader takes them, and not for ever."""
+"""Sending answers: in bounded chunks, as fast as the client takes them, and not for ever."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from exporter.web.memory import MemoryReturn
 
 _log = structlog.get_logger(__name__)
 
-READER_LIMIT = 120.0
-"""Seconds that a reader may take for one answer: no scrape timeout is longer, and all that time
+CLIENT_LIMIT = 120.0
+"""Seconds that a client may take for one answer: no scrape timeout is longer, and all that time
 the answer's bytes are held."""
 
 OFFERED = web.RequestKey("offered", float)
-"""Since when the piece that a reader has not taken yet waits for it: the loop's time."""
+"""Since when the chunk that a client has not taken yet waits for it: the loop's time."""
 
 _NO_CHUNKS = (1, 0)
 
@@ -31,14 +31,14 @@ class Responses:
 
     Args:
         cooperative: lets scrapes go before other work.
-        reader_limit: seconds that a reader may take for one answer.
+        client_limit: seconds that a client may take for one answer.
     """
 
     def __init__(
-        self, *, cooperative: CooperativeScheduler, reader_limit: float = READER_LIMIT
+        self, *, cooperative: CooperativeScheduler, client_limit: float = CLIENT_LIMIT
     ) -> None:
         self._cooperative = cooperative
-        self._reader_limit = reader_limit
+        self._reader_limit = client_limit
         self._memory = MemoryReturn()
         self._left = RateLimitedLog(_log, "clients disconnected before the end of their answer")
         self._cut_off = RateLimitedLog(_log, "slow client disconnected", level="warning")
@@ -59,20 +59,20 @@ class Responses:
     async def stream(
         self, request: web.Request, body: Body, headers: dict[str, str], *, status: int = 200
     ) -> web.StreamResponse:
-        """Answer with a body of unknown length, compressed if the reader accepts it.
+        """Answer with a body of unknown length, compressed if the client accepts it.
 
         Args:
             request: what is answered.
-            body: its pieces, of any size; not asked for by HEAD.
+            body: its chunks, of any size; not asked for by HEAD.
             headers: those that tell of the body, `Content-Type` among them.
             status: the HTTP status.
         """
         headers = {**headers, "Vary": "Accept-Encoding"}
-        pieces = gather(body)
+        chunks = gather(body)
         if accepts_gzip(request.headers.get("Accept-Encoding", "")):
             headers["Content-Encoding"] = "gzip"
-            pieces = compress(pieces)
-        return await self.send(request, pieces, headers, status=status)
+            chunks = compress(chunks)
+        return await self.send(request, chunks, headers, status=status)
 
     async def send(
         self,
@@ -83,14 +83,14 @@ class Responses:
         length: int | None = None,
         status: int = 200,
     ) -> web.StreamResponse:
-        """Send a body piece by piece, as the reader takes it, for as long as it may take.
+        """Send a body chunk by chunk, as the client takes it, for as long as it may take.
 
-        At any time one piece is held for the reader, and what the transport has not sent yet of
-        the piece before.
+        At any time one chunk is held for the client, and what the transport has not sent yet of
+        the chunk before.
 
         Args:
             request: what is answered.
-            body: its pieces as they go on the wire; not asked for by HEAD.
+            body: its chunks as they go on the wire; not asked for by HEAD.
             headers: those that tell of the body.
             length: the bytes of the body; None sends it in chunks, as it is not known yet.
             status: the HTTP status.
@@ -124,18 +124,18 @@ class Responses:
     async def _write(request: web.Request, response: web.StreamResponse, body: Body) -> None:
         await response.prepare(request)
         if request.method != "HEAD":
-            async with aclosing(in_turn(body)) as pieces:
-                async for piece in pieces:
+            async with aclosing(in_turn(body)) as chunks:
+                async for chunk in chunks:
                     request[OFFERED] = asyncio.get_running_loop().time()
-                    await response.write(piece)
+                    await response.write(chunk)
                     await request.writer.drain()
-                    # A quick reader never makes it wait: a large page would hold the loop.
+                    # A quick client never makes it wait: a large page would hold the loop.
                     await asyncio.sleep(0)
         await response.write_eof()
 
 
 def endpoint_of(request: web.Request) -> str:
-    """The endpoint's own path: what the reader wrote has no place in the log."""
+    """The endpoint's own path: what the client wrote has no place in the log."""
     resource = request.match_info.route.resource
     return resource.canonical if resource is not None else "unknown"
 

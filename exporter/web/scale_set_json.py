@@ -24,8 +24,8 @@ _MODEL_FIELDS = (
 )
 
 
-def pieces(state: TargetState, clock: Clock, *, messages: bool) -> AsyncIterator[bytes]:
-    """What is known of a scale set as a JSON object, in pieces.
+def chunks(state: TargetState, clock: Clock, *, messages: bool) -> AsyncIterator[bytes]:
+    """What is known of a scale set as a JSON object, in chunks.
 
     The instances are those of the last good poll, and null once that is too old to be served:
     no answer is not an empty set.
@@ -33,7 +33,7 @@ def pieces(state: TargetState, clock: Clock, *, messages: bool) -> AsyncIterator
     monotonic = clock.monotonic()
     snapshot = state.data.snapshot
     head = msgspec.json.encode(_head(state, clock, monotonic, messages=messages))
-    # What is to be shown is settled here, not when the reader takes the first piece.
+    # What is to be shown is settled here, not when the client takes the first chunk.
     instances: Iterator[bytes] = iter((b"null",))
     if snapshot:
         instances = describe(
@@ -42,15 +42,15 @@ def pieces(state: TargetState, clock: Clock, *, messages: bool) -> AsyncIterator
             spellings=state.data.memory.spellings,
             messages=messages,
         )
-    return _pieces(head, instances)
+    return _chunks(head, instances)
 
 
-async def _pieces(head: bytes, instances: Iterator[bytes]) -> AsyncIterator[bytes]:
+async def _chunks(head: bytes, instances: Iterator[bytes]) -> AsyncIterator[bytes]:
     yield head[:-1] + b',"instances":'
-    for piece in instances:
-        if piece:
-            yield piece
-        # Each piece is made now: yield before the next one.
+    for chunk in instances:
+        if chunk:
+            yield chunk
+        # Each chunk is made now: yield before the next one.
         await asyncio.sleep(0)
     yield b"}\n"
 

@@ -22,7 +22,7 @@ class WebServer:
     """A running server.
 
     Attributes:
-        connections: the readers' connections.
+        connections: the clients' connections.
     """
 
     def __init__(self, runner: web.AppRunner, limits: ConnectionLimits) -> None:
@@ -60,7 +60,7 @@ async def running(
 
     Args:
         application: what answers.
-        limits: what readers' connections may take.
+        limits: what clients' connections may take.
         shutdown_timeout: seconds for answers under way at the end.
     """
     runner = web.AppRunner(application, shutdown_timeout=shutdown_timeout)

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 from aiohttp import web
 
-from exporter.azure.body import PIECE, masked
+from exporter.azure.body import CHUNK, masked
 from exporter.azure.errors import BrokenAnswer, ServerFailed
 from exporter.redaction import Form, ValueMask
 from support.azure_room import Handler, NewClient, Wire, failure_of, ids, walk
@@ -79,7 +79,7 @@ async def test_inflating_ends_at_the_limit(
     before, _ = tracemalloc.get_traced_memory()
     error = await failure_of(client)
     _, peak = tracemalloc.get_traced_memory()
-    assert peak - before < 4 * MB + 4 * PIECE
+    assert peak - before < 4 * MB + 4 * CHUNK
     assert isinstance(error, ServerFailed if status == 500 else BrokenAnswer)
 
 
@@ -115,11 +115,11 @@ async def test_blocks_without_contents_have_an_end(wire: Wire, new_client: NewCl
         (packed(BODY[:100]) + packed(BODY[100:]), "gzip"),
         (zlib.compress(BODY), "deflate"),
         (raw_deflate(BODY), "deflate"),
-        (packed(BODY + b" " * (PIECE - len(BODY))), "gzip"),
-        (packed(BODY + b" " * 3 * PIECE), "gzip"),
+        (packed(BODY + b" " * (CHUNK - len(BODY))), "gzip"),
+        (packed(BODY + b" " * 3 * CHUNK), "gzip"),
         (packed(FAR), "gzip"),
     ],
-    ids=["plain", "gzip", "x-gzip", "members", "zlib", "raw", "one whole piece", "pieces", "far"],
+    ids=["plain", "gzip", "x-gzip", "members", "zlib", "raw", "one whole chunk", "chunks", "far"],
 )
 async def test_every_usual_encoding_is_read(
     wire: Wire, new_client: NewClient, body: bytes, encoding: str
@@ -177,7 +177,7 @@ async def test_others_get_their_turn_while_a_giant_body_is_searched_for_secrets(
     monkeypatch.setattr(Form, "of_bytes", search)
     task = asyncio.create_task(others())
     mask = ValueMask("opaque-secret-value")
-    assert await masked(bytes(PIECE), [mask, mask]) == bytes(PIECE)
+    assert await masked(bytes(CHUNK), [mask, mask]) == bytes(CHUNK)
     task.cancel()
     assert met == sorted(set(met)), "each search in a turn of its own"
     assert len(met) == 2 * len(mask.forms)

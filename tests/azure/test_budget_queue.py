@@ -10,7 +10,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from exporter.azure.operation import LIST_INSTANCES, Scope
-from exporter.azure.ratelimit.budget import HOLD, Budget
+from exporter.azure.ratelimit.budget import RESERVED_FOR, Budget
 from exporter.azure.ratelimit.headers import LimitHeaders
 from exporter.azure.ratelimit.limit import WINDOW
 from exporter.azure.ratelimit.pacing import READS_PAUSE
@@ -48,7 +48,7 @@ async def test_turns_that_hold_nothing_put_off_no_other(clock: FakeClock) -> Non
     budget = Budget(clock=clock, telemetry=telemetry, share=0.01, burst=1e6)
     calls = [
         asyncio.create_task(
-            budget.reserve(LIST_INSTANCES, Scope.of(a_set(number), WEST), hold=False)
+            budget.reserve(LIST_INSTANCES, Scope.of(a_set(number), WEST), in_advance=False)
         )
         for number in range(20)
     ]
@@ -113,7 +113,7 @@ async def test_what_a_turn_holds_and_nobody_uses_goes_back(
 ) -> None:
     await caller.budget.reserve(LIST_INSTANCES, Scope.of(WEB, WEST), instances=5000)
     caller.start(caller.walk(a_set("next"), 10, instances=10))
-    await clock.advance(HOLD - 1)
+    await clock.advance(RESERVED_FOR - 1)
     assert caller.sent == []
     await clock.advance(2)
     assert len(caller.sent) == 1

@@ -39,14 +39,14 @@ async def failure_of(client: ScaleSetClient) -> AzureError:
     return caught.value
 
 
-def raw(*pieces: bytes, close: bool = True) -> Handler:
+def raw(*chunks: bytes, close: bool = True) -> Handler:
     """Answer with bytes of the test's own, HTTP head included."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         transport = request.transport
         assert transport is not None
-        for piece in pieces:
-            transport.write(piece)
+        for chunk in chunks:
+            transport.write(chunk)
         if close:
             transport.close()
         return web.Response()

@@ -344,22 +344,22 @@ def test_a_page_larger_than_azures_comes_in_pieces_of_120() -> None:
     items[7] = "no object"
     items[130]["properties"] = {"vmId": 7}
     body = json.dumps({"value": items, "nextLink": "https://next"}).encode()
-    pieces = list(decode_instance_page(body))
-    assert [len(piece.instances) + piece.lost for piece in pieces] == [120, 120, 60]
-    assert [piece.next_link for piece in pieces] == [None, None, "https://next"]
-    found = [instance.instance_id for piece in pieces for instance in piece.instances]
+    chunks = list(decode_instance_page(body))
+    assert [len(chunk.instances) + chunk.lost for chunk in chunks] == [120, 120, 60]
+    assert [chunk.next_link for chunk in chunks] == [None, None, "https://next"]
+    found = [instance.instance_id for chunk in chunks for instance in chunk.instances]
     assert found == [str(n) for n in range(300) if n != 7]
-    assert [problem.path for problem in pieces[0].problems] == [""]
-    assert [problem.path for problem in pieces[1].problems] == ["properties.vmId"]
-    raws = [raw for piece in pieces for raw in piece.source or ()]
+    assert [problem.path for problem in chunks[0].problems] == [""]
+    assert [problem.path for problem in chunks[1].problems] == ["properties.vmId"]
+    raws = [raw for chunk in chunks for raw in chunk.source or ()]
     assert [json.loads(bytes(raw)) for raw in raws] == items, "each has its own text"
 
 
 @pytest.mark.parametrize("end", ["", ',"nextLink":"https://next"'])
 def test_a_large_page_without_items_is_a_page(end: str) -> None:
     body = f'{{"filler":"{"x" * WHOLE_BYTES}","value":[]{end}}}'.encode()
-    (piece,) = decode_instance_page(body)
-    assert (piece.instances, piece.next_link) == ([], "https://next" if end else None)
+    (chunk,) = decode_instance_page(body)
+    assert (chunk.instances, chunk.next_link) == ([], "https://next" if end else None)
 
 
 def test_half_a_character_at_the_very_end_of_a_slice_is_no_utf_8() -> None:

@@ -1,4 +1,4 @@
-"""Pages on which every item is odd: read in pieces, so that the event loop gets its turn."""
+"""Pages on which every item is odd: read in chunks, so that the event loop gets its turn."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ def body_of(items: list[Any]) -> bytes:
 
 
 def test_a_page_of_odd_items_comes_in_small_pieces_and_the_last_has_the_next_link() -> None:
-    pieces = list(decode_instance_page(body_of([{"instanceId": "1", "name": {}}] * ITEMS)))
-    assert [len(piece.instances) for piece in pieces] == [PIECE_ODD_ITEMS] * (ITEMS // 12)
-    assert sum(len(piece.problems) for piece in pieces) == ITEMS
-    assert [piece.next_link for piece in pieces[:-1]] == [None] * (len(pieces) - 1)
-    assert pieces[-1].next_link == "https://next.example"
+    chunks = list(decode_instance_page(body_of([{"instanceId": "1", "name": {}}] * ITEMS)))
+    assert [len(chunk.instances) for chunk in chunks] == [PIECE_ODD_ITEMS] * (ITEMS // 12)
+    assert sum(len(chunk.problems) for chunk in chunks) == ITEMS
+    assert [chunk.next_link for chunk in chunks[:-1]] == [None] * (len(chunks) - 1)
+    assert chunks[-1].next_link == "https://next.example"
 
 
 def test_a_page_without_one_readable_item_is_one_piece() -> None:

@@ -29,7 +29,7 @@ PUBLIC = resolve(Azure())
 HOST = "management.azure.com"
 NOW = 1_800_000_000.0
 
-# What a header can hold, and pieces from which something that looks right is made.
+# What a header can hold, and chunks from which something that looks right is made.
 header_text = st.text(st.characters(min_codepoint=32, max_codepoint=255), max_size=60)
 link_pieces = st.lists(
     st.one_of(

@@ -64,7 +64,7 @@ def body(*items: Any, padding: int = 0) -> bytes:
 
 
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("padding", [0, WHOLE_BYTES], ids=["whole", "in pieces"])
+@pytest.mark.parametrize("padding", [0, WHOLE_BYTES], ids=["whole", "in chunks"])
 def test_an_answer_in_another_letter_case_says_the_same(
     case: Callable[[str], str], padding: int
 ) -> None:
@@ -114,7 +114,7 @@ def test_of_two_spellings_the_known_one_counts() -> None:
 
 
 @pytest.mark.parametrize("name", ["nextLink", "NextLink", "nextlink", "NEXTLINK"])
-@pytest.mark.parametrize("padding", [0, WHOLE_BYTES], ids=["whole", "in pieces"])
+@pytest.mark.parametrize("padding", [0, WHOLE_BYTES], ids=["whole", "in chunks"])
 @pytest.mark.parametrize("first", [True, False], ids=["before", "after"])
 def test_a_next_link_is_never_missed(name: str, padding: int, first: bool) -> None:  # noqa: FBT001
     items = {"value": [{**PLAIN, "padding": "x" * padding}]}

@@ -238,7 +238,7 @@ def test_a_refusal_under_a_name_that_no_header_had_counts_for_all_policies() -> 
 
 def test_what_is_held_counts_as_spent() -> None:
     limit = Limit(NAME, FULL, 0.0)
-    limit.held["somebody"] = 175.0
+    limit.reserved["somebody"] = 175.0
     assert limit.wait(5, 0.0, 0.5) == 0.0
     assert limit.wait(6, 0.0, 0.5) == float("inf")
 

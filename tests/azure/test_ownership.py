@@ -47,14 +47,14 @@ def page(resource_id: Any, *, padding: int = 0) -> bytes:
     return json.dumps({"value": items}).encode()
 
 
-@pytest.mark.parametrize("padding", [0, WHOLE_BYTES], ids=["whole", "in pieces"])
+@pytest.mark.parametrize("padding", [0, WHOLE_BYTES], ids=["whole", "in chunks"])
 @pytest.mark.parametrize("resource_id", OTHERS)
 def test_an_item_of_another_set_fails_the_page(resource_id: str, padding: int) -> None:
     with pytest.raises(BrokenAnswer, match="about another scale set"):
         list(decode_instance_page(page(resource_id, padding=padding), scale_set=WEB))
 
 
-@pytest.mark.parametrize("padding", [0, WHOLE_BYTES], ids=["whole", "in pieces"])
+@pytest.mark.parametrize("padding", [0, WHOLE_BYTES], ids=["whole", "in chunks"])
 @pytest.mark.parametrize("resource_id", OWNS)
 def test_an_item_of_the_set_is_known_in_any_spelling(resource_id: Any, padding: int) -> None:
     pages = list(decode_instance_page(page(resource_id, padding=padding), scale_set=WEB))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.azure.operation import GET_SCALE_SET, LIST_INSTANCES, Scope
-from exporter.azure.ratelimit.budget import HOLD
+from exporter.azure.ratelimit.budget import RESERVED_FOR
 from exporter.azure.ratelimit.pacing import (
     BURST,
     CAPACITIES,
@@ -125,7 +125,7 @@ async def test_no_poll_begins_while_a_request_of_one_that_has_begun_waits(
         await kept.send()
     sending = asyncio.create_task(kept.send())
     await clock.settle()
-    turn = asyncio.create_task(kept.turn(LIST_INSTANCES, 1.0))
+    turn = asyncio.create_task(kept.reserve(LIST_INSTANCES, 1.0))
     await clock.settle()
     assert not sending.done()
     assert not turn.done()
@@ -239,14 +239,14 @@ async def test_what_waits_long_for_its_pace_keeps_its_part_of_compute_s_limits(
         paced.start(paced.walk(a_set(number), location=f"north{number}", instances=1))
     await clock.settle()
     turn = asyncio.create_task(paced.budget.reserve(LIST_INSTANCES, Scope.of(large, place)))
-    await pass_time(clock, 2 * HOLD)
+    await pass_time(clock, 2 * RESERVED_FOR)
     assert not turn.done()
     # Whoever asks for the region lets go of what nobody has made use of.
     paced.start(paced.get(a_set("asked"), place))
     while not turn.done():
         await clock.advance(1)
     paced.start(paced.walk(a_set("next"), location=place, instances=100))
-    await pass_time(clock, HOLD - 2)
+    await pass_time(clock, RESERVED_FOR - 2)
     assert "next" not in [scale_set.name for _, scale_set, _ in paced.sent]
     await paced.stop()
 

@@ -42,7 +42,7 @@ TOLD = [
         f"a GET of every set each {WORDS.get(target_state.MODEL_INTERVAL / MINUTE)} minutes",
     ),
     ("architecture.md", f"slower than {WORDS.get(concurrency.PATIENCE)} seconds frees its slot"),
-    ("architecture.md", f"longer than {WORDS.get(responses.READER_LIMIT / MINUTE)} minutes is"),
+    ("architecture.md", f"longer than {WORDS.get(responses.CLIENT_LIMIT / MINUTE)} minutes is"),
     ("scraping.md", f"answers {scrapes.MAX_REQUESTS} scrapes at a time"),
     ("scraping.md", f"not whole after {LIMITS.head:g} seconds, and an idle one after "),
     ("scraping.md", f"an idle one after {LIMITS.idle:g}. "),

@@ -19,7 +19,7 @@ def test_each_special_character_is_escaped_also_where_it_is_the_only_one(charact
     writer = SampleWriter("a_metric", ["name", "other"])
     line = f'a_metric{{id="1",name="{written}",other="x"}} 1\n'
     assert writer.write([('id="1"', [((value, "x"), 1)])]) == line
-    assert 'id="1"'.join(writer.pieces([((value, "x"), 1)])) == line
+    assert 'id="1"'.join(writer.chunks([((value, "x"), 1)])) == line
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
@@ -32,9 +32,9 @@ def test_what_is_no_finite_number_has_no_line_and_the_others_have_theirs(value: 
     ]
     lines = 'a_metric{id="1",name="b"} 2.5\na_metric{id="1",name="c"} 3\n'
     assert writer.write([('id="1"', rows)]) == lines
-    assert 'id="1"'.join(writer.pieces(rows)) == lines
+    assert 'id="1"'.join(writer.chunks(rows)) == lines
     assert writer.write([('id="1"', rows[:1])]) == ""
-    assert 'id="1"'.join(writer.pieces(rows[:1])) in {"", "a_metric{"}
+    assert 'id="1"'.join(writer.chunks(rows[:1])) in {"", "a_metric{"}
 
 
 @pytest.mark.parametrize(

@@ -209,11 +209,11 @@ async def test_a_body_without_end(world: World) -> None:
     async def endless(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": JSON})
         await response.prepare(request)
-        piece, sent = b" " * 1024 * 1024, 0
+        chunk, sent = b" " * 1024 * 1024, 0
         try:
             while True:
-                await response.write(piece)
-                sent += len(piece)
+                await response.write(chunk)
+                sent += len(chunk)
         finally:
             ended.append(sent)
 

@@ -70,7 +70,7 @@ azure_vmss_disk_instances{subscription_id="sub",resource_group="rg",scale_set="w
 azure_vmss_extension_instances{subscription_id="sub",resource_group="rg",scale_set="web",extension="mydomainjoinscript",level="info"} 0
 azure_vmss_extension_instances{subscription_id="sub",resource_group="rg",scale_set="web",extension="mydomainjoinscript",level="warning"} 0
 azure_vmss_extension_instances{subscription_id="sub",resource_group="rg",scale_set="web",extension="mydomainjoinscript",level="error"} 1
-# HELP azure_vmss_instance_info Facts of the instance; the value is 1, absent facts are empty.
+# HELP azure_vmss_instance_info Properties of the instance; the value is 1, absent ones are empty.
 # TYPE azure_vmss_instance_info gauge
 azure_vmss_instance_info{subscription_id="sub",resource_group="rg",scale_set="web",instance_id="1",instance_name="web_1",computer_name="",os_name="",os_version="",hyper_v_generation="",vm_size="",vm_id="",provider_id="azure:///subscriptions/sub/resourceGroups/rg/providers/Microsoft.Compute/virtualMachineScaleSets/web/virtualMachines/1"} 1
 # HELP azure_vmss_instance_placement_info Where the instance sits; the value is 1.

@@ -211,8 +211,8 @@ def test_instances_are_named_as_they_are_served_and_come_once() -> None:
     )
     for page in decode_instance_page(body):
         store.add(page)
-    pieces = describe(store.finish(), scale_set=WEB, spellings={"a_b": "A_B"}, messages=True)
-    found = json.loads(b"".join(pieces))
+    chunks = describe(store.finish(), scale_set=WEB, spellings={"a_b": "A_B"}, messages=True)
+    found = json.loads(b"".join(chunks))
     assert [one["instance_id"] for one in found] == ["A_B", "2"]
 
 

@@ -150,8 +150,8 @@ async def test_others_have_their_turn_while_such_an_instance_is_mapped(clock: Fa
         }
     ).encode()
     assert len(body) > WHOLE_BYTES
-    pieces = decode_page(body)
-    case.source.pages["web"] = [page(*pieces.instances)]
+    chunks = decode_page(body)
+    case.source.pages["web"] = [page(*chunks.instances)]
     async with counted_turns() as turns:
         assert await case.poller.poll(case.states[0]) is None
     assert turns.count > MANY // 1000
@@ -164,13 +164,13 @@ def test_a_long_page_is_read_with_pauses_between_its_passes(
     items = [{"instanceId": str(n), "name": "é" * 20_000} for n in range(40)]
     body = json.dumps({"value": items}, ensure_ascii=False).encode()
     found = list(decode_instance_page(body))
-    pauses = [piece for piece in found if not piece.instances]
+    pauses = [chunk for chunk in found if not chunk.instances]
     assert len(pauses) >= len(body) // (WHOLE_BYTES // 4)
-    assert [one.instance_id for piece in found for one in piece.instances] == [
+    assert [one.instance_id for chunk in found for one in chunk.instances] == [
         str(n) for n in range(40)
     ]
     # Pieces are bounded by their bytes, not by their instances alone.
-    assert max(len(piece.instances) for piece in found) <= 27
+    assert max(len(chunk.instances) for chunk in found) <= 27
 
 
 @pytest.mark.parametrize("item", ["{}", "5", "null", '{"instanceId":"1"}', "[[],[]]"])

@@ -18,7 +18,7 @@ from support.waiting import eventually
 
 pytestmark = [pytest.mark.process, pytest.mark.prometheus]
 
-# Enough for several pieces per family, and for more than one chunk on the wire.
+# Enough for several chunks per family, and for more than one chunk on the wire.
 FLEET = f"""\
 subscription_id: {SUBSCRIPTION}
 limits: {{enabled: false}}

@@ -1,4 +1,4 @@
-"""CooperativeScheduler on the event loop: one piece at a time, answers first, and nobody waits for ever."""
+"""CooperativeScheduler on the event loop: one chunk at a time, answers first, and nobody waits for ever."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from exporter.runtime.cooperative import CooperativeScheduler
 async def test_between_two_pieces_everybody_else_who_is_ready_comes() -> None:
     cooperative, order = CooperativeScheduler(), list[str]()
 
-    async def pieces(name: str) -> None:
+    async def chunks(name: str) -> None:
         for number in range(2):
-            async with cooperative.piece():
+            async with cooperative.chunk():
                 order.append(f"{name}{number}")
 
     async def other() -> None:
@@ -21,7 +21,7 @@ async def test_between_two_pieces_everybody_else_who_is_ready_comes() -> None:
             order.append("other")
             await asyncio.sleep(0)
 
-    await asyncio.gather(pieces("a"), pieces("b"), other())
+    await asyncio.gather(chunks("a"), chunks("b"), other())
     found = [index for index, name in enumerate(order) if name != "other"]
     assert [order[index] for index in found] == ["a0", "b0", "a1", "b1"]
     assert all(later - earlier > 1 for earlier, later in itertools.pairwise(found))
@@ -30,27 +30,27 @@ async def test_between_two_pieces_everybody_else_who_is_ready_comes() -> None:
 async def test_a_piece_waits_for_the_end_of_an_answer() -> None:
     cooperative, order = CooperativeScheduler(), list[str]()
 
-    async def piece() -> None:
-        async with cooperative.piece():
-            order.append("piece")
+    async def chunk() -> None:
+        async with cooperative.chunk():
+            order.append("chunk")
 
     with cooperative.answer():
-        working = asyncio.create_task(piece())
+        working = asyncio.create_task(chunk())
         for _ in range(20):
             await asyncio.sleep(0)
         order.append("answered")
     await working
-    assert order == ["answered", "piece"]
+    assert order == ["answered", "chunk"]
 
 
 async def test_a_reader_that_never_ends_holds_no_piece_up() -> None:
     cooperative = CooperativeScheduler()
     with cooperative.answer():
-        async with cooperative.piece():
+        async with cooperative.chunk():
             pass
-        # Its precedence is over by now, or soon: no piece waits for it again.
+        # Its precedence is over by now, or soon: no chunk waits for it again.
         await asyncio.wait_for(cooperative._no_answers.wait(), timeout=5)
-        async with asyncio.timeout(0.05), cooperative.piece():
+        async with asyncio.timeout(0.05), cooperative.chunk():
             pass
 
 

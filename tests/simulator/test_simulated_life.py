@@ -68,7 +68,7 @@ async def test_the_same_moment_has_the_same_answer(ask: Ask) -> None:
 
 def test_within_an_hour_every_kind_of_thing_happens() -> None:
     fleet = lived(LIVELY, 3600)
-    told = sum((scale_set.told for scale_set in fleet.scale_sets), Counter[str]())
+    told = sum((scale_set.begun_stories for scale_set in fleet.scale_sets), Counter[str]())
     expected = {teller.__name__ for teller in stories.TELLERS}
     assert expected == set(told)
 

@@ -61,7 +61,7 @@ async def ask(session: InProcessSession, *, total: float | None = 60.0) -> bytes
     timeout = aiohttp.ClientTimeout(total=total)
     async with session.get(URL_ASKED, headers={"A": "b"}, timeout=timeout) as response:
         assert response.status == 200
-        return b"".join([piece async for piece in response.content.iter_any()])
+        return b"".join([chunk async for chunk in response.content.iter_any()])
 
 
 async def test_an_answer_comes_as_the_handler_made_it() -> None:

@@ -38,13 +38,13 @@ def instance(view: Any = None, *, instance_id: str = "0", **fields: Any) -> Inst
 
 
 def decode_page(body: bytes) -> InstancePage:
-    """A page of Azure's list, its pieces together."""
-    pieces = list(decode_instance_page(body))
+    """A page of Azure's list, its chunks together."""
+    chunks = list(decode_instance_page(body))
     return InstancePage(
-        instances=[found for piece in pieces for found in piece.instances],
-        problems=[problem for piece in pieces for problem in piece.problems],
-        lost=sum(piece.lost for piece in pieces),
-        next_link=pieces[-1].next_link,
+        instances=[found for chunk in chunks for found in chunk.instances],
+        problems=[problem for chunk in chunks for problem in chunk.problems],
+        lost=sum(chunk.lost for chunk in chunks),
+        next_link=chunks[-1].next_link,
     )
 
 
@@ -66,8 +66,8 @@ def described(
     mapped: MappedInstances, *, messages: bool = True, spellings: dict[str, str] | None = None
 ) -> list[dict[str, Any]]:
     """The JSON of a walk's instances, as the endpoint shows it."""
-    pieces = describe(mapped.details, scale_set=WEB, spellings=spellings or {}, messages=messages)
-    found: list[dict[str, Any]] = json.loads(b"".join(pieces))
+    chunks = describe(mapped.details, scale_set=WEB, spellings=spellings or {}, messages=messages)
+    found: list[dict[str, Any]] = json.loads(b"".join(chunks))
     return found
 
 

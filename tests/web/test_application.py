@@ -376,7 +376,7 @@ async def test_everybody_has_a_turn_between_the_chunks_of_a_page(
         written.append(turns.count)
         await write(response, data)
 
-    monkeypatch.setattr(application, "PAGE_PIECE", 1000)
+    monkeypatch.setattr(application, "PAGE_CHUNK", 1000)
     monkeypatch.setattr(web.StreamResponse, "write", note)
     async with counted_turns() as turns:
         await text(client)

@@ -14,7 +14,7 @@ from aiohttp import ClientSession, web
 
 from exporter.runtime.cooperative import CooperativeScheduler
 from exporter.web.application import make_application
-from exporter.web.bodies import PIECE
+from exporter.web.bodies import CHUNK
 from exporter.web.connections import MOST, ConnectionLimits, Connections
 from exporter.web.protocol import Connection
 from exporter.web.responses import Responses
@@ -128,10 +128,10 @@ def test_half_of_the_descriptors_are_kept_for_others(
 async def served(case: WebCase, limits: ConnectionLimits) -> AsyncIterator[Server]:
     """The site, and at /endless a body without end."""
     application = make_application(case.site)
-    responses = Responses(cooperative=CooperativeScheduler(), reader_limit=1e6)
+    responses = Responses(cooperative=CooperativeScheduler(), client_limit=1e6)
 
     async def endless(request: web.Request) -> web.StreamResponse:
-        body = (bytes(PIECE) for _ in iter(int, 1))
+        body = (bytes(CHUNK) for _ in iter(int, 1))
         return await responses.stream(request, body, {"Content-Type": "text/plain"})
 
     application.router.add_get("/endless", endless)
@@ -218,12 +218,12 @@ async def test_a_body_that_does_not_end_is_closed_after_the_answer(
 async def test_pipelined_requests_whose_answers_nobody_reads_are_closed(
     case: WebCase, driven: LoopClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    case.site.reader_limit = 20.0
+    case.site.client_limit = 20.0
     application = make_application(case.site)
-    responses = Responses(cooperative=CooperativeScheduler(), reader_limit=20.0)
+    responses = Responses(cooperative=CooperativeScheduler(), client_limit=20.0)
 
     async def large(request: web.Request) -> web.StreamResponse:
-        body = (bytes(PIECE) for _ in range(1000))
+        body = (bytes(CHUNK) for _ in range(1000))
         return await responses.stream(request, body, {"Content-Type": "text/plain"})
 
     application.router.add_get("/large", large)

@@ -50,8 +50,8 @@ async def test_no_name_is_markup(case: WebCase) -> None:
     scale_set = ScaleSetId(ODD, f"g{ODD}", f"n{ODD}")
     state = case.polling.targets.add(Target(scale_set, 60.0))
     state.data.poll = replace(state.data.poll, reason=f"r{ODD}")
-    pieces = landing_page(case.polling.targets, version=f"v{ODD}", telemetry_path=f"/{ODD}")
-    text = b"".join(pieces).decode()
+    chunks = landing_page(case.polling.targets, version=f"v{ODD}", telemetry_path=f"/{ODD}")
+    text = b"".join(chunks).decode()
     escaped = "&lt;b&gt;&quot;&amp;&#x27;"
     for where in (
         f"<td>g{escaped}</td>",
@@ -67,7 +67,7 @@ async def test_no_name_is_markup(case: WebCase) -> None:
 
 
 async def test_a_row_is_a_piece_of_its_own(case: WebCase) -> None:
-    pieces = list(landing_page(case.polling.targets, version="1", telemetry_path="/metrics"))
-    assert len(pieces) == len(case.states) + 2
-    assert b"in 2 Azure virtual machine scale sets" in pieces[0]
-    assert pieces[-1].endswith(b"</html>\n")
+    chunks = list(landing_page(case.polling.targets, version="1", telemetry_path="/metrics"))
+    assert len(chunks) == len(case.states) + 2
+    assert b"in 2 Azure virtual machine scale sets" in chunks[0]
+    assert chunks[-1].endswith(b"</html>\n")

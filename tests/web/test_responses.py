@@ -22,8 +22,8 @@ from exporter.model.instance_view import InstancePage
 from exporter.runtime.cooperative import CooperativeScheduler
 from exporter.web import memory, scale_set_json
 from exporter.web.application import make_application
-from exporter.web.bodies import PIECE, Body
-from exporter.web.responses import READER_LIMIT, Responses
+from exporter.web.bodies import CHUNK, Body
+from exporter.web.responses import CLIENT_LIMIT, Responses
 from exporter.web.server import WebServer
 from support.answers import SUBSCRIPTION, WEB, instance
 from support.loop_clock import LoopClock
@@ -50,7 +50,7 @@ class Endless:
 
     def __iter__(self) -> Iterator[bytes]:
         while True:
-            yield bytes(PIECE)
+            yield bytes(CHUNK)
 
 
 @pytest.fixture
@@ -62,9 +62,9 @@ def no_collections() -> Iterator[None]:
 
 
 @asynccontextmanager
-async def answering(bodies: list[Body], *, reader_limit: float = 60.0) -> AsyncIterator[Server]:
+async def answering(bodies: list[Body], *, client_limit: float = 60.0) -> AsyncIterator[Server]:
     """A server that answers with the bodies, one after the other, and forgets them."""
-    responses = Responses(cooperative=CooperativeScheduler(), reader_limit=reader_limit)
+    responses = Responses(cooperative=CooperativeScheduler(), client_limit=client_limit)
 
     async def answer(request: web.Request) -> web.StreamResponse:
         return await responses.stream(request, bodies.pop(0), {"Content-Type": "text/plain"})
@@ -94,7 +94,7 @@ async def test_what_a_reader_had_left_is_free_when_it_goes(coding: bytes) -> Non
 async def test_what_a_slow_reader_had_left_is_free_when_it_is_cut_off() -> None:
     bodies: list[Body] = [Endless()]
     held = weakref.ref(bodies[0])
-    async with answering(bodies, reader_limit=0.01) as server:
+    async with answering(bodies, client_limit=0.01) as server:
         async with connected(server, buffer=4096) as reader:
             await send(reader, GET)
             assert await receive(reader)
@@ -109,7 +109,7 @@ async def test_a_reader_that_goes_closes_the_body(logs: list[structlog.typing.Ev
         nonlocal closed
         try:
             while True:
-                yield bytes(PIECE)
+                yield bytes(CHUNK)
         finally:
             closed += 1
 
@@ -131,11 +131,11 @@ async def test_a_body_that_breaks_never_looks_whole(
     case: WebCase, logs: list[structlog.typing.EventDict]
 ) -> None:
     def broken() -> Iterator[bytes]:
-        yield b"[" + bytes(PIECE)
+        yield b"[" + bytes(CHUNK)
         raise KeyError("no more")
 
     async with serving(make_application(case.site)) as server, ClientSession(server.url) as client:
-        with patch.object(scale_set_json, "pieces", lambda *_, **__: broken()):
+        with patch.object(scale_set_json, "chunks", lambda *_, **__: broken()):
             answer = await client.get(PATH, headers={"Accept-Encoding": "identity"})
             with pytest.raises(ClientPayloadError):
                 await answer.read()
@@ -146,7 +146,7 @@ async def test_a_body_that_breaks_at_once_is_a_500_that_tells_nothing(
     case: WebCase, logs: list[structlog.typing.EventDict]
 ) -> None:
     async with serving(make_application(case.site)) as server, ClientSession(server.url) as client:
-        with patch.object(scale_set_json, "pieces", side_effect=KeyError("secret")):
+        with patch.object(scale_set_json, "chunks", side_effect=KeyError("secret")):
             answer = await client.get(PATH)
             assert answer.status == 500
             assert await answer.text() == "500 Internal Server Error\n"
@@ -155,7 +155,7 @@ async def test_a_body_that_breaks_at_once_is_a_500_that_tells_nothing(
 
 async def test_head_asks_for_no_piece() -> None:
     def never() -> Iterator[bytes]:
-        raise AssertionError("asked for a piece")
+        raise AssertionError("asked for a chunk")
         yield b""
 
     async with answering([never()]) as server, ClientSession(server.url) as client:
@@ -177,8 +177,8 @@ async def test_the_system_takes_no_megabytes_for_a_reader_that_does_not_read() -
     def endless() -> Iterator[bytes]:
         nonlocal taken
         while True:
-            taken += PIECE
-            yield bytes(PIECE)
+            taken += CHUNK
+            yield bytes(CHUNK)
 
     async with answering([endless()]) as server, connected(server, buffer=4096) as reader:
         await send(reader, GET)
@@ -229,7 +229,7 @@ async def test_many_slow_readers_of_a_large_set_cost_little_and_give_it_back(
                 connections.append(reader)
             peak = tracemalloc.get_traced_memory()[1] - begin
             if cut_off:
-                await clock.advance(READER_LIMIT)
+                await clock.advance(CLIENT_LIMIT)
             else:
                 for reader in connections:
                     reset(reader)
@@ -296,16 +296,16 @@ async def test_a_gzip_page_says_so(case: WebCase) -> None:
 async def test_a_body_that_runs_out_of_time_itself_is_no_slow_reader(
     case: WebCase, logs: list[structlog.typing.EventDict]
 ) -> None:
-    with patch.object(scale_set_json, "pieces", side_effect=TimeoutError):
+    with patch.object(scale_set_json, "chunks", side_effect=TimeoutError):
         async with serving(make_application(case.site)) as server:
             answer = await ask(server, f"GET {PATH} HTTP/1.0\r\n\r\n".encode())
     assert answer.startswith(b"HTTP/1.0 500 ")
 
     def late() -> Iterator[bytes]:
-        yield bytes(PIECE)
+        yield bytes(CHUNK)
         raise TimeoutError
 
-    with patch.object(scale_set_json, "pieces", lambda *_, **__: late()):
+    with patch.object(scale_set_json, "chunks", lambda *_, **__: late()):
         async with serving(make_application(case.site)) as server, connected(server) as reader:
             await send(reader, f"GET {PATH} HTTP/1.1\r\nHost: here\r\n\r\n".encode())
             assert not (await receive_all(reader)).endswith(b"0\r\n\r\n")

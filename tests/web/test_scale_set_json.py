@@ -10,7 +10,7 @@ import pytest
 
 from exporter.azure.errors import TimedOut
 from exporter.polling.target_state import TargetState
-from exporter.web.scale_set_json import pieces
+from exporter.web.scale_set_json import chunks
 from support.answers import instance
 from support.clock import FakeClock
 from support.life import Life
@@ -24,7 +24,7 @@ VIEW = {
 
 
 async def shown(state: TargetState, clock: FakeClock, *, messages: bool = True) -> dict[str, Any]:
-    text = b"".join([piece async for piece in pieces(state, clock, messages=messages)])
+    text = b"".join([chunk async for chunk in chunks(state, clock, messages=messages)])
     found: dict[str, Any] = json.loads(text)
     return found
 

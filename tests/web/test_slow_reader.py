@@ -35,7 +35,7 @@ async def test_a_slow_reader_is_cut_off_while_others_are_served(case: WebCase) -
     many = [instance(view, instance_id=str(number)) for number in range(INSTANCES)]
     case.source.pages["web"] = [page(*many)]
     await case.poll()
-    application = make_application(replace(case.site, reader_limit=1.5))
+    application = make_application(replace(case.site, client_limit=1.5))
     loop = asyncio.get_running_loop()
     async with TestServer(application) as server, ClientSession() as session:
         with capture_logs() as logs, socket.create_connection((server.host, server.port)) as slow:

@@ -49,7 +49,7 @@ _CERTIFICATE = "check azure.credential.certificate_path, and that the applicatio
 
 
 class _Advice(NamedTuple):
-    said: re.Pattern[str]
+    pattern: re.Pattern[str]
     advice: str
 
 
@@ -85,17 +85,17 @@ _ADVICE: tuple[_Advice, ...] = (
 )
 
 
-def advice_on(said: str, *, metadata: bool) -> str:
+def advice_on(summary: str, *, metadata: bool) -> str:
     """What to do about a token service's message.
 
     Args:
-        said: the message; empty for none.
+        summary: the message; empty for none.
         metadata: whether it was the machine's own endpoint.
 
     Returns:
         The advice; empty where no rule fits.
     """
     for known in _ADVICE:
-        if known.said.search(said):
+        if known.pattern.search(summary):
             return known.advice
     return MACHINE if metadata else ""

@@ -28,7 +28,7 @@ LONGEST_RENEWAL_PAUSE = 960.0
 """Seconds up to which that pause doubles while Azure refuses every new token as well."""
 
 HOLD_OFF = 10.0
-"""Seconds for which a failed try is the answer to everybody who asks."""
+"""Seconds for which a failed attempt answers all callers."""
 
 TOKEN_TIMEOUT = 60.0
 """Seconds for one try; a failing chain of credentials can take half a minute."""
@@ -82,9 +82,9 @@ class Credential(Protocol):
 class CredentialTokens:
     """The tokens of one credential, for any number of callers at a time.
 
-    One try is made at a time and everybody waits for it; a caller that is cancelled does not end
-    it for the others. The rules for the renewal are azure-identity's and azure-core's. A token is
-    kept until there is another one: what one scale set finds wrong with it may suit all others.
+    One attempt is made at a time and all callers wait for it; a caller that is cancelled does not
+    end it for the others. The rules for the renewal are azure-identity's and azure-core's. A token
+    is kept until there is another one: what one scale set finds wrong with it may suit all others.
 
     Args:
         factory: makes the credential, in a thread. It is called at the first need, and again
@@ -150,7 +150,7 @@ class CredentialTokens:
             return await self._landed(self._flight or self._take_off())
         due = token.expires_on - EARLY if token.refresh_on is None else token.refresh_on
         if now >= due and self._flight is None and not self._is_recent(self._early_at):
-            # Nobody waits for this one: the token at hand is good.
+            # No caller waits for this one: the cached token is valid.
             self._early_at = self._clock.monotonic()
             if not self._is_held():
                 self._take_off()
@@ -195,7 +195,7 @@ class CredentialTokens:
         return self._flight
 
     async def _fly(self, claims: str | None, *, forced: bool) -> AccessTokenInfo | AzureError:
-        """One try; it gives the error back, so that a try nobody waits for is no lost error."""
+        """One attempt; it returns the error, so that one without a waiting caller is not lost."""
         outcome: AccessTokenInfo | AzureError
         try:
             if forced:

@@ -144,22 +144,22 @@ def _is_unread(error: BaseException) -> bool:
 
 
 def _answered(response: Any, *, now: float) -> AzureError:
-    """The error of an answer that is no token."""
+    """The error of an answer that is not a token."""
     status, url = int(response.status_code), URL(str(response.request.url))
-    said = _words(response)
-    if not said and status < 300:  # noqa: PLR2004 - HTTP's own number
-        said = "but no token that can be read"
-    message = f"no token: {_service(url)} answered HTTP {status}{f': {said}' if said else ''}"
+    summary = _words(response)
+    if not summary and status < 300:  # noqa: PLR2004 - HTTP's own number
+        summary = "but no token that can be read"
+    message = f"no token: {_service(url)} answered HTTP {status}{f': {summary}' if summary else ''}"
     wait = requested_wait(response.headers, now=now)
     machine = _is_machine_s_own(url)
-    advice = advice_on(said, metadata=machine)
+    advice = advice_on(summary, metadata=machine)
     if status == 401 and machine:  # noqa: PLR2004 - HTTP's own number
         advice = _WRONG_HEADER
     if status in _MAY_PASS or status >= 500:  # noqa: PLR2004 - HTTP's own numbers
         found: AzureError = ServerFailed(
             message, status=status, advice="it is retried automatically, which may take a minute"
         )
-    elif status < 400 or (not machine and said.endswith(_NO_JSON)):  # noqa: PLR2004 - as above
+    elif status < 400 or (not machine and summary.endswith(_NO_JSON)):  # noqa: PLR2004 - as above
         found = BrokenAnswer(message, advice=_ANOTHER if not machine else _NOTHING_BETWEEN)
     else:
         found = Unauthenticated(message, advice=advice)
@@ -238,15 +238,15 @@ def _unconnected(found: AzureError, error: BaseException, source: str, asked: As
 def _told(error: BaseException, source: str, asked: Asked) -> AzureError:
     """The error that azure-identity words itself, or that it did not expect."""
     if isinstance(error, core.AzureError):
-        said = _quoted(str(error.message))
+        summary = _quoted(str(error.message))
         ours = translate(error, what=f"no token from {source}", asked=asked)
-        if not said:
+        if not summary:
             return ours
-        return type(ours)(f"no token: {said}", advice=advice_on(said, metadata=False))
+        return type(ours)(f"no token: {summary}", advice=advice_on(summary, metadata=False))
     if isinstance(error, ValueError) and not isinstance(error, FOREIGN):
         # azure-identity's word on settings and variables that are missing or malformed.
-        said = _quoted(str(error))
-        return Unauthenticated(f"no token: {said}", advice=advice_on(said, metadata=False))
+        summary = _quoted(str(error))
+        return Unauthenticated(f"no token: {summary}", advice=advice_on(summary, metadata=False))
     if isinstance(error, OSError):
         return Unreachable(f"no token: {source} cannot be asked ({_strerror(error)})")
     return Unauthenticated(
@@ -271,20 +271,20 @@ def _quoted(text: str) -> str:
     if not links:
         return clean(_without_braces(_HELP.sub("", text)))
     return "; ".join(
-        f"{name}: {clean(_link(name, said), longest=_LONGEST_LINK)}"
-        for name, said in links[:_MOST_LINKS]
+        f"{name}: {clean(_link(name, summary), longest=_LONGEST_LINK)}"
+        for name, summary in links[:_MOST_LINKS]
     )
 
 
-def _link(name: str, said: str) -> str:
+def _link(name: str, summary: str) -> str:
     answer = LAST_ANSWER.get()
-    if answer is not None and _UNREAD_LINK.search(said):
+    if answer is not None and _UNREAD_LINK.search(summary):
         # The managed identity's: no credential after it in the chain asks by HTTP.
         return _answered(answer, now=0.0).message.removeprefix("no token: ")
-    if _OF_PYTHON.search(said):
+    if _OF_PYTHON.search(summary):
         # azure-identity's own stumbling over what a tool printed.
         return "its answer cannot be read"
-    bare = _without_braces(_HELP.sub("", said))
+    bare = _without_braces(_HELP.sub("", summary))
     return bare.removeprefix(f"{name} authentication unavailable. ")
 
 

@@ -1,4 +1,4 @@
-"""Bearer tokens that somebody else puts into a file: `credential.type: static`."""
+"""Bearer tokens that another program writes to a file: `credential.type: static`."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ DEFAULT_SHARE = 0.5
 LONG_WALK = 20
 """Pages after which a call has no priority any more: no set of Azure's has as many."""
 
-HOLD = 10.0
+RESERVED_FOR = 10.0
 """Seconds for which what a call needs stays reserved until its first request."""
 
 RECHECK = 0.5
@@ -113,7 +113,7 @@ class Budget:
         scope: Scope,
         *,
         instances: int | None = None,
-        hold: bool = True,
+        in_advance: bool = True,
     ) -> Reservation:
         """Wait until the requests of a call fit into the budget; first come, first served.
 
@@ -121,8 +121,8 @@ class Budget:
             operation: which call.
             scope: what it is about.
             instances: how many the scale set has, if known.
-            hold: whether to reserve what it needs until the first request, which should follow
-                soon. Without that each request waits for itself.
+            in_advance: whether to reserve what it needs until the first request, which should
+                follow soon. Without that each request waits for itself.
 
         Returns:
             What the requests go by. To be closed.
@@ -134,16 +134,16 @@ class Budget:
         async with region.queues[operation]:
             while wait := self._wait(reservation, cost):
                 await self._clock.sleep(wait)
-            if not hold:
-                await pace.turn(operation, cost.pages)
+            if not in_advance:
+                await pace.reserve(operation, cost.pages)
                 return reservation
-            reservation.hold(cost.pages, cost.views)
+            reservation.set_aside(cost.pages, cost.views)
             try:
-                await pace.turn(operation, cost.pages)
+                await pace.reserve(operation, cost.pages)
             except BaseException:  # a cancelled poll gives back what was reserved, too
                 self._release(reservation)
                 raise
-            reservation.expires = self._clock.monotonic() + HOLD
+            reservation.expires = self._clock.monotonic() + RESERVED_FOR
             self._unused.add(reservation)
             return reservation
 
@@ -162,7 +162,7 @@ class Budget:
         self._unused.discard(reservation)
         reservation.begun = True
         pace = self._pace(reservation.scope.subscription_id)
-        if reservation.held_requests < 1:
+        if reservation.reserved_requests < 1:
             await self._admit(reservation)
         await pace.send()
         request = Request(partial(self._answered, reservation), not_sent=pace.not_sent)
@@ -244,7 +244,7 @@ class Budget:
     async def _admit(self, reservation: Reservation) -> None:
         region = reservation.region
         page = PAGE_INSTANCES if reservation.views_limit else 0
-        needed = max(0.0, page - reservation.held_views)
+        needed = max(0.0, page - reservation.reserved_views)
         goes_first = reservation.pages < LONG_WALK
         async with nullcontext() if goes_first else region.queues[reservation.operation]:
             region.walks_waiting += goes_first
@@ -253,7 +253,7 @@ class Budget:
                     await self._clock.sleep(wait)
             finally:
                 region.walks_waiting -= goes_first
-        reservation.hold(1.0, reservation.held_views + needed)
+        reservation.set_aside(1.0, reservation.reserved_views + needed)
 
     def _answered(self, reservation: Reservation, limits: LimitHeaders, status: int) -> None:
         now, scope = self._clock.monotonic(), reservation.scope
@@ -283,7 +283,7 @@ class Budget:
 
     def _release(self, reservation: Reservation) -> None:
         self._unused.discard(reservation)
-        self._pace(reservation.scope.subscription_id).give_back(reservation.held_requests)
+        self._pace(reservation.scope.subscription_id).give_back(reservation.reserved_requests)
         reservation.release()
 
     def _purge(self, now: float) -> None:

@@ -28,7 +28,7 @@ MOST_POLICIES = 32
 
 @dataclass(frozen=True, slots=True)
 class LimitHeaders:
-    """All that an answer's headers say about read limits, parsed once.
+    """All that an answer's headers tell about read limits, parsed once.
 
     Attributes:
         compute: what remains of each limit of Microsoft.Compute, by the policy's name.
@@ -155,7 +155,7 @@ def _date_of(headers: MultiMapping[str], otherwise: float) -> float:
 
 
 def wait_of(seconds: float) -> float | None:
-    """A wait in its bounds; None where it is no finite number."""
+    """A wait in its bounds; None where it is not a finite number."""
     return min(LONGEST_WAIT, max(0.0, seconds)) if math.isfinite(seconds) else None
 
 

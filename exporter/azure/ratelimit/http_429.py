@@ -73,7 +73,7 @@ def count_throttling(
 
     Args:
         telemetry: the exporter's own metrics.
-        error: what was told.
+        error: what Azure answered.
         subscription_id: whose limit it is.
         location: its region; empty for a limit of the whole subscription.
     """

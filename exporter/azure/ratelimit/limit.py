@@ -40,7 +40,8 @@ PERIOD = 600.0
 was last said of one no longer counts: a full one flows back in less."""
 
 NEAR = 0.95
-"""A bucket seen this full is as large as believed: somebody's calls lie between two looks."""
+"""A bucket seen this full is as large as believed: other clients call between two of our
+requests."""
 
 MOST_POLICIES = 32
 """Names of policies that are remembered for one limit: Azure has used two or three."""
@@ -92,7 +93,7 @@ class Policy:
         self.named_by = 0.0
 
     def seen(self, remaining: float, now: float) -> None:
-        """Take notice of what Azure says remains."""
+        """Record what remains by an answer of Azure's."""
         self._rise(now)
         if now >= self._period_end:
             self._highest_before, self._highest = self._highest or self._highest_before, 0.0
@@ -112,7 +113,7 @@ class Policy:
         return now >= self._seen_at + FORGET_AFTER
 
     def refused(self, now: float) -> None:
-        """Take notice of a call that Azure throttled: what was believed was too much."""
+        """Record a call that Azure throttled: the limit was assumed too high."""
         self._rise(now)
         # What is wanted stays: the next header corrects it, if there are headers at all.
         self._part = max(LEAST, self._part / 2)
@@ -180,7 +181,7 @@ class Limit:
     Attributes:
         capacity: the same; what the bucket of a policy with another name is believed to hold.
         policies: the policies that count it, by name. Each of them is a limit.
-        unplaced: limits whose charges may be of this one's bucket, for nobody knows their region.
+        unplaced: limits whose charges may be of this one's bucket, as their region is not known.
         candidates: the other way round, the limits that this one's charges may belong to. What is
             spent must fit into each of them, too.
         held: what calls that are under way or about to begin may still spend.
@@ -192,12 +193,12 @@ class Limit:
         self.policies = {policy: self._documented}
         self.unplaced: list[Limit] = []
         self.candidates: list[Limit] = []
-        self.held: dict[object, float] = {}
+        self.reserved: dict[object, float] = {}
         self._charges = Charges()
         self._answers = 0.0
 
     def seen(self, name: str, remaining: float, now: float) -> Policy | None:
-        """Take notice of what remains by a policy; None where there are too many already."""
+        """Record what remains by a policy; None where there are too many already."""
         policy = self.policies.get(name)
         if policy is None and len(self.policies) < MOST_POLICIES:
             policy = self.policies[name] = Policy(name, now=now, capacity=self.capacity)
@@ -214,7 +215,7 @@ class Limit:
                 del self.policies[name]
 
     def refused(self, name: str, now: float) -> None:
-        """Take notice of a call that was throttled by a policy; all where none has that name."""
+        """Record a call that was throttled by a policy; all where none has that name."""
         named = self.policies.get(name)
         for policy in [named] if named else self.policies.values():
             policy.refused(now)
@@ -257,7 +258,7 @@ class Limit:
 
     def taken(self, now: float) -> float:
         """The charges of the last minute, and what may still be spent without asking."""
-        return self.used(now) + sum(self.held.values())
+        return self.used(now) + sum(self.reserved.values())
 
 
 def limit_of(policy: str, calls: Limit, views: Limit | None) -> Limit | None:

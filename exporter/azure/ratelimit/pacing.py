@@ -73,7 +73,7 @@ class TokenBucket:
 class Pace:
     """When the next request of a subscription may go out.
 
-    Polls wait in `turn`, before they take one of the slots; each request passes `send`, which
+    Polls wait in `reserve`, before they take one of the slots; each request passes `send`, which
     has no queue unless retries or unexpected pages come in between.
 
     Args:
@@ -110,7 +110,7 @@ class Pace:
         )
         return min(allowed) / 60
 
-    async def turn(self, operation: Operation, calls: float) -> None:
+    async def reserve(self, operation: Operation, calls: float) -> None:
         """Wait until the requests of one poll may begin; first come, first served.
 
         Args:
@@ -121,7 +121,7 @@ class Pace:
         self._waiting[goes_first] += 1
         try:
             async with self._queues[goes_first]:
-                while wait := self._turn_wait(calls, goes_first=goes_first):
+                while wait := self._reserve_wait(calls, goes_first=goes_first):
                     await self._clock.sleep(wait)
                 self._cooperative.take(calls)
                 self._first_in_a_row = self._first_in_a_row + 1 if goes_first else 0
@@ -179,7 +179,7 @@ class Pace:
         for policy in self.policies.values():
             policy.refused(now)
 
-    def _turn_wait(self, calls: float, *, goes_first: bool) -> float:
+    def _reserve_wait(self, calls: float, *, goes_first: bool) -> float:
         wait = self._wait(self._cooperative, calls)
         if not wait and (self._sending or self._yields(goes_first=goes_first)):
             return min(LONGEST_SLEEP, 1 / self.per_second())

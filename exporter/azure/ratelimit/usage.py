@@ -79,7 +79,7 @@ class Region:
     def in_use(self, now: float) -> bool:
         """Whether anything was asked of the limits lately, or is reserved of them."""
         lately = now - self.used < KEPT_FOR
-        return lately or any(limit.held for limit in self.all_limits)
+        return lately or any(limit.reserved for limit in self.all_limits)
 
 
 class Reservation:
@@ -113,40 +113,40 @@ class Reservation:
         self.views = 0
         self.all_told = True
 
-    def hold(self, requests: float, views: float) -> None:
+    def set_aside(self, requests: float, views: float) -> None:
         """Reserve that much for the next requests."""
-        self.requests_limit.held[self] = requests
+        self.requests_limit.reserved[self] = requests
         if self.views_limit is not None:
-            self.views_limit.held[self] = views
+            self.views_limit.reserved[self] = views
 
     @property
-    def held_requests(self) -> float:
+    def reserved_requests(self) -> float:
         """The requests that may go out at once."""
-        return self.requests_limit.held.get(self, 0.0)
+        return self.requests_limit.reserved.get(self, 0.0)
 
     @property
-    def held_views(self) -> float:
+    def reserved_views(self) -> float:
         """The VMs that may be viewed at once."""
-        return self.views_limit.held.get(self, 0.0) if self.views_limit is not None else 0.0
+        return self.views_limit.reserved.get(self, 0.0) if self.views_limit is not None else 0.0
 
     def spend(self, views: int | None, now: float) -> None:
         """Record what a request was charged; None if it is not known."""
         self.pages += 1
         if views is None:
             # As much as was reserved for it: Azure may have counted that.
-            self.all_told, views = False, int(min(self.held_views, PAGE_INSTANCES))
+            self.all_told, views = False, int(min(self.reserved_views, PAGE_INSTANCES))
         else:
             self.views += views
         self.requests_limit.charge(1.0, now)
         if self.views_limit is not None:
             self.views_limit.charge(views, now)
-        self.hold(max(0.0, self.held_requests - 1), max(0.0, self.held_views - views))
+        self.set_aside(max(0.0, self.reserved_requests - 1), max(0.0, self.reserved_views - views))
 
     def release(self) -> None:
         """Give back what is still reserved, and begin anew."""
-        self.requests_limit.held.pop(self, None)
+        self.requests_limit.reserved.pop(self, None)
         if self.views_limit is not None:
-            self.views_limit.held.pop(self, None)
+            self.views_limit.reserved.pop(self, None)
         self._reset()
 
 

@@ -1,6 +1,6 @@
 """Every metric about Azure, declared. A new metric is one entry in one of these files.
 
-`scale_set.py` has what holds for a set: its polls, its facts, its counts. `instance.py`,
+`scale_set.py` has what holds for a set: its polls, its model, its counts. `instance.py`,
 `vm_agent.py`, `extension.py` and `disk.py` have what holds for one instance, by the part of the
 instance view that tells it. `transitions.py` has what changed from poll to poll.
 """

@@ -36,13 +36,13 @@ class _States(NamedTuple):
     statuses: tuple[StatusState, ...]
 
     @classmethod
-    def of(cls, reading: InstanceState) -> _States:
+    def of(cls, observed: InstanceState) -> _States:
         return cls(
-            reading.placement,
-            reading.failure_code,
-            reading.os_state,
-            reading.hibernation_state,
-            reading.statuses,
+            observed.placement,
+            observed.failure_code,
+            observed.os_state,
+            observed.hibernation_state,
+            observed.statuses,
         )
 
 
@@ -54,11 +54,15 @@ class _Policies(NamedTuple):
     maintenance: MaintenanceRedeployStatus | None
 
     @classmethod
-    def of(cls, reading: InstanceState) -> _Policies:
-        return cls(reading.latest_model_applied, reading.protection, reading.maintenance)
+    def of(cls, observed: InstanceState) -> _Policies:
+        return cls(
+            observed.latest_model_applied,
+            observed.protection,
+            observed.maintenance,
+        )
 
 
-_ITSELF: Part[InstanceState] = Part(lambda reading: reading, shared=False)
+_ITSELF: Part[InstanceState] = Part(lambda observed: observed, shared=False)
 _STATES = Part(_States.of)
 _POLICIES = Part(_Policies.of)
 _STATUS_TIMES: Part[tuple[tuple[StatusState, ...], tuple[str | None, ...]]] = Part(
@@ -67,27 +71,27 @@ _STATUS_TIMES: Part[tuple[tuple[StatusState, ...], tuple[str | None, ...]]] = Pa
 _THUMBPRINT: Part[str | None] = Part(attrgetter("rdp_thumbprint"), shared=False)
 
 
-def _info(reading: InstanceState) -> Iterable[Row]:
-    scale_set = reading.scale_set
+def _info(observed: InstanceState) -> Iterable[Row]:
+    scale_set = observed.scale_set
     # Kubernetes' spelling, as cloud-provider-azure writes it into node.spec.providerID: the
     # resource group in lower case, all else as Azure spells it.
     provider_id = (
         f"azure:///subscriptions/{scale_set.subscription_id}"
         f"/resourceGroups/{scale_set.resource_group.lower()}"
         "/providers/Microsoft.Compute/virtualMachineScaleSets"
-        f"/{scale_set.name}/virtualMachines/{reading.instance_id}"
+        f"/{scale_set.name}/virtualMachines/{observed.instance_id}"
     )
-    if len(reading.instance_id) > _LONGEST_AZURE_ID:
+    if len(observed.instance_id) > _LONGEST_AZURE_ID:
         provider_id = cut(provider_id)
-    view = reading.view
+    view = observed.view
     labels = (
-        reading.name,
+        observed.name,
         view.computer_name or "",
         view.os_name or "",
         view.os_version or "",
         view.hyper_v_generation or "",
-        reading.vm_size or "",
-        reading.properties.vm_id or "",
+        observed.vm_size or "",
+        observed.properties.vm_id or "",
         provider_id,
     )
     return ((labels, 1),)
@@ -185,7 +189,7 @@ def _window_ends(policies: _Policies) -> Iterable[Row]:
 FAMILIES: tuple[Family, ...] = (
     InstanceFamily(
         name="azure_vmss_instance_info",
-        help="Facts of the instance; the value is 1, absent facts are empty.",
+        help="Properties of the instance; the value is 1, absent ones are empty.",
         source=(
             "name",
             f"{_VIEW}.computerName",
@@ -233,7 +237,7 @@ FAMILIES: tuple[Family, ...] = (
         help="Power state of the instance: 1 for the state that holds.",
         source=(f"{_VIEW}.statuses[].code",),
         absent_when="As azure_vmss_instance_info: without a PowerState it is unknown.",
-        state=lambda reading: reading.power_state,
+        state=lambda observed: observed.power_state,
         states=POWER_STATES,
     ),
     StateSetFamily(
@@ -241,7 +245,7 @@ FAMILIES: tuple[Family, ...] = (
         help="Provisioning state of the instance: 1 for the state that holds.",
         source=(f"{_VIEW}.statuses[].code", "properties.provisioningState"),
         absent_when="As azure_vmss_instance_info: without a provisioning state it is unknown.",
-        state=lambda reading: reading.provisioning_state,
+        state=lambda observed: observed.provisioning_state,
         states=PROVISIONING_STATES,
     ),
     InstanceFamily(
@@ -278,7 +282,7 @@ FAMILIES: tuple[Family, ...] = (
         help="Application health of the instance: 1 for the state that holds.",
         source=(f"{_VIEW}.vmHealth.status.code",),
         absent_when="No vmHealth: application health is off.",
-        state=lambda reading: reading.health_state,
+        state=lambda observed: observed.health_state,
         states=HEALTH_STATES,
     ),
     InstanceFamily(
@@ -294,7 +298,7 @@ FAMILIES: tuple[Family, ...] = (
         name="azure_vmss_instance_status_timestamp_seconds",
         help="Time that Azure gives for the instance's statuses; power states have none.",
         source=(f"{_VIEW}.statuses[].time",),
-        absent_when="The status has no time, or text that is no time.",
+        absent_when="The status has no time, or text that is not a time.",
         labels=("status",),
         part=_STATUS_TIMES,
         rows=_timestamps,

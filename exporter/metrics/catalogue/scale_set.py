@@ -49,7 +49,7 @@ POLL_FAMILIES: tuple[Family, ...] = (
     ),
     PollFamily(
         name="azure_vmss_instance_series_suppressed",
-        help="1 while the series guard keeps the instance families of the set back, else 0.",
+        help="1 while metrics.max_series suppresses the instance series of the set, else 0.",
         source=(),
         absent_when="Never.",
         derivation="Above metrics.max_series the largest sets are suppressed; their counts stay. "
@@ -139,7 +139,7 @@ def tags_family(tags: tuple[str, ...]) -> ModelFamily:
 FACTS_FAMILIES: tuple[Family, ...] = (
     ModelFamily(
         name="azure_vmss_info",
-        help="Facts of the scale set; the value is 1.",
+        help="Properties of the scale set; the value is 1.",
         source=(
             "location",
             "sku.name",
@@ -176,16 +176,16 @@ def _level(level: int | None) -> Iterable[Labels]:
     return () if level is None else ((LEVELS[level],),)
 
 
-def _extension_levels(reading: InstanceState) -> Iterable[Labels]:
+def _extension_levels(observed: InstanceState) -> Iterable[Labels]:
     return [
         (extension.extension, LEVELS[extension.status.level])
-        for extension in reading.extensions
+        for extension in observed.extensions
         if extension.status is not None and extension.status.level is not None
     ]
 
 
-def _agent_states(reading: InstanceState) -> Iterable[Labels]:
-    status = reading.agent.status if reading.agent else None
+def _agent_states(observed: InstanceState) -> Iterable[Labels]:
+    status = observed.agent.status if observed.agent else None
     return () if status is None else ((status.shown,),)
 
 
@@ -208,7 +208,7 @@ COUNT_FAMILIES: tuple[Family, ...] = (
         source=(f"{_VIEW}.statuses[].code",),
         absent_when="As azure_vmss_instances; every known state is served, 0 included.",
         labels=("state",),
-        keys=lambda reading: ((reading.power_state,),),
+        keys=lambda observed: ((observed.power_state,),),
         always=tuple((state,) for state in POWER_STATES),
     ),
     CountFamily(
@@ -217,7 +217,7 @@ COUNT_FAMILIES: tuple[Family, ...] = (
         source=(f"{_VIEW}.statuses[].code", "properties.provisioningState"),
         absent_when="As azure_vmss_instances; every known state is served, 0 included.",
         labels=("state",),
-        keys=lambda reading: ((reading.provisioning_state,),),
+        keys=lambda observed: ((observed.provisioning_state,),),
         always=tuple((state,) for state in PROVISIONING_STATES),
     ),
     CountFamily(
@@ -226,7 +226,7 @@ COUNT_FAMILIES: tuple[Family, ...] = (
         source=(f"{_VIEW}.vmHealth.status.code",),
         absent_when="No instance of the set has a vmHealth: application health is off.",
         labels=("state",),
-        keys=lambda reading: _present(reading.health_state),
+        keys=lambda observed: _present(observed.health_state),
         beside=lambda _: tuple((state,) for state in HEALTH_STATES),
     ),
     CountFamily(
@@ -236,8 +236,8 @@ COUNT_FAMILIES: tuple[Family, ...] = (
         absent_when="The set has no instance. The zone needs detail: full.",
         labels=("availability_zone", "fault_domain"),
         open_ended=True,
-        keys=lambda reading: (
-            (reading.placement.zone or "", reading.placement.fault_domain or ""),
+        keys=lambda observed: (
+            (observed.placement.zone or "", observed.placement.fault_domain or ""),
         ),
     ),
     CountFamily(
@@ -247,7 +247,9 @@ COUNT_FAMILIES: tuple[Family, ...] = (
         absent_when="No VM agent tells its version, as where all are deallocated.",
         labels=("version",),
         open_ended=True,
-        keys=lambda reading: _present((reading.agent.version or None) if reading.agent else None),
+        keys=lambda observed: _present(
+            (observed.agent.version or None) if observed.agent else None
+        ),
     ),
     CountFamily(
         name="azure_vmss_instances_by_vm_agent_state",
@@ -265,10 +267,10 @@ COUNT_FAMILIES: tuple[Family, ...] = (
         absent_when="Under $select, where Azure was seen to answer false for every instance.",
         labels=("applied",),
         full_only=True,
-        keys=lambda reading: _present(
+        keys=lambda observed: _present(
             None
-            if reading.latest_model_applied is None
-            else str(reading.latest_model_applied).lower()
+            if observed.latest_model_applied is None
+            else str(observed.latest_model_applied).lower()
         ),
         beside=lambda _: (("true",), ("false",)),
     ),
@@ -279,7 +281,7 @@ COUNT_FAMILIES: tuple[Family, ...] = (
         absent_when="Azure sends no HibernationState of any instance.",
         labels=("state",),
         open_ended=True,
-        keys=lambda reading: _present(reading.hibernation_state),
+        keys=lambda observed: _present(observed.hibernation_state),
     ),
     CountFamily(
         name="azure_vmss_disk_instances",
@@ -288,7 +290,7 @@ COUNT_FAMILIES: tuple[Family, ...] = (
         absent_when="No instance has a disk with a level; else every level is served.",
         derivation="ProvisioningState statuses only; an instance without one counts nowhere.",
         labels=("level",),
-        keys=lambda reading: _level(reading.disk_level),
+        keys=lambda observed: _level(observed.disk_level),
         beside=lambda _: tuple((level,) for level in LEVELS),
     ),
     CountFamily(

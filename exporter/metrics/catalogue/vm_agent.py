@@ -94,7 +94,7 @@ FAMILIES: tuple[Family, ...] = (
         name="azure_vmss_vm_agent_status_timestamp_seconds",
         help="Time that Azure gives for the VM agent's status.",
         source=(f"{_AGENT}.statuses[].time",),
-        absent_when="The status has no time, or text that is no time.",
+        absent_when="The status has no time, or text that is not a time.",
         derivation="When the agent is unavailable Azure sends the time of its answer: alert on "
         "the state, never on the age alone.",
         part=_TIME,
