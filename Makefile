@@ -10,7 +10,7 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 LISTEN ?= :10048
-# More options of pytest, such as PYTEST_ARGS="-k beat -x".
+# More options of pytest, such as PYTEST_ARGS="-k retry -x".
 PYTEST_ARGS ?=
 # Processes that run the unit tests: one more than there are processors, as some tests wait.
 # WORKERS=0 runs them in one, for -s and the like. A worker that a hanging test has ended is not
@@ -43,17 +43,19 @@ install: $(BIN)/.installed ## Install the exporter into .venv: .venv/bin/azure-v
 test: lint unit ## Lint and the tests, without test-alerts, -reports and -slow; .ci/run runs them all.
 
 .PHONY: lint
-lint: $(BIN)/.installed-test ## Format, lint, types, import directions. Shows all before it fails.
+lint: $(BIN)/.installed-test ## Format, lint, types, import directions, words, unused code. Shows all before it fails.
 	@failed=0; \
 	step() { echo "+ $$*"; "$$@" || failed=1; }; \
 	step $(BIN)/ruff format --check .; \
 	step $(BIN)/ruff check .; \
 	step $(BIN)/mypy; \
 	step $(BIN)/lint-imports; \
+	step $(BIN)/codespell --dictionary=- --dictionary=docs/words.txt; \
+	step $(BIN)/vulture; \
 	exit $$failed
 
 .PHONY: unit
-unit: $(BIN)/.installed-test prometheus-tools ## The tests, with branch coverage. PYTEST_ARGS="-k beat -x"
+unit: $(BIN)/.installed-test prometheus-tools ## The tests, with branch coverage. PYTEST_ARGS="-k retry -x"
 	$(BIN)/python -m pytest --cov -n $(WORKERS) --dist loadgroup --max-worker-restart=0 -m "not image and not alerts and not reports" $(PYTEST_ARGS)
 
 .PHONY: test-alerts

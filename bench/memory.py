@@ -112,7 +112,7 @@ def weigh(size: int, *, set_size: int = stage.SET_SIZE) -> Weight:
     """Poll a fleet of `size` instances twice and read the exporter's memory."""
     print_error(f"memory: {size:,} instances")
     sets = size // set_size
-    # Shorter than the first polls would spread over: then they begin with their beats, and the
+    # Shorter than the first polls would spread over: then they begin with their schedule, and the
     # second sweep follows at once.
     interval = max(SHORTEST_INTERVAL, sets * stage.START_SPACING / 2)
     concurrency = BIG_CONCURRENCY if set_size > stage.SET_SIZE else stage.CONCURRENCY

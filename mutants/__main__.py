@@ -19,7 +19,7 @@ from mutants.coverage_map import Tests, measure
 from mutants.operators import Mutant, mutants_of
 from mutants.running import Trial, run
 
-ROOMS = ("metrics", "azure", "polling", "configuration", "web")
+FOLDERS = ("metrics", "azure", "polling", "configuration", "web")
 KNOWN = Path(__file__).with_name("equivalent.toml")
 CACHE = Path(".venv/mutants.json")
 
@@ -49,7 +49,7 @@ def main() -> int:
     arguments = _arguments()
     paths = sorted(
         str(path)
-        for room in ROOMS
+        for room in FOLDERS
         for path in Path("exporter", room).glob("**/*.py")
         if not arguments.only or any(part in str(path) for part in arguments.only.split(","))
     )
@@ -95,7 +95,7 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="mutants", description=__doc__)
-    parser.add_argument("--only", default="", help="parts of paths, such as metrics,lanes.py")
+    parser.add_argument("--only", default="", help="parts of paths, such as metrics,slots.py")
     parser.add_argument("--seed", default="1", help="another seed takes another sample")
     parser.add_argument("--sample", type=int, default=300, help="how many changes")
     parser.add_argument("--workers", type=int, default=2)
@@ -105,7 +105,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--equivalent", type=Path, default=KNOWN, help="the known equivalents")
     parser.add_argument(
         "--tests",
-        default=" ".join(f"tests/{room}/**/test_*.py" for room in (*ROOMS, "faults", "docs"))
+        default=" ".join(f"tests/{room}/**/test_*.py" for room in (*FOLDERS, "faults", "docs"))
         + " tests/test_*.py",
     )
     return parser.parse_args()

@@ -1,4 +1,4 @@
-"""Garbage is collected while the beats go on, never while thousands of them begin or end."""
+"""Garbage is collected while the poll loops run, never while thousands of them begin or end."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def let_everything_go_out(process: Process) -> None:
 
 
 class FixedInterval:
-    """Every set at its own beat of 60 seconds, whatever Azure says: the simplest exporter."""
+    """Every set on its own schedule of 60 seconds, whatever Azure says: the simplest exporter."""
 
     def __init__(self, world: World) -> None:
         self._world = world

@@ -97,7 +97,7 @@ def vm_agent(
                 }
             ],
         }
-    beat = now - (now + int(instance.disk[:4], 16)) % HEARTBEAT
+    due = now - (now + int(instance.disk[:4], 16)) % HEARTBEAT
     return {
         "vmAgentVersion": instance.agent_version,
         "statuses": [
@@ -106,7 +106,7 @@ def vm_agent(
                 "level": "Info",
                 "displayStatus": "Ready",
                 "message": _AGENT_READY[description.os],
-                "time": agent_time(beat),
+                "time": agent_time(due),
             }
         ],
         "extensionHandlers": [_handler(name, state) for name, state in instance.extensions.items()],

@@ -196,14 +196,14 @@ class Story:
 
     @asynccontextmanager
     async def polling(self) -> AsyncIterator[None]:
-        """Let every set keep its beat."""
-        beats = asyncio.create_task(self.exporter.scheduler.run())
+        """Let every set be polled on schedule."""
+        scheduler = asyncio.create_task(self.exporter.scheduler.run())
         try:
             yield
-            assert not beats.done(), "the beats never end by themselves"
+            assert not scheduler.done(), "the scheduler never ends by itself"
         finally:
-            beats.cancel()
-            await asyncio.gather(beats, return_exceptions=True)
+            scheduler.cancel()
+            await asyncio.gather(scheduler, return_exceptions=True)
 
     def restart(self) -> None:
         """Forget all that a process knows; `assembled` begins the next one."""

@@ -108,7 +108,7 @@ async def test_a_reload_in_mid_poll_keeps_what_stays_and_publishes_nothing_of_wh
         reloads = Reloads(story)
         reloads.begin()
         await story.clock.advance(0)
-        assert azure.calls["web"] == calls, "the beat goes on: no poll because of the reload"
+        assert azure.calls["web"] == calls, "the schedule goes on: no poll because of the reload"
         await story.clock.advance(90)
         assert azure.calls["web"] in (calls + 1, calls + 2)
         page = await story.page()
@@ -143,7 +143,7 @@ async def test_a_reload_in_mid_poll_lets_it_end_and_counts_it_once(
         reloads = Reloads(story)
         reloads.begin()
         await story.clock.advance(5)
-        assert azure.calls["web"] == calls, "the beat goes on: no poll because of the reload"
+        assert azure.calls["web"] == calls, "the schedule goes on: no poll because of the reload"
         assert await story.value("azure_vmss_instance_creations_total", scale_set="web") == 1
         after = await story.counted("polls_total", "result")
         assert after == {"success": before["success"] + 2, "failure": 0}

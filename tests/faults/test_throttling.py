@@ -149,7 +149,7 @@ async def test_a_wait_of_nothing_lets_the_next_beat_come(world: World, given: st
         before = await world.served()
         made = world.instead(answer, scale_set="web")
         await world.clock.advance(500)
-        assert made.happened <= 3 * 9, "no faster than the beat, retries included"
+        assert made.happened <= 3 * 9, "no faster than the schedule, retries included"
         assert await world.reasons("web") == {"throttled"}
         await world.others_are_well("web")
         assert differing(before, await world.served()) == {}

@@ -19,7 +19,7 @@ WALL_JUMPS = [HOUR, 3 * DAY, -HOUR, -3 * DAY]
 
 @pytest.fixture
 async def fleet() -> AsyncIterator[Story]:
-    """Four sets that keep their beat of a minute, each polled by now."""
+    """Four sets that are polled each minute, each polled by now."""
     azure = ScriptedAzure()
     azure.pages = {name: [[machine(0), machine(1)]] for name in NAMES}
     async with azure.server:

@@ -143,19 +143,19 @@ class World:
     async def polling(
         self, *, settings: dict[str, Any] | None = None, **polling: str
     ) -> AsyncIterator[Self]:
-        """Let the exporter poll every set on its beat, and wait for the first polls."""
+        """Let the exporter poll every set on schedule, and wait for the first polls."""
         document = settings or self.settings
         document["polling"] |= polling
         configuration = load(yaml.safe_dump(document), environment={})
         async with build(configuration, self.process) as self.exporter:
-            beats = asyncio.create_task(self.exporter.scheduler.run())
+            scheduler = asyncio.create_task(self.exporter.scheduler.run())
             try:
                 await self.clock.advance(120)
                 yield self
-                assert not beats.done(), "the beats never end by themselves"
+                assert not scheduler.done(), "the scheduler never ends by itself"
             finally:
-                beats.cancel()
-                await asyncio.gather(beats, return_exceptions=True)
+                scheduler.cancel()
+                await asyncio.gather(scheduler, return_exceptions=True)
 
     # What goes wrong.
 

@@ -23,8 +23,8 @@ def test_phases_spread_over_the_interval() -> None:
 
 def test_a_small_fleet_is_polled_at_once_and_a_large_one_over_an_interval() -> None:
     assert first_due(NOW, phase=0.99, interval=60.0, targets=5) - NOW < 0.5
-    beat = next_due(NOW, phase=0.5, interval=60.0)
-    assert first_due(NOW, phase=0.5, interval=60.0, targets=2500) == beat
+    due = next_due(NOW, phase=0.5, interval=60.0)
+    assert first_due(NOW, phase=0.5, interval=60.0, targets=2500) == due
 
 
 def test_first_polls_are_spread_by_their_phases() -> None:
@@ -70,5 +70,5 @@ def test_the_phase_does_not_change_from_release_to_release() -> None:
 
 
 def test_a_beat_that_rounding_gives_back_does_not_come_twice() -> None:
-    beat, phase = 3103271797.3816004, 0.24273997354306764
-    assert 0 < next_due(beat, phase=phase, interval=47.3) - beat < 47.4
+    due, phase = 3103271797.3816004, 0.24273997354306764
+    assert 0 < next_due(due, phase=phase, interval=47.3) - due < 47.4

@@ -68,7 +68,7 @@ async def test_a_set_that_may_not_be_read_is_polled_at_the_first_beat_after_five
 ) -> None:
     source.pages["web"] = [FORBIDDEN]
     gaps = await polled(clock, source, polling, new_target("web", 60.0), seconds=3600.0)
-    # It keeps its beat: the first one that is not too early.
+    # It keeps its schedule: the first time that is not too early.
     assert all(gap >= least for gap, least in zip(gaps, (60, 120, 240), strict=False))
     assert set(map(round, gaps[4:])) == {360}
 

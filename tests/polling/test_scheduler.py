@@ -1,4 +1,4 @@
-"""The beat: who is polled when, and that nobody delays or ends anybody else."""
+"""The schedule: which set is polled when, and that none delays or ends another."""
 
 from __future__ import annotations
 
@@ -265,7 +265,7 @@ async def test_a_beat_that_breaks_is_never_unseen(
 async def test_reloads_do_not_change_when_a_set_is_polled(
     start: Start, source: FakeSource, new_target: NewTarget, clock: FakeClock, reloads: float
 ) -> None:
-    """Whatever the place of its first poll between two beats."""
+    """Whatever the place of its first poll between two times of the schedule."""
     names = [f"set-{number}" for number in range(20)]
     states = [new_target(name, 60.0) for name in names]
     _, task = start(*states)

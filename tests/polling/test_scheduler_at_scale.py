@@ -352,15 +352,15 @@ async def test_beats_that_end_are_freed_without_a_collection(fleet: Fleet) -> No
     try:
         fleet.start(*names(20))
         await fleet.scheduler.begun.wait()
-        beats = [
+        loops = [
             weakref.ref(task)
             for task in asyncio.all_tasks()
             if task.get_name().endswith(tuple(f"/rg/{name}" for name in names(20)))
         ]
-        assert len(beats) == 40
+        assert len(loops) == 40
         await fleet.stop()
         assert not fleet.scheduler.begun.is_set()
         # The frame that made them holds the last one.
-        assert sum(beat() is not None for beat in beats) <= 1
+        assert sum(due() is not None for due in loops) <= 1
     finally:
         gc.enable()

@@ -24,7 +24,7 @@ from support.polling import Polling
 from support.source import FakeSource, page
 
 
-class Guarded:
+class Limited:
     """Three sets of different size below one limit."""
 
     def __init__(self, clock: FakeClock, source: FakeSource, max_series: int) -> None:
@@ -62,68 +62,68 @@ class Guarded:
 
 
 @pytest.fixture
-def guarded(clock: FakeClock, source: FakeSource) -> Guarded:
+def limited(clock: FakeClock, source: FakeSource) -> Limited:
     # An empty instance has 16 series, a set some 20 counts, and 10 beside them.
-    return Guarded(clock, source, 1000)
+    return Limited(clock, source, 1000)
 
 
-async def test_below_the_limit_every_instance_is_served(guarded: Guarded) -> None:
-    await guarded.poll(small=1, middle=5, large=20)
-    assert guarded.suppressed() == []
-    assert "azure_vmss_instance_series_suppressed{" in guarded.text("large")
-    assert "azure_vmss_instance_info" in guarded.text("large")
+async def test_below_the_limit_every_instance_is_served(limited: Limited) -> None:
+    await limited.poll(small=1, middle=5, large=20)
+    assert limited.suppressed() == []
+    assert "azure_vmss_instance_series_suppressed{" in limited.text("large")
+    assert "azure_vmss_instance_info" in limited.text("large")
 
 
 async def test_above_it_only_the_largest_set_gives_way_and_keeps_its_counts(
-    guarded: Guarded, logs: list[MutableMapping[str, Any]]
+    limited: Limited, logs: list[MutableMapping[str, Any]]
 ) -> None:
-    await guarded.poll(small=1, middle=5, large=100)
-    await guarded.poll(large=100)
-    assert guarded.suppressed() == ["large"]
-    text = guarded.text("large")
+    await limited.poll(small=1, middle=5, large=100)
+    await limited.poll(large=100)
+    assert limited.suppressed() == ["large"]
+    text = limited.text("large")
     identity = f'subscription_id="{SUBSCRIPTION}",resource_group="rg-web",scale_set="large"'
     assert f"azure_vmss_instance_series_suppressed{{{identity}}} 1\n" in text
     assert f"azure_vmss_instances{{{identity}}} 100\n" in text
     assert "instance_id=" not in text
-    assert guarded.series() <= 1000
-    assert "instance_id=" in guarded.text("middle")
+    assert limited.series() <= 1000
+    assert "instance_id=" in limited.text("middle")
     said = [entry["event"] for entry in logs if entry["log_level"] == "warning"]
     assert said == ["instance series suppressed"]
 
 
-async def test_the_instances_come_back_when_there_is_clearly_room(guarded: Guarded) -> None:
-    await guarded.poll(small=1, middle=5, large=100)
-    await guarded.poll(large=20)
-    assert guarded.suppressed() == []
-    assert "instance_id=" in guarded.text("large")
+async def test_the_instances_come_back_when_there_is_clearly_room(limited: Limited) -> None:
+    await limited.poll(small=1, middle=5, large=100)
+    await limited.poll(large=20)
+    assert limited.suppressed() == []
+    assert "instance_id=" in limited.text("large")
 
 
-async def test_a_set_just_below_the_limit_does_not_flap(guarded: Guarded) -> None:
+async def test_a_set_just_below_the_limit_does_not_flap(limited: Limited) -> None:
     def instances_for(series: int) -> int:
         return series // 16
 
-    await guarded.poll(large=instances_for(1000))
-    assert guarded.suppressed() == ["large"]
-    await guarded.poll(large=instances_for(930))
-    assert guarded.suppressed() == ["large"]
-    await guarded.poll(large=instances_for(700))
-    assert guarded.suppressed() == []
+    await limited.poll(large=instances_for(1000))
+    assert limited.suppressed() == ["large"]
+    await limited.poll(large=instances_for(930))
+    assert limited.suppressed() == ["large"]
+    await limited.poll(large=instances_for(700))
+    assert limited.suppressed() == []
 
 
 async def test_zero_is_no_limit(clock: FakeClock, source: FakeSource) -> None:
-    unbounded = Guarded(clock, source, 0)
+    unbounded = Limited(clock, source, 0)
     await unbounded.poll(large=300)
     assert unbounded.suppressed() == []
 
 
-async def test_a_set_that_is_gone_makes_room(guarded: Guarded) -> None:
-    await guarded.poll(middle=30, large=40)
-    assert guarded.suppressed() == ["large"]
-    guarded.source.pages["middle"] = [NotFound("gone", missing="scale set", removes=True)]
+async def test_a_set_that_is_gone_makes_room(limited: Limited) -> None:
+    await limited.poll(middle=30, large=40)
+    assert limited.suppressed() == ["large"]
+    limited.source.pages["middle"] = [NotFound("gone", missing="scale set", removes=True)]
     for _ in range(3):
-        await guarded.poller.poll(guarded.states["middle"])
-        await guarded.clock.advance(150)
-    assert guarded.suppressed() == []
+        await limited.poller.poll(limited.states["middle"])
+        await limited.clock.advance(150)
+    assert limited.suppressed() == []
 
 
 def odd(extensions: int) -> Instance:
@@ -136,48 +136,48 @@ def odd(extensions: int) -> Instance:
 
 
 async def test_one_odd_set_gives_way_alone(clock: FakeClock, source: FakeSource) -> None:
-    guarded = Guarded(clock, source, 500)
-    await guarded.poll(small=2, middle=2)
+    limited = Limited(clock, source, 500)
+    await limited.poll(small=2, middle=2)
     source.pages["large"] = [page(odd(8000))]
-    await guarded.poller.poll(guarded.states["large"])
-    assert guarded.suppressed() == ["large"]
+    await limited.poller.poll(limited.states["large"])
+    assert limited.suppressed() == ["large"]
     for name in ("small", "middle"):
-        assert "instance_id=" in guarded.text(name)
-    assert guarded.series() <= 500
+        assert "instance_id=" in limited.text(name)
+    assert limited.series() <= 500
 
 
 async def test_where_the_counts_alone_are_too_many_the_odd_set_gives_up_its_own(
     clock: FakeClock, source: FakeSource, logs: list[MutableMapping[str, Any]]
 ) -> None:
-    guarded = Guarded(clock, source, 500)
-    await guarded.poll(small=2, middle=2)
+    limited = Limited(clock, source, 500)
+    await limited.poll(small=2, middle=2)
     agents = [
         instance({"vmAgent": {"vmAgentVersion": str(number)}}, instance_id=str(number))
         for number in range(600)
     ]
     source.pages["large"] = [page(*agents)]
-    await guarded.poller.poll(guarded.states["large"])
-    assert guarded.series() <= 500
-    text = guarded.text("large")
+    await limited.poller.poll(limited.states["large"])
+    assert limited.series() <= 500
+    text = limited.text("large")
     assert "azure_vmss_instances_by_vm_agent_version" not in text
     assert "azure_vmss_instances_by_power_state" in text
     for name in ("small", "middle"):
-        assert "instance_id=" in guarded.text(name)
-        assert not guarded.states[name].data.poll.suppressed
+        assert "instance_id=" in limited.text(name)
+        assert not limited.polling.publisher.is_suppressed(limited.states[name])
     said = [entry["event"] for entry in logs if entry["log_level"] == "warning"]
     assert said == ["instance series and counts by versions and names suppressed"]
-    await guarded.poll(large=2)
-    assert guarded.suppressed() == []
-    assert "instance_id=" in guarded.text("large")
+    await limited.poll(large=2)
+    assert limited.suppressed() == []
+    assert "instance_id=" in limited.text("large")
 
 
 async def test_below_the_smallest_page_only_the_polls_are_told_and_it_is_said_once(
     clock: FakeClock, source: FakeSource, logs: list[MutableMapping[str, Any]]
 ) -> None:
-    guarded = Guarded(clock, source, 3)
+    limited = Limited(clock, source, 3)
     for _ in range(3):
-        await guarded.poll(small=1, middle=5, large=20)
-    shown = set(re.findall(r"^(azure_vmss_\w+)", guarded.page(), re.MULTILINE))
+        await limited.poll(small=1, middle=5, large=20)
+    shown = set(re.findall(r"^(azure_vmss_\w+)", limited.page(), re.MULTILINE))
     assert shown == {
         "azure_vmss_up",
         "azure_vmss_instance_series_suppressed",
@@ -192,50 +192,50 @@ async def test_below_the_smallest_page_only_the_polls_are_told_and_it_is_said_on
 async def test_a_set_that_was_never_polled_well_has_nothing_to_give_up(
     clock: FakeClock, source: FakeSource
 ) -> None:
-    guarded = Guarded(clock, source, 3)
+    limited = Limited(clock, source, 3)
     for name in ("small", "large"):
         source.pages[name] = [TimedOut("late")]
-        await guarded.poller.poll(guarded.states[name])
-    await guarded.poll(middle=5)
-    assert guarded.suppressed() == ["middle"]
+        await limited.poller.poll(limited.states[name])
+    await limited.poll(middle=5)
+    assert limited.suppressed() == ["middle"]
 
 
 async def test_facts_give_way_before_anything_else_was_polled(
     clock: FakeClock, source: FakeSource
 ) -> None:
-    guarded = Guarded(clock, source, 10)
+    limited = Limited(clock, source, 10)
     source.models["small"] = ScaleSetModel(location="westeurope", capacity=1)
-    await guarded.poller.poll_model(guarded.states["small"])
-    assert guarded.suppressed() == ["small"]
-    assert guarded.series() == 10
+    await limited.poller.poll_model(limited.states["small"])
+    assert limited.suppressed() == ["small"]
+    assert limited.series() == 10
 
 
 async def test_a_set_without_any_series_of_instances_is_never_said_to_give_way(
-    guarded: Guarded,
+    limited: Limited,
 ) -> None:
-    await guarded.poll(small=0, middle=0, large=100)
-    assert guarded.suppressed() == ["large"]
+    await limited.poll(small=0, middle=0, large=100)
+    assert limited.suppressed() == ["large"]
 
 
 @pytest.mark.parametrize("limit", range(40, 120, 3))
 async def test_counters_and_facts_are_counted_too(
     clock: FakeClock, source: FakeSource, limit: int
 ) -> None:
-    guarded = Guarded(clock, source, limit)
+    limited = Limited(clock, source, limit)
     source.models["small"] = ScaleSetModel(location="westeurope", capacity=1)
     failed = {"statuses": [{"code": "ProvisioningState/failed/X"}]}
     for step in range(4):
         source.pages["small"] = [page(instance(failed if step % 2 else {}))]
-        await guarded.poller.poll(guarded.states["small"])
-        assert guarded.series() <= limit
-        await guarded.poller.poll_model(guarded.states["small"])
-        assert guarded.series() <= limit
+        await limited.poller.poll(limited.states["small"])
+        assert limited.series() <= limit
+        await limited.poller.poll_model(limited.states["small"])
+        assert limited.series() <= limit
     source.pages["small"] = [TimedOut("late")]
-    await guarded.poller.poll(guarded.states["small"])
-    assert guarded.series() <= limit
+    await limited.poller.poll(limited.states["small"])
+    assert limited.series() <= limit
     await clock.advance(800)
-    await guarded.poller.expire()
-    assert guarded.series() <= limit
+    await limited.poller.expire()
+    assert limited.series() <= limit
 
 
 class Turn(NamedTuple):
@@ -289,20 +289,20 @@ def test_the_page_never_has_more_series_or_tells_of_the_polls_only(
 async def all_pages_are_within(limit: int, steps: list[Turn]) -> None:
     clock = FakeClock()
     source = FakeSource(clock)
-    guarded = Guarded(clock, source, limit)
+    limited = Limited(clock, source, limit)
     for step in steps:
         source.pages[step.name] = [page(*answer(step))]
-        await guarded.poller.poll_model(guarded.states[step.name])
-        await guarded.poller.poll(guarded.states[step.name])
+        await limited.poller.poll_model(limited.states[step.name])
+        await limited.poller.poll(limited.states[step.name])
         polls = sum(
             block.lines
-            for state in guarded.states.values()
-            for block in next(guarded.polling.publisher.lines(state)).values()
+            for state in limited.states.values()
+            for block in next(limited.polling.publisher.lines(state)).values()
         )
-        assert guarded.series() <= max(limit, polls)
-        assert guarded.series() == guarded.page().count("\n") - guarded.page().count("# ")
+        assert limited.series() <= max(limit, polls)
+        assert limited.series() == limited.page().count("\n") - limited.page().count("# ")
         await clock.advance(130)
-        await guarded.poller.expire()
+        await limited.poller.expire()
 
 
 sizes = st.builds(

@@ -69,7 +69,7 @@ def test_unchanged_sets_keep_their_data_new_ones_come_and_removed_ones_vanish(
             assert "slow" not in exporter.get("/metrics")
             wait_until_up(exporter, "web", "batch")
             after = by_set(exporter, "azure_vmss_last_success_timestamp_seconds")
-            assert after["web"] == fetched["web"], "an unchanged set keeps its beat of an hour"
+            assert after["web"] == fetched["web"], "an unchanged set keeps its schedule of an hour"
             assert own(exporter, "config_hash") != hash_before
             assert own(exporter, "targets") == 2
             assert own(exporter, "config_last_reload_successful") == 1

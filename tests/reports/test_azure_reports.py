@@ -100,7 +100,7 @@ def _with_ids_of_their_own(spec: dict[str, Any]) -> dict[str, Any]:
 def _with_time_to_look(spec: dict[str, Any]) -> dict[str, Any]:
     """The input, with its first list given twice where the page is looked at before the second.
 
-    The polls keep to beats of the clock, so the second may come soon after the first; the time of
+    The polls keep to a schedule, so the second may come soon after the first; the time of
     that look was chosen for a process that took seconds to start.
     """
     if not any(check["in"].startswith("metrics@") for check in spec.get("checks", ())):
