@@ -39,6 +39,9 @@ class Stability(StrEnum):
     EXPERIMENTAL = "experimental"
 
 
+STABLE = Stability.STABLE
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
     """What every family declares.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from operator import attrgetter
 
-from exporter.metrics.family import Family, InstanceFamily, Part, Row
+from exporter.metrics.family import STABLE, Family, InstanceFamily, Part, Row
 from exporter.metrics.instance_state import DiskState
 from exporter.metrics.statuses import timestamp_text
 
@@ -43,6 +43,7 @@ def _encryption_states(disks: tuple[DiskState, ...]) -> Iterable[Row]:
 FAMILIES: tuple[Family, ...] = (
     InstanceFamily(
         name="azure_vmss_disk_state",
+        stability=STABLE,
         help="1 for the provisioning state of the disk that holds.",
         source=(f"{_DISK}.statuses[].code", f"{_DISK}.name", "properties.instanceView.disks"),
         absent_when="The disk has no ProvisioningState.",
@@ -55,6 +56,7 @@ FAMILIES: tuple[Family, ...] = (
     ),
     InstanceFamily(
         name="azure_vmss_disk_status_level",
+        stability=STABLE,
         help="Level of the disk's provisioning status: 0 Info, 1 Warning, 2 Error.",
         source=(f"{_DISK}.statuses[].level", f"{_DISK}.statuses"),
         absent_when="The disk has no ProvisioningState with a known level.",
@@ -64,6 +66,7 @@ FAMILIES: tuple[Family, ...] = (
     ),
     InstanceFamily(
         name="azure_vmss_disk_status_timestamp_seconds",
+        stability=STABLE,
         help="Time that Azure gives for the disk's provisioning status.",
         source=(f"{_DISK}.statuses[].time",),
         absent_when="The status has no time, or text that is not a time.",
@@ -73,6 +76,7 @@ FAMILIES: tuple[Family, ...] = (
     ),
     InstanceFamily(
         name="azure_vmss_disk_encryption_state",
+        stability=STABLE,
         help="1 for the encryption state of the disk that holds, such as notencrypted.",
         source=(f"{_DISK}.statuses[].code",),
         absent_when="The disk has no EncryptionState.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from operator import attrgetter
 
-from exporter.metrics.family import Family, InstanceFamily, Part, Row
+from exporter.metrics.family import STABLE, Family, InstanceFamily, Part, Row
 from exporter.metrics.instance_state import ExtensionState
 from exporter.metrics.normalize import Substatus, read_substatuses
 from exporter.metrics.statuses import timestamp_text
@@ -63,6 +63,7 @@ def _substatuses(substatuses: tuple[Substatus, ...]) -> Iterable[Row]:
 FAMILIES: tuple[Family, ...] = (
     InstanceFamily(
         name="azure_vmss_extension_info",
+        stability=STABLE,
         help="Handler and version of an extension; the value is 1.",
         source=(
             f"{_EXTENSION}.name",
@@ -78,6 +79,7 @@ FAMILIES: tuple[Family, ...] = (
     ),
     InstanceFamily(
         name="azure_vmss_extension_status_level",
+        stability=STABLE,
         help="Worst level of the extension's statuses: 0 Info, 1 Warning, 2 Error.",
         source=(f"{_EXTENSION}.statuses[].level", f"{_EXTENSION}.statuses"),
         absent_when="The extension has no status with a known level.",
@@ -88,6 +90,7 @@ FAMILIES: tuple[Family, ...] = (
     ),
     InstanceFamily(
         name="azure_vmss_extension_state",
+        stability=STABLE,
         help="1 for the state of the extension that holds.",
         source=(f"{_EXTENSION}.statuses[].code",),
         absent_when="The extension has no status: it may have only a name.",
@@ -97,6 +100,7 @@ FAMILIES: tuple[Family, ...] = (
     ),
     InstanceFamily(
         name="azure_vmss_extension_status_code",
+        stability=STABLE,
         help="The number at the end of the extension's code, as -1 in failed/-1.",
         source=(f"{_EXTENSION}.statuses[].code",),
         absent_when="The code has no number.",
@@ -106,6 +110,7 @@ FAMILIES: tuple[Family, ...] = (
     ),
     InstanceFamily(
         name="azure_vmss_extension_status_timestamp_seconds",
+        stability=STABLE,
         help="Time that Azure gives for the extension's status; usually absent.",
         source=(f"{_EXTENSION}.statuses[].time",),
         absent_when="The status has no time, or text that is not a time.",
@@ -115,6 +120,7 @@ FAMILIES: tuple[Family, ...] = (
     ),
     InstanceFamily(
         name="azure_vmss_extension_substatus_level",
+        stability=STABLE,
         help="Level of the extension's substatuses: 0 Info, 1 Warning, 2 Error.",
         source=(f"{_EXTENSION}.substatuses[].code", f"{_EXTENSION}.substatuses"),
         absent_when="The extension has no substatus with a known level.",

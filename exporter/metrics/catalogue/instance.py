@@ -7,7 +7,7 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from exporter.exposition.text_format import cut
-from exporter.metrics.family import Family, InstanceFamily, Part, Row, StateSetFamily
+from exporter.metrics.family import STABLE, Family, InstanceFamily, Part, Row, StateSetFamily
 from exporter.metrics.instance_state import (
     HEALTH_STATES,
     POWER_STATES,
@@ -189,6 +189,7 @@ def _window_ends(policies: _Policies) -> Iterable[Row]:
 FAMILIES: tuple[Family, ...] = (
     InstanceFamily(
         name="azure_vmss_instance_info",
+        stability=STABLE,
         help="Properties of the instance; the value is 1, absent ones are empty.",
         source=(
             "name",
@@ -220,6 +221,7 @@ FAMILIES: tuple[Family, ...] = (
     ),
     InstanceFamily(
         name="azure_vmss_instance_placement_info",
+        stability=STABLE,
         help="Where the instance sits; the value is 1.",
         source=(
             f"{_VIEW}.platformFaultDomain",
@@ -234,6 +236,7 @@ FAMILIES: tuple[Family, ...] = (
     ),
     StateSetFamily(
         name="azure_vmss_instance_power_state",
+        stability=STABLE,
         help="Power state of the instance: 1 for the state that holds.",
         source=(f"{_VIEW}.statuses[].code",),
         absent_when="As azure_vmss_instance_info: without a PowerState it is unknown.",
@@ -242,6 +245,7 @@ FAMILIES: tuple[Family, ...] = (
     ),
     StateSetFamily(
         name="azure_vmss_instance_provisioning_state",
+        stability=STABLE,
         help="Provisioning state of the instance: 1 for the state that holds.",
         source=(f"{_VIEW}.statuses[].code", "properties.provisioningState"),
         absent_when="As azure_vmss_instance_info: without a provisioning state it is unknown.",
@@ -250,6 +254,7 @@ FAMILIES: tuple[Family, ...] = (
     ),
     InstanceFamily(
         name="azure_vmss_instance_provisioning_failure",
+        stability=STABLE,
         help="1 while provisioning is failed, by the failure code.",
         source=(f"{_VIEW}.statuses[].code",),
         absent_when="The provisioning state is not failed.",
@@ -261,6 +266,7 @@ FAMILIES: tuple[Family, ...] = (
     ),
     InstanceFamily(
         name="azure_vmss_instance_os_state",
+        stability=STABLE,
         help="1 for the OS state that holds, such as generalized or specialized.",
         source=(f"{_VIEW}.statuses[].code",),
         absent_when="Azure sends no OSState.",
@@ -270,6 +276,7 @@ FAMILIES: tuple[Family, ...] = (
     ),
     InstanceFamily(
         name="azure_vmss_instance_hibernation_state",
+        stability=STABLE,
         help="1 for the hibernation state that holds, such as hibernated.",
         source=(f"{_VIEW}.statuses[].code",),
         absent_when="Azure sends no HibernationState, as for every machine that is not hibernated.",
@@ -279,6 +286,7 @@ FAMILIES: tuple[Family, ...] = (
     ),
     StateSetFamily(
         name="azure_vmss_instance_health_state",
+        stability=STABLE,
         help="Application health of the instance: 1 for the state that holds.",
         source=(f"{_VIEW}.vmHealth.status.code",),
         absent_when="No vmHealth: application health is off.",
@@ -287,6 +295,7 @@ FAMILIES: tuple[Family, ...] = (
     ),
     InstanceFamily(
         name="azure_vmss_instance_status_level",
+        stability=STABLE,
         help="Level of the instance's statuses: 0 Info, 1 Warning, 2 Error.",
         source=(f"{_VIEW}.statuses[].level", f"{_VIEW}.statuses"),
         absent_when="No status of that kind, or one without a known level.",
@@ -296,6 +305,7 @@ FAMILIES: tuple[Family, ...] = (
     ),
     InstanceFamily(
         name="azure_vmss_instance_status_timestamp_seconds",
+        stability=STABLE,
         help="Time that Azure gives for the instance's statuses; power states have none.",
         source=(f"{_VIEW}.statuses[].time",),
         absent_when="The status has no time, or text that is not a time.",
@@ -305,6 +315,7 @@ FAMILIES: tuple[Family, ...] = (
     ),
     InstanceFamily(
         name="azure_vmss_instance_latest_model_applied",
+        stability=STABLE,
         help="1 if the instance has the latest model of the scale set, else 0.",
         source=("properties.latestModelApplied",),
         absent_when="Under $select, where Azure was seen to answer false for every instance.",
@@ -314,6 +325,7 @@ FAMILIES: tuple[Family, ...] = (
     ),
     InstanceFamily(
         name="azure_vmss_instance_rdp_certificate_info",
+        stability=STABLE,
         help="Thumbprint of the remote desktop certificate; the value is 1.",
         source=(f"{_VIEW}.rdpThumbPrint", f"{_VIEW}.windowsConfiguration.rdpThumbPrint"),
         absent_when="Azure sends no thumbprint, as for Linux.",
@@ -324,6 +336,7 @@ FAMILIES: tuple[Family, ...] = (
     ),
     InstanceFamily(
         name="azure_vmss_instance_protection_info",
+        stability=STABLE,
         help="Protection policy of the instance; the value is 1.",
         source=("properties.protectionPolicy",),
         absent_when="Under $select, or where no policy is set.",
@@ -334,6 +347,7 @@ FAMILIES: tuple[Family, ...] = (
     ),
     InstanceFamily(
         name="azure_vmss_instance_maintenance_info",
+        stability=STABLE,
         help="Planned maintenance of the instance; the value is 1.",
         source=(_MAINTENANCE,),
         absent_when="Azure sends no maintenance status.",
@@ -343,6 +357,7 @@ FAMILIES: tuple[Family, ...] = (
     ),
     InstanceFamily(
         name="azure_vmss_instance_maintenance_window_start_timestamp_seconds",
+        stability=STABLE,
         help="Start of the maintenance window.",
         source=(
             f"{_MAINTENANCE}.preMaintenanceWindowStartTime",
@@ -355,6 +370,7 @@ FAMILIES: tuple[Family, ...] = (
     ),
     InstanceFamily(
         name="azure_vmss_instance_maintenance_window_end_timestamp_seconds",
+        stability=STABLE,
         help="End of the maintenance window.",
         source=(
             f"{_MAINTENANCE}.preMaintenanceWindowEndTime",

@@ -5,7 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from exporter.metrics.family import CountFamily, Family, Labels, ModelFamily, PollFamily, Row
+from exporter.metrics.family import (
+    STABLE,
+    CountFamily,
+    Family,
+    Labels,
+    ModelFamily,
+    PollFamily,
+    Row,
+)
 from exporter.metrics.instance_state import (
     HEALTH_STATES,
     POWER_STATES,
@@ -30,6 +38,7 @@ def _failure(poll: PollState) -> Iterable[Row]:
 POLL_FAMILIES: tuple[Family, ...] = (
     PollFamily(
         name="azure_vmss_up",
+        stability=STABLE,
         help="1 if the last poll of the instance list succeeded, else 0.",
         source=(),
         absent_when="Never: served for every target, unless metrics.deny names it.",
@@ -40,6 +49,7 @@ POLL_FAMILIES: tuple[Family, ...] = (
     ),
     PollFamily(
         name="azure_vmss_poll_failure",
+        stability=STABLE,
         help="1 while the last poll failed, by its reason.",
         source=(),
         absent_when="The last poll succeeded, or none has ended yet.",
@@ -49,6 +59,7 @@ POLL_FAMILIES: tuple[Family, ...] = (
     ),
     PollFamily(
         name="azure_vmss_instance_series_suppressed",
+        stability=STABLE,
         help="1 while metrics.max_series suppresses the instance series of the set, else 0.",
         source=(),
         absent_when="Never.",
@@ -59,6 +70,7 @@ POLL_FAMILIES: tuple[Family, ...] = (
     ),
     PollFamily(
         name="azure_vmss_last_success_timestamp_seconds",
+        stability=STABLE,
         help="When the served data was fetched.",
         source=(),
         absent_when="No poll has succeeded yet.",
@@ -66,6 +78,7 @@ POLL_FAMILIES: tuple[Family, ...] = (
     ),
     PollFamily(
         name="azure_vmss_poll_interval_seconds",
+        stability=STABLE,
         help="The time between two polls that is in force.",
         source=(),
         absent_when="Never.",
@@ -73,6 +86,7 @@ POLL_FAMILIES: tuple[Family, ...] = (
     ),
     PollFamily(
         name="azure_vmss_poll_duration_seconds",
+        stability=STABLE,
         help="How long the last poll took.",
         source=(),
         absent_when="No poll has ended yet.",
@@ -80,6 +94,7 @@ POLL_FAMILIES: tuple[Family, ...] = (
     ),
     PollFamily(
         name="azure_vmss_model_last_success_timestamp_seconds",
+        stability=STABLE,
         help="When capacity, info and tags were fetched, by a call of their own.",
         source=(),
         absent_when="That call has not succeeded yet.",
@@ -126,6 +141,7 @@ def tags_family(tags: tuple[str, ...]) -> ModelFamily:
 
     return ModelFamily(
         name="azure_vmss_tags_info",
+        stability=STABLE,
         help="Tags of the scale set; the value is 1.",
         source=("tags",),
         absent_when="As azure_vmss_info, or metrics.tags names no tag.",
@@ -139,6 +155,7 @@ def tags_family(tags: tuple[str, ...]) -> ModelFamily:
 FACTS_FAMILIES: tuple[Family, ...] = (
     ModelFamily(
         name="azure_vmss_info",
+        stability=STABLE,
         help="Properties of the scale set; the value is 1.",
         source=(
             "location",
@@ -163,6 +180,7 @@ FACTS_FAMILIES: tuple[Family, ...] = (
     ),
     ModelFamily(
         name="azure_vmss_capacity",
+        stability=STABLE,
         help="Instances that the scale set is asked to have.",
         source=("sku.capacity",),
         absent_when="Azure sends no capacity, as for a Flexible set without a profile.",
@@ -196,6 +214,7 @@ def _present(value: str | None) -> Iterable[Labels]:
 COUNT_FAMILIES: tuple[Family, ...] = (
     CountFamily(
         name="azure_vmss_instances",
+        stability=STABLE,
         help="Instances that Azure lists.",
         source=("", "id", "instanceId", "name", "properties"),
         absent_when="No poll has succeeded within the time that data is kept.",
@@ -204,6 +223,7 @@ COUNT_FAMILIES: tuple[Family, ...] = (
     ),
     CountFamily(
         name="azure_vmss_instances_by_power_state",
+        stability=STABLE,
         help="Instances by power state; one without a power state is unknown.",
         source=(f"{_VIEW}.statuses[].code",),
         absent_when="As azure_vmss_instances; every known state is served, 0 included.",
@@ -213,6 +233,7 @@ COUNT_FAMILIES: tuple[Family, ...] = (
     ),
     CountFamily(
         name="azure_vmss_instances_by_provisioning_state",
+        stability=STABLE,
         help="Instances by provisioning state; one without a provisioning state is unknown.",
         source=(f"{_VIEW}.statuses[].code", "properties.provisioningState"),
         absent_when="As azure_vmss_instances; every known state is served, 0 included.",
@@ -222,6 +243,7 @@ COUNT_FAMILIES: tuple[Family, ...] = (
     ),
     CountFamily(
         name="azure_vmss_instances_by_health_state",
+        stability=STABLE,
         help="Instances by application health.",
         source=(f"{_VIEW}.vmHealth.status.code",),
         absent_when="No instance of the set has a vmHealth: application health is off.",
@@ -231,6 +253,7 @@ COUNT_FAMILIES: tuple[Family, ...] = (
     ),
     CountFamily(
         name="azure_vmss_instances_by_fault_domain",
+        stability=STABLE,
         help="Instances by availability zone and fault domain; empty where Azure sends none.",
         source=(f"{_VIEW}.platformFaultDomain", "zones"),
         absent_when="The set has no instance. The zone needs detail: full.",
@@ -242,6 +265,7 @@ COUNT_FAMILIES: tuple[Family, ...] = (
     ),
     CountFamily(
         name="azure_vmss_instances_by_vm_agent_version",
+        stability=STABLE,
         help="Instances by the version of their VM agent.",
         source=(f"{_VIEW}.vmAgent.vmAgentVersion",),
         absent_when="No VM agent tells its version, as where all are deallocated.",
@@ -253,6 +277,7 @@ COUNT_FAMILIES: tuple[Family, ...] = (
     ),
     CountFamily(
         name="azure_vmss_instances_by_vm_agent_state",
+        stability=STABLE,
         help="Instances by the state of their VM agent.",
         source=(f"{_VIEW}.vmAgent.statuses[].code",),
         absent_when="No instance has a status of its VM agent.",
@@ -262,6 +287,7 @@ COUNT_FAMILIES: tuple[Family, ...] = (
     ),
     CountFamily(
         name="azure_vmss_instances_by_latest_model_applied",
+        stability=STABLE,
         help="Instances by whether they have the latest model of the scale set.",
         source=("properties.latestModelApplied",),
         absent_when="Under $select, where Azure was seen to answer false for every instance.",
@@ -276,6 +302,7 @@ COUNT_FAMILIES: tuple[Family, ...] = (
     ),
     CountFamily(
         name="azure_vmss_instances_by_hibernation_state",
+        stability=STABLE,
         help="Instances by hibernation state.",
         source=(f"{_VIEW}.statuses[].code",),
         absent_when="Azure sends no HibernationState of any instance.",
@@ -285,6 +312,7 @@ COUNT_FAMILIES: tuple[Family, ...] = (
     ),
     CountFamily(
         name="azure_vmss_disk_instances",
+        stability=STABLE,
         help="Instances by the worst level of their disks.",
         source=(f"{_VIEW}.disks[].statuses[].level",),
         absent_when="No instance has a disk with a level; else every level is served.",
@@ -295,6 +323,7 @@ COUNT_FAMILIES: tuple[Family, ...] = (
     ),
     CountFamily(
         name="azure_vmss_extension_instances",
+        stability=STABLE,
         help="Instances by extension and the worst level of its statuses.",
         source=(f"{_VIEW}.extensions[].statuses[].level",),
         absent_when="No instance reports the extension with a level.",

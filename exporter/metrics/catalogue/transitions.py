@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exporter.metrics.family import CounterFamily, Family
+from exporter.metrics.family import STABLE, CounterFamily, Family
 
 _STATUS = "properties.instanceView.statuses[].code"
 _ABSENT = (
@@ -13,6 +13,7 @@ _ABSENT = (
 FAMILIES: tuple[Family, ...] = (
     CounterFamily(
         name="azure_vmss_instance_creations_total",
+        stability=STABLE,
         help="Instances that came, seen between polls.",
         source=("id", "instanceId", "properties.vmId"),
         absent_when=_ABSENT,
@@ -23,6 +24,7 @@ FAMILIES: tuple[Family, ...] = (
     ),
     CounterFamily(
         name="azure_vmss_instance_deletions_total",
+        stability=STABLE,
         help="Instances that went, seen between polls.",
         source=("id", "instanceId", "properties.vmId"),
         absent_when=_ABSENT,
@@ -32,6 +34,7 @@ FAMILIES: tuple[Family, ...] = (
     ),
     CounterFamily(
         name="azure_vmss_power_state_transitions_total",
+        stability=STABLE,
         help="Power states that instances entered, seen between polls.",
         source=(_STATUS,),
         absent_when=_ABSENT,
@@ -42,6 +45,7 @@ FAMILIES: tuple[Family, ...] = (
     ),
     CounterFamily(
         name="azure_vmss_provisioning_failures_total",
+        stability=STABLE,
         help="Entries of instances into a failed provisioning state, seen between polls.",
         source=(_STATUS, "properties.provisioningState"),
         absent_when=_ABSENT,

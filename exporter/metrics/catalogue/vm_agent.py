@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from operator import attrgetter
 
-from exporter.metrics.family import Family, InstanceFamily, Part, Row
+from exporter.metrics.family import STABLE, Family, InstanceFamily, Part, Row
 from exporter.metrics.instance_state import AgentState, HandlerState
 from exporter.metrics.statuses import timestamp_text
 
@@ -66,6 +66,7 @@ def _handler_codes(handlers: tuple[HandlerState, ...]) -> Iterable[Row]:
 FAMILIES: tuple[Family, ...] = (
     InstanceFamily(
         name="azure_vmss_vm_agent_info",
+        stability=STABLE,
         help="Version of the VM agent; the value is 1.",
         source=(f"{_AGENT}.vmAgentVersion", _AGENT),
         absent_when="No vmAgent, as on nearly every deallocated instance.",
@@ -75,6 +76,7 @@ FAMILIES: tuple[Family, ...] = (
     ),
     InstanceFamily(
         name="azure_vmss_vm_agent_status_level",
+        stability=STABLE,
         help="Worst level of the VM agent's statuses: 0 Info, 1 Warning, 2 Error.",
         source=(f"{_AGENT}.statuses[].level", f"{_AGENT}.statuses"),
         absent_when="The agent has no status, or none with a known level.",
@@ -83,6 +85,7 @@ FAMILIES: tuple[Family, ...] = (
     ),
     InstanceFamily(
         name="azure_vmss_vm_agent_state",
+        stability=STABLE,
         help="1 for the state of the VM agent that holds, such as succeeded or unavailable.",
         source=(f"{_AGENT}.statuses[].code",),
         absent_when="The agent has no status.",
@@ -92,6 +95,7 @@ FAMILIES: tuple[Family, ...] = (
     ),
     InstanceFamily(
         name="azure_vmss_vm_agent_status_timestamp_seconds",
+        stability=STABLE,
         help="Time that Azure gives for the VM agent's status.",
         source=(f"{_AGENT}.statuses[].time",),
         absent_when="The status has no time, or text that is not a time.",
@@ -102,6 +106,7 @@ FAMILIES: tuple[Family, ...] = (
     ),
     InstanceFamily(
         name="azure_vmss_extension_handler_info",
+        stability=STABLE,
         help="Version of an extension handler as the VM agent reports it; the value is 1.",
         source=(f"{_HANDLER}.type", f"{_HANDLER}.typeHandlerVersion"),
         absent_when="The agent reports no handler.",
@@ -112,6 +117,7 @@ FAMILIES: tuple[Family, ...] = (
     ),
     InstanceFamily(
         name="azure_vmss_extension_handler_status_level",
+        stability=STABLE,
         help="Level of the extension handler's status: 0 Info, 1 Warning, 2 Error.",
         source=(f"{_HANDLER}.status.level", _HANDLER),
         absent_when="The handler has no status with a known level.",
@@ -123,6 +129,7 @@ FAMILIES: tuple[Family, ...] = (
     ),
     InstanceFamily(
         name="azure_vmss_extension_handler_state",
+        stability=STABLE,
         help="1 for the state of the extension handler that holds.",
         source=(f"{_HANDLER}.status.code",),
         absent_when="The handler has no status.",
@@ -132,6 +139,7 @@ FAMILIES: tuple[Family, ...] = (
     ),
     InstanceFamily(
         name="azure_vmss_extension_handler_status_code",
+        stability=STABLE,
         help="The number at the end of the extension handler's code, as 21 in NotReady/21.",
         source=(f"{_HANDLER}.status.code",),
         absent_when="The code has no number.",
