@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
@@ -16,7 +17,7 @@ from exporter.metrics.family import FamilyFilter
 from exporter.metrics.mapper import Mapper
 from exporter.model.instance_view import Instance
 from metrics.test_properties import items
-from support.answers import instance, lines_of, map_instances
+from support.answers import ROOT, instance, lines_of, map_instances
 from support.examples import examples
 
 OTHER = "another"
@@ -43,72 +44,85 @@ def status(code: str, level: str = "Info", time: str = "2024-07-08T07:27:29Z") -
     return {"code": code, "level": level, "time": time}
 
 
-FULL: dict[str, Any] = {
-    "instanceId": "0",
-    "name": "web_0",
-    "sku": {"name": "Standard_D2s_v5"},
-    "zones": ["1"],
-    "properties": {
-        "latestModelApplied": True,
-        "provisioningState": "Succeeded",
-        "vmId": "6f9619ff-8b86-d011-b42d-00cf4fc964ff",
-        "hardwareProfile": {"vmSize": "Standard_D2s_v5"},
-        "protectionPolicy": {"protectFromScaleIn": True, "protectFromScaleSetActions": False},
-        "instanceView": {
-            "platformFaultDomain": 1,
-            "platformUpdateDomain": 2,
-            "computerName": "web000000",
-            "osName": "ubuntu",
-            "osVersion": "22.04",
-            "hyperVGeneration": "V2",
-            "rdpThumbPrint": "AB12",
-            "statuses": [
-                status("ProvisioningState/failed/X", "Error"),
-                status("PowerState/running"),
-                status("OSState/generalized"),
-                status("HibernationState/Hibernated"),
-            ],
-            "vmHealth": {"status": status("HealthState/healthy")},
-            "vmAgent": {
-                "vmAgentVersion": "2.9",
-                "statuses": [status("ProvisioningState/succeeded")],
-                "extensionHandlers": [
+def merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Both objects as one; where both have a value that is not an object, the second one's."""
+    both = {
+        key: merged(below[key], value) if isinstance(below.get(key), dict) else value
+        for key, value in above.items()
+    }
+    return below | both
+
+
+# Every field of the full page, with statuses that give every family lines.
+FULL = merged(
+    json.loads((ROOT / "tests/fixtures/azure/made-up-full-page.json").read_text())["value"][0],
+    {
+        "instanceId": "0",
+        "name": "web_0",
+        "sku": {"name": "Standard_D2s_v5"},
+        "zones": ["1"],
+        "properties": {
+            "latestModelApplied": True,
+            "provisioningState": "Succeeded",
+            "vmId": "6f9619ff-8b86-d011-b42d-00cf4fc964ff",
+            "hardwareProfile": {"vmSize": "Standard_D2s_v5"},
+            "protectionPolicy": {"protectFromScaleIn": True, "protectFromScaleSetActions": False},
+            "instanceView": {
+                "platformFaultDomain": 1,
+                "platformUpdateDomain": 2,
+                "computerName": "web000000",
+                "osName": "ubuntu",
+                "osVersion": "22.04",
+                "hyperVGeneration": "V2",
+                "rdpThumbPrint": "AB12",
+                "statuses": [
+                    status("ProvisioningState/failed/X", "Error"),
+                    status("PowerState/running"),
+                    status("OSState/generalized"),
+                    status("HibernationState/Hibernated"),
+                ],
+                "vmHealth": {"status": status("HealthState/healthy")},
+                "vmAgent": {
+                    "vmAgentVersion": "2.9",
+                    "statuses": [status("ProvisioningState/succeeded")],
+                    "extensionHandlers": [
+                        {
+                            "type": "Script",
+                            "typeHandlerVersion": "1.0",
+                            "status": status("ProvisioningState/NotReady/21"),
+                        }
+                    ],
+                },
+                "extensions": [
                     {
+                        "name": "script",
                         "type": "Script",
                         "typeHandlerVersion": "1.0",
-                        "status": status("ProvisioningState/NotReady/21"),
+                        "statuses": [status("ProvisioningState/failed/-1", "Error")],
+                        "substatuses": [status("ComponentStatus/StdOut/succeeded")],
                     }
                 ],
-            },
-            "extensions": [
-                {
-                    "name": "script",
-                    "type": "Script",
-                    "typeHandlerVersion": "1.0",
-                    "statuses": [status("ProvisioningState/failed/-1", "Error")],
-                    "substatuses": [status("ComponentStatus/StdOut/succeeded")],
-                }
-            ],
-            "disks": [
-                {
-                    "name": "os",
-                    "statuses": [
-                        status("ProvisioningState/succeeded"),
-                        status("EncryptionState/notEncrypted"),
-                    ],
-                }
-            ],
-            "maintenanceRedeployStatus": {
-                "isCustomerInitiatedMaintenanceAllowed": True,
-                "preMaintenanceWindowStartTime": "2024-07-08T07:00:00Z",
-                "preMaintenanceWindowEndTime": "2024-07-09T07:00:00Z",
-                "maintenanceWindowStartTime": "2024-07-10T07:00:00Z",
-                "maintenanceWindowEndTime": "2024-07-11T07:00:00Z",
-                "lastOperationResultCode": "None",
+                "disks": [
+                    {
+                        "name": "os",
+                        "statuses": [
+                            status("ProvisioningState/succeeded"),
+                            status("EncryptionState/notEncrypted"),
+                        ],
+                    }
+                ],
+                "maintenanceRedeployStatus": {
+                    "isCustomerInitiatedMaintenanceAllowed": True,
+                    "preMaintenanceWindowStartTime": "2024-07-08T07:00:00Z",
+                    "preMaintenanceWindowEndTime": "2024-07-09T07:00:00Z",
+                    "maintenanceWindowStartTime": "2024-07-10T07:00:00Z",
+                    "maintenanceWindowEndTime": "2024-07-11T07:00:00Z",
+                    "lastOperationResultCode": "None",
+                },
             },
         },
     },
-}
+)
 
 Path = tuple[str | int, ...]
 
