@@ -29,6 +29,10 @@ FLUSH_LIMIT = 1.5
 
 _FAULT = "a fault of the exporter ({})"
 
+_DIRECTORY = "directory"
+"""In the place of a file's name: a removal that failed. The set is gone, and nothing will ever
+show that its own file is well again."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -139,13 +143,15 @@ class StateStore(Observer):
                 failures = await asyncio.to_thread(self._write_batch, batch)
             except Exception as error:  # noqa: BLE001 - no thread is to be had, or a fault
                 failures = dict.fromkeys(names, _FAULT.format(type(error).__name__))
-            self._tell(names, failures)
+            self._tell(
+                names, {name if states[name] else _DIRECTORY: failures[name] for name in failures}
+            )
 
     async def _clean(self, names: set[str]) -> None:
         try:
             removed = await asyncio.to_thread(self._folder.clean, names)
         except OSError as error:
-            self._tell(["directory"], {"directory": error.strerror or str(error)})
+            self._tell([_DIRECTORY], {_DIRECTORY: error.strerror or str(error)})
         else:
             if removed:
                 _log.info("state of other scale sets removed", files=removed)
@@ -154,7 +160,7 @@ class StateStore(Observer):
         """Count the failures; log the first, and the recovery."""
         was_failing = bool(self._failing)
         # The directory itself is well as soon as any file was written.
-        self._failing.difference_update(names, {"directory"})
+        self._failing.difference_update(names, {_DIRECTORY})
         self._failing.update(failures)
         self._telemetry.counter("state_write_failures_total").inc(len(failures))
         if failures and not was_failing:

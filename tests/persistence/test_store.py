@@ -194,6 +194,28 @@ async def test_a_set_that_is_forgotten_loses_its_file(tmp_path: Path, clock: Fak
     assert len(state_files(tmp_path)) == 1
 
 
+async def test_a_file_that_could_not_be_removed_keeps_no_later_trouble_unsaid(
+    tmp_path: Path,
+    clock: FakeClock,
+    logs: list[MutableMapping[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    life = Life(tmp_path, clock, "web", "jobs")
+    await life.poll()
+
+    def denied(*_: object) -> None:
+        raise OSError(errno.EACCES, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(life.folder, "remove", denied)
+        async with life.store.writing():
+            life.polling.targets.remove(life.states[0].target.scale_set)
+    async with life.store.writing():
+        await life.poller.poll(life.states[1])
+    said = [entry["event"] for entry in logs if entry["event"].startswith("state ")]
+    assert said == ["state not written", "state written again"]
+
+
 # Disks that hang
 
 
