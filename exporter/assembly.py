@@ -167,9 +167,14 @@ class Exporter:
         return self.prepared.configuration
 
     async def apply(self, prepared: Prepared) -> Changes:
-        """Poll the targets of a configuration that differs in nothing else."""
-        self.prepared = prepared
-        return await self.targets.apply(prepared.configuration.targets())
+        """Poll the targets of a configuration that differs in nothing else.
+
+        It is in force only once no change has failed, so that the same file can be tried again.
+        """
+        changes = await self.targets.apply(prepared.configuration.targets())
+        if not changes.failed:
+            self.prepared = prepared
+        return changes
 
 
 @asynccontextmanager
@@ -250,7 +255,7 @@ async def build(
         )
         known = () if _is_elsewhere(carried, prepared) else process.targets
         await publisher.fill(known)
-        # Last, for none of this is undone where something breaks.
+        # Last, and nothing of it raises: none of it could be undone.
         process.budget.share = polling.budget_share
         observers: tuple[Observer | None, ...] = (poller, publisher, intervals, scheduler, store)
         process.targets.observers = tuple(filter(None, observers))

@@ -14,6 +14,7 @@ import structlog
 from exporter.assembly import Exporter, Process, build, record_configuration, staying
 from exporter.configuration import Configuration, ConfigurationError
 from exporter.persistence.restore import persisted
+from exporter.polling.targets import Changes
 from exporter.preparation import Prepared, prepare
 from exporter.runtime.files import OffLoop
 from exporter.runtime.signals import Signals
@@ -181,11 +182,24 @@ async def _reloaded(
         prepared, text, effect = found
         if effect is _Effect.PARTS:
             return prepared, text
-        changes = {"changed": False}
+        changes = None
         if effect is _Effect.TARGETS:
-            changes = (await exporter.apply(prepared))._asdict()
+            changes = await _apply(exporter, prepared, process)
+            if changes is None:
+                continue
         record_configuration(prepared.configuration, text, process)
-        _log.info("configuration reloaded", scale_sets=len(exporter.targets), **changes)
+        counts = changes._asdict() if changes else {"changed": False}
+        _log.info("configuration reloaded", scale_sets=len(exporter.targets), **counts)
+
+
+async def _apply(exporter: Exporter, prepared: Prepared, process: Process) -> Changes | None:
+    """Put other targets in force; None where that failed for some, which is logged."""
+    changes = await exporter.apply(prepared)
+    if changes.failed:
+        problem = f"{changes.failed} changes of scale sets have failed; the log says why"
+        not_reloaded(process, (problem,))
+        return None
+    return changes
 
 
 async def _read_again(file: OffLoop[_Found], process: Process) -> _Found | None:

@@ -14,6 +14,8 @@ from exporter import assembly, reloading
 from exporter.assembly import Process, staying
 from exporter.azure.auth.token_cache import TokenSource
 from exporter.configuration import Configuration, load
+from exporter.polling.poller import Poller
+from exporter.polling.targets import Changes, Observer
 from exporter.preparation import Prepared, prepare
 from exporter.reloading import InForce, SignalEvents
 from support.tls import Authority
@@ -240,3 +242,54 @@ async def test_a_read_that_hangs_is_said_and_does_not_end_reloading(
     reading.told.reload.set()
     found, _ = await waiting
     assert not found.configuration.web.messages
+
+
+# A reload that changes nothing but targets
+
+
+@pytest.fixture
+def record(in_force: InForce) -> Observer:
+    """An observer that the test may let fail."""
+    observer = Observer()
+    targets = in_force._process.targets
+    targets.observers = (observer, *targets.observers)
+    return observer
+
+
+def fail(*_: object) -> None:
+    raise RuntimeError("a fault")
+
+
+async def test_a_fault_while_targets_change_is_said_and_the_same_file_can_be_tried_again(
+    in_force: InForce, record: Observer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exporter, process = in_force.exporter, in_force._process
+    told = process.telemetry.gauge("config_last_reload_successful")
+    more = load(SETS + SETS.splitlines(keepends=True)[1].replace("web", "new"), environment={})
+    monkeypatch.setattr(record, "added", fail)
+    assert await reloading._apply(exporter, prepare(more), process) is None
+    assert (told._value.get(), len(process.targets)) == (0, 2)
+    monkeypatch.setattr(record, "added", lambda _: None)
+    monkeypatch.setattr(record, "settled", fail)
+    assert await reloading._apply(exporter, prepare(more), process) is None
+    assert not exporter.prepared.is_like(prepare(more))
+    monkeypatch.setattr(record, "settled", lambda: None)
+    assert await reloading._apply(exporter, prepare(more), process) == Changes()
+    assert exporter.prepared.is_like(prepare(more))
+    assert len(process.targets) == 3
+
+
+@pytest.mark.parametrize("broken", ["_adopt", "settled", "added", "removed"])
+@pytest.mark.parametrize("cloud", ["public", "china"])
+async def test_a_fault_while_the_next_exporter_takes_over_is_logged_and_it_takes_over(
+    in_force: InForce, monkeypatch: pytest.MonkeyPatch, broken: str, cloud: str
+) -> None:
+    process = in_force._process
+    monkeypatch.setattr(Poller, broken, fail)
+    after = await in_force.change_to(
+        prepared(f"azure: {{cloud: {cloud}}}\npolling: {{budget_share: 0.1}}\n")
+    )
+    assert in_force.exporter is after
+    assert process.budget.share == 0.1
+    assert after.poller in process.targets.observers
+    assert set(after.publisher._published) == set(process.targets)

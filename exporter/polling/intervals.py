@@ -17,6 +17,7 @@ PLAN_FOR = 5.0
 """Seconds for which a plan is good."""
 
 _Region = tuple[str, str]
+_UNPLANNED = Plan()
 
 
 class Intervals(Observer):
@@ -66,7 +67,8 @@ class Intervals(Observer):
         if now >= self._planned_until or region not in self._plans:
             self._plan_all(now)
             self._planned_until = now + PLAN_FOR
-        return self._plans[region]
+        # None for a set that is not a target any more, whose last task may still ask.
+        return self._plans.get(region, _UNPLANNED)
 
     def _plan_all(self, now: float) -> None:
         # One pass over the sets, whatever the number of regions.

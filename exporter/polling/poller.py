@@ -93,13 +93,25 @@ class Poller(Observer):
                 telemetry.counter("mapping_errors_total", family=family.name)
 
     def adopt(self, state: TargetState) -> None:
-        """Continue with what the poller of another configuration has found."""
-        data = state.data
+        """Continue with what the poller of another configuration has found.
+
+        A fault is logged and passed over: the next poll writes all of it anew.
+        """
+        try:
+            self._adopt(state.data)
+        except Exception:  # noqa: BLE001 - see above
+            _log.exception("target not adopted", scale_set=str(state.target.scale_set))
+
+    def _adopt(self, data: TargetData) -> None:
         if data.snapshot and not self._mapper.messages:
             # Nothing may show the messages that were kept until now.
             mapped = replace(data.snapshot.mapped, details=b"")
             data.snapshot = replace(data.snapshot, mapped=mapped)
         update_waiting_codes(data, self._mapper, self._clock.monotonic())
+
+    def removed(self, state: TargetState) -> None:
+        """Let go of what polls have found; one that is under way finds nothing any more."""
+        state.data = TargetData(poll=PollState(interval=state.target.interval))
 
     def updated(self, state: TargetState, before: Target) -> None:
         """Drop what was rendered with other labels or in another spelling; counters go on."""
@@ -151,7 +163,8 @@ class Poller(Observer):
         """Serve no longer what is too old by now, and count the failure codes that have waited."""
         now = self._clock.monotonic()
         for state in self._publisher.expired():
-            self._expire(state, now)
+            if not state.removed:
+                self._expire(state, now)
             # In an outage all sets expire at nearly the same time, at 0.3 ms each.
             await asyncio.sleep(0)
 
@@ -161,9 +174,10 @@ class Poller(Observer):
         """Poll the instances of one target and swap its snapshot.
 
         Returns the error that made the poll fail, or why it was not made, for the scheduler to act
-        on; None after a success, or after a fault of the exporter itself.
+        on; None after a success, or after a fault of the exporter itself. What is found of a set
+        that was removed, or got other labels, in the meantime is dropped.
         """
-        begun = self._clock.monotonic()
+        begun, data = self._clock.monotonic(), state.data
         error: NoAnswer | None = None
         try:
             mapped = await self._walk(state, reservation)
@@ -171,6 +185,8 @@ class Poller(Observer):
             error = not_sent
         except AzureError as failure:
             error = failure
+            if state.data is not data:
+                return error
             if state.data.confirmation.failed(failure, self._clock.monotonic()):
                 self._remove_data(state)
             self._failed(state, failure, begun)
@@ -179,10 +195,13 @@ class Poller(Observer):
             # polls. The traceback is logged and the last good snapshot stays.
             if not state.outage.knows(INTERNAL):
                 _log.exception("poll crashed", scale_set=str(state.target.scale_set))
+            if state.data is not data:
+                return None
             state.data.confirmation.failed(None, self._clock.monotonic())
             self._failed(state, None, begun)
         else:
-            self._succeeded(state, mapped, begun)
+            if state.data is data:
+                self._succeeded(state, mapped, begun)
         return error
 
     async def poll_model(
@@ -200,12 +219,16 @@ class Poller(Observer):
         except NotSent as not_sent:
             return not_sent
         except AzureError as error:
-            self._model_failed(state, error)
+            if state.data is data:
+                self._model_failed(state, error)
             return error
         except Exception:  # noqa: BLE001 - as in poll: a fault in one set's model ends no other
             if data.model_reason != INTERNAL:
                 _log.exception("scale set model poll crashed", scale_set=str(scale_set))
-            self._model_failed(state, None)
+            if state.data is data:
+                self._model_failed(state, None)
+            return None
+        if state.data is not data:
             return None
         if data.model_reason is not None:
             _log.info("scale set model recovered", scale_set=str(scale_set))

@@ -58,30 +58,40 @@ class Publisher(Observer):
         self._clock = clock
         self._limit = SeriesLimit(max_series)
         self._published: dict[TargetState, _Published] = {}
+        # Those whose series the limit does not know yet.
+        self._unlimited: set[TargetState] = set()
 
     async def fill(self, states: Iterable[TargetState]) -> None:
         """Publish targets that are there already, and let other tasks run in between."""
         for state in states:
             self.added(state)
             await asyncio.sleep(0)
-        self._apply_limit(tuple(self._published))
+        self.settled()
 
     def added(self, state: TargetState) -> None:
         """Publish a target from now on."""
         self._published[state] = _Published(self.cache.add())
+        self._unlimited.add(state)
         self._render(state)
 
     def updated(self, state: TargetState, before: Target) -> None:
         """Publish a target whose labels or spelling may be others."""
         del before
-        self.publish(state)
+        if state in self._published:
+            self._unlimited.add(state)
+            self._render(state)
 
     def removed(self, state: TargetState) -> None:
         """Publish a target no more."""
         if (published := self._published.pop(state, None)) is not None:
             self.cache.remove(published.place)
+            self._unlimited.discard(state)
             self._limit.forget(state)
-            self._apply_limit(())
+
+    def settled(self) -> None:
+        """Keep the page within its limit, once for all targets that have come, changed or gone."""
+        changed, self._unlimited = self._unlimited, set()
+        self._apply_limit(changed)
 
     def publish(self, state: TargetState) -> None:
         """Serve what is known of a target now, all of it from this moment on.

@@ -17,7 +17,7 @@ from exporter.azure.ratelimit.usage import Reservation
 from exporter.model.scale_set import ScaleSetId, Target
 from exporter.polling.concurrency import Slots
 from exporter.polling.jobs import Job
-from exporter.polling.schedule import Backoff, first_due, next_due, phase_of
+from exporter.polling.schedule import START_SPACING, Backoff, first_due, next_due, phase_of
 from exporter.polling.target_state import TargetState
 from exporter.polling.targets import Observer
 from exporter.runtime.clock import Clock
@@ -86,8 +86,10 @@ class Scheduler(Observer):
         self._epoch = clock.now() - clock.monotonic()
         self._group: asyncio.TaskGroup | None = None
         self._tasks: dict[TargetState, list[asyncio.Task[None]]] = {}
-        self._never_run: set[TargetState] = set()
-        self._running: set[tuple[TargetState, Job]] = set()
+        # When the first run of the target that came last may begin, as Unix time.
+        self._last_first = 0.0
+        # Those that a job runs for, once for each job.
+        self._running: list[TargetState] = []
         self._run_ended = asyncio.Event()
         self._closed = False
         self.begun = asyncio.Event()
@@ -102,12 +104,9 @@ class Scheduler(Observer):
         async with asyncio.TaskGroup() as group:
             expiry = group.create_task(_until_cancelled(self._expiry), name="expiry")
             try:
-                targets = tuple(self._targets)
-                self._never_run.update(state for state in targets if not state.due)
+                self._tasks.clear()
                 self._group = group
-                for number, state in enumerate(targets):
-                    await _pause(number)
-                    self._start(state, together=len(targets))
+                await self._start_all()
                 self.begun.set()
                 # Until the cancellation, or until a crashed loop makes the group cancel it.
                 await asyncio.Event().wait()
@@ -120,9 +119,13 @@ class Scheduler(Observer):
                     self._stop(state)
 
     def added(self, state: TargetState) -> None:
-        """Run the jobs of a target from now on."""
-        self._never_run.add(state)
-        self._start(state, together=len(self._never_run))
+        """Run the jobs of a target from now on.
+
+        Those that come together begin one after the other, as those that are there at a start do.
+        """
+        if self._group is not None:
+            self._last_first = max(self._time(), self._last_first + START_SPACING)
+            self._start(state, at=self._last_first, together=1)
 
     def updated(self, state: TargetState, before: Target) -> None:
         """Begin anew with a target whose labels or spelling are others: its data are gone."""
@@ -137,7 +140,6 @@ class Scheduler(Observer):
     def removed(self, state: TargetState) -> None:
         """End the jobs of a target, those under way included."""
         self._stop(state)
-        self._never_run.discard(state)
         for job in self._jobs:
             self._slots.forget((state, job))
 
@@ -152,7 +154,7 @@ class Scheduler(Observer):
         self._closed = True
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_LIMIT):
-                while any(state.target.scale_set in staying for state, _ in self._running):
+                while any(state.target.scale_set in staying for state in self._running):
                     self._run_ended.clear()
                     await self._run_ended.wait()
 
@@ -166,13 +168,19 @@ class Scheduler(Observer):
         for job in self._jobs:
             await self._do(job, state)
 
-    def _start(self, state: TargetState, *, together: int) -> None:
-        if self._group is None or state in self._tasks:
+    async def _start_all(self) -> None:
+        targets, at = tuple(self._targets), self._time()
+        for number, state in enumerate(targets):
+            await _pause(number)
+            self._start(state, at=at, together=len(targets))
+
+    def _start(self, state: TargetState, *, at: float, together: int) -> None:
+        if self._group is None or state in self._tasks or state.removed:
             return
         name = str(state.target.scale_set)
         self._tasks[state] = [
             self._group.create_task(
-                self._watched(job, state, together), name=f"{job.operation.name} {name}"
+                self._watched(job, state, at, together), name=f"{job.operation.name} {name}"
             )
             for job in self._jobs
         ]
@@ -182,19 +190,19 @@ class Scheduler(Observer):
             task.cancel()
         self._overdue.begins(state)
 
-    async def _watched(self, job: Job, state: TargetState, together: int) -> None:
+    async def _watched(self, job: Job, state: TargetState, at: float, together: int) -> None:
         """Make sure that no loop ends unseen, whether by returning or by raising."""
         try:
-            await self._loop(job, state, together)
+            await self._loop(job, state, at, together)
         except Exception:
             _log.exception("poll loop crashed", scale_set=str(state.target.scale_set))
             raise
         raise RuntimeError(f"the poll loop of {state.target.scale_set} ended by itself")
 
-    async def _loop(self, job: Job, state: TargetState, together: int) -> None:
+    async def _loop(self, job: Job, state: TargetState, at: float, together: int) -> None:
         phase = phase_of(state.target.scale_set)
         interval = job.interval(state)
-        due = self._first(job, state, phase=phase, interval=interval, together=together)
+        due = self._first(job, state, phase=phase, interval=interval, at=at, together=together)
         # The first run is off the schedule, and so is every one while the interval is stretched.
         scheduled: float | None = None
         pause = interval
@@ -237,27 +245,35 @@ class Scheduler(Observer):
             )
         finally:
             self._budget.close(reservation)
-            self._running.discard((state, job))
-            self._run_ended.set()
+            if state.removed:
+                self._budget.forget(state.target.scale_set)
 
     async def _run_job(self, job: Job, state: TargetState, reservation: Reservation) -> _Run:
         if self._closed:
             # It would be cancelled in its midst.
-            self._running.discard((state, job))
-            self._run_ended.set()
             await asyncio.Event().wait()
-        self._running.add((state, job))
         if job.operation == LIST_INSTANCES:
             self._overdue.begins(state)
-            self._never_run.discard(state)
         begun = self._time()
-        return _Run(begun, await job.run(state, reservation))
+        self._running.append(state)
+        try:
+            return _Run(begun, await job.run(state, reservation))
+        finally:
+            self._running.remove(state)
+            self._run_ended.set()
 
     def _time(self) -> float:
         return self._epoch + self._clock.monotonic()
 
     def _first(
-        self, job: Job, state: TargetState, *, phase: float, interval: float, together: int
+        self,
+        job: Job,
+        state: TargetState,
+        *,
+        phase: float,
+        interval: float,
+        at: float,
+        together: int,
     ) -> float:
         """When a job is due first, as Unix time; one that an earlier scheduler planned goes on."""
         now = self._time()
@@ -267,7 +283,10 @@ class Scheduler(Observer):
             # no sooner, or a set that was just polled would be so again.
             latest = next_due(now + interval / 2, phase=phase, interval=interval)
             return min(planned + self._epoch, latest)
-        return first_due(now + job.lead, phase=phase, interval=interval, targets=together)
+        if at - now >= interval:
+            return next_due(now, phase=phase, interval=interval)
+        at = max(now, at) + job.lead
+        return first_due(at, phase=phase, interval=interval, targets=together)
 
     async def _until_due(
         self, job: Job, state: TargetState, due: float, interval: float, *, earliest: float

@@ -90,6 +90,7 @@ class TargetState:
         due: the monotonic time at which each operation is due. Written by `Scheduler`.
         activity: whether the set changes or fails. Written by `Intervals`.
         outage: the failures since the last success, for the log. Written by `Poller`.
+        removed: whether it is not a target any more. Written by the registry.
     """
 
     target: Target
@@ -97,6 +98,7 @@ class TargetState:
     due: dict[Operation, float] = field(default_factory=dict)
     activity: Activity = field(default_factory=Activity)
     outage: Outage = field(default_factory=Outage)
+    removed: bool = False
 
     @classmethod
     def of(cls, target: Target) -> TargetState:
@@ -105,8 +107,9 @@ class TargetState:
 
     @property
     def is_new(self) -> bool:
-        """Whether no poll of this process has found anything of the set."""
-        return not self.data.poll.tried and self.data.snapshot is None
+        """Whether neither a poll nor a state file has told this process anything of the set."""
+        poll = self.data.poll
+        return not poll.tried and poll.last_success is None and self.data.snapshot is None
 
     @property
     def location(self) -> str:

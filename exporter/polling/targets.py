@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from functools import partial
 from typing import NamedTuple
+
+import structlog
 
 from exporter.model.scale_set import ScaleSetId, Target
 from exporter.polling.target_state import TargetState
@@ -12,6 +16,8 @@ from exporter.telemetry import Telemetry
 
 CHANGES_AT_A_TIME = 50
 """Targets that are added or removed before other tasks run: some milliseconds of work."""
+
+_log = structlog.get_logger(__name__)
 
 
 class Observer:
@@ -26,13 +32,17 @@ class Observer:
     def removed(self, state: TargetState) -> None:
         """Let go of all that is held of a target: it is not polled any more."""
 
+    def settled(self) -> None:
+        """Do what is done once for any number of changes: all of them have been told."""
+
 
 class Changes(NamedTuple):
-    """How many targets were added, updated and removed."""
+    """How many targets were added, updated and removed, and how many changes failed."""
 
-    added: int
-    updated: int
-    removed: int
+    added: int = 0
+    updated: int = 0
+    removed: int = 0
+    failed: int = 0
 
 
 class Targets:
@@ -51,6 +61,7 @@ class Targets:
         self._telemetry = telemetry
         self._states: dict[tuple[str, str, str], TargetState] = {}
         self._all: tuple[TargetState, ...] | None = ()
+        self._applying = asyncio.Lock()
 
     def __iter__(self) -> Iterator[TargetState]:
         """Iterate over the targets of this moment, whatever changes meanwhile."""
@@ -66,18 +77,14 @@ class Targets:
         return self._states.get(scale_set.key)
 
     def add(self, target: Target) -> TargetState:
-        """Poll a scale set from now on.
+        """Poll a scale set from now on. It is not a target where this raises.
 
         Raises:
             ValueError: it is a target already.
+            Exception: an observer's, after all have learnt of the target and let go of it.
         """
-        key = target.scale_set.key
-        if key in self._states:
-            raise ValueError(f"{target.scale_set} is a target already")
-        state = self._states[key] = TargetState.of(target)
-        self._changed()
-        for observer in self.observers:
-            observer.added(state)
+        state = self._add(target)
+        self._settle()
         return state
 
     def update(self, target: Target) -> None:
@@ -85,50 +92,102 @@ class Targets:
 
         Raises:
             KeyError: it is not a target.
+            Exception: an observer's, after all have learnt of the change.
         """
-        state = self._states[target.scale_set.key]
-        before, state.target = state.target, target
-        for observer in self.observers:
-            observer.updated(state, before)
+        self._update(target)
+        self._settle()
 
     def remove(self, scale_set: ScaleSetId) -> None:
         """Poll a scale set no more, and let go of all that is known of it.
 
         Raises:
             KeyError: it is not a target.
+            Exception: an observer's, after all have learnt of the change.
         """
-        state = self._states.pop(scale_set.key)
-        self._changed()
-        for observer in self.observers:
-            observer.removed(state)
+        self._remove(scale_set)
+        self._settle()
 
     async def apply(self, wanted: Iterable[Target]) -> Changes:
         """Add, update and remove until exactly the wanted targets are polled.
 
-        Other tasks run in between: thousands of targets are seconds of work.
+        Other tasks run in between: thousands of targets are seconds of work. A change that fails
+        is logged and counted, and costs no other target its own; the next `apply` tries it again.
+        Nothing is raised but a cancellation.
         """
-        by_key = {target.scale_set.key: target for target in wanted}
-        added = updated = removed = 0
-        for key in [key for key in self._states if key not in by_key]:
-            self.remove(self._states[key].target.scale_set)
-            removed += 1
-            await _yield(removed)
-        for number, (key, target) in enumerate(by_key.items(), start=1):
-            state = self._states.get(key)
-            if state is None:
-                self.add(target)
-                added += 1
-            elif state.target != target:
-                self.update(target)
-                updated += 1
-            await _yield(number)
-        return Changes(added, updated, removed)
+        async with self._applying:
+            by_key = {target.scale_set.key: target for target in wanted}
+            done = {"added": 0, "updated": 0, "removed": 0, "failed": 0}
+
+            async def change(kind: str, what: ScaleSetId, work: Callable[[], object]) -> None:
+                try:
+                    work()
+                except Exception:  # noqa: BLE001 - one target must not cost the others their change
+                    _log.exception("target not changed", scale_set=str(what), change=kind)
+                    kind = "failed"
+                done[kind] += 1
+                if sum(done.values()) % CHANGES_AT_A_TIME == 0:
+                    await asyncio.sleep(0)
+
+            for state in self:
+                scale_set = state.target.scale_set
+                if scale_set.key not in by_key and not state.removed:
+                    await change("removed", scale_set, partial(self._remove, scale_set))
+            for key, target in by_key.items():
+                known = self._states.get(key)
+                if known is None:
+                    await change("added", target.scale_set, partial(self._add, target))
+                elif known.target != target:
+                    await change("updated", target.scale_set, partial(self._update, target))
+            try:
+                self._settle()
+            except Exception:  # noqa: BLE001 - the changes are made
+                _log.exception("targets not settled")
+                done["failed"] += 1
+            return Changes(**done)
+
+    def _add(self, target: Target) -> TargetState:
+        key = target.scale_set.key
+        if key in self._states:
+            raise ValueError(f"{target.scale_set} is a target already")
+        state = self._states[key] = TargetState.of(target)
+        self._changed()
+        try:
+            self._tell(lambda observer: observer.added(state))
+        except Exception:
+            with suppress(Exception):
+                self._remove(target.scale_set)
+            raise
+        return state
+
+    def _update(self, target: Target) -> None:
+        state = self._states[target.scale_set.key]
+        before, state.target = state.target, target
+        try:
+            self._tell(lambda observer: observer.updated(state, before))
+        except Exception:
+            state.target = before
+            raise
+
+    def _remove(self, scale_set: ScaleSetId) -> None:
+        state = self._states.pop(scale_set.key)
+        state.removed = True
+        self._changed()
+        self._tell(lambda observer: observer.removed(state))
+
+    def _settle(self) -> None:
+        self._tell(lambda observer: observer.settled())
+
+    def _tell(self, tell: Callable[[Observer], None]) -> None:
+        """Tell every observer, also after one that fails; then raise what the first one raised."""
+        failures: list[Exception] = []
+        for observer in self.observers:
+            try:
+                tell(observer)
+            except Exception as error:  # noqa: BLE001 - the others must learn of it too
+                failures.append(error)
+        if failures:
+            raise failures[0]
 
     def _changed(self) -> None:
         self._all = None
         self._telemetry.gauge("targets").set(len(self._states))
-
-
-async def _yield(number: int) -> None:
-    if number % CHANGES_AT_A_TIME == 0:
-        await asyncio.sleep(0)
