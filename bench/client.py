@@ -42,7 +42,6 @@ class Client:
         """Get a page and throw it away.
 
         Args:
-            url: the page.
             gzip: whether to ask for it compressed.
             keep: gets the body where it is wanted, compressed as it came.
 

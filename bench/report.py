@@ -10,9 +10,7 @@ class Table:
     """One table of the report.
 
     Attributes:
-        title: Its heading.
         note: What was measured, and how; markdown. Empty for none.
-        columns: The columns' names.
         rows: Cells as they are printed.
     """
 

@@ -14,7 +14,6 @@ def save(url: str, folder: Path) -> Page:
     """Save a page as text and as the gzip bytes that came over the wire.
 
     Args:
-        url: the page.
         folder: where; it must exist.
 
     Raises:

@@ -46,13 +46,11 @@ class Process:
 
     Attributes:
         version: the exporter's version.
-        clock: the time.
         telemetry: the exporter's own metrics.
         cooperative: lets long work yield, and scrapes go first.
         watch: how late the event loop is.
         gate: until when Azure asked to wait.
         budget: what may be spent of Azure's limits.
-        overdue: the delay of the polls.
         targets: the scale sets that are polled.
         tokens: the source of tokens in place of the configured credential; None for that.
 
@@ -94,7 +92,6 @@ class Connection:
 
     Attributes:
         prepared: what it was made for.
-        client: asks Azure.
     """
 
     def __init__(self, prepared: Prepared, process: Process) -> None:
@@ -290,7 +287,6 @@ def record_configuration(configuration: Configuration, text: str, process: Proce
     """Show on the metrics which configuration is in force, and log what is odd about it.
 
     Args:
-        configuration: the configuration.
         text: the file's content, for `config_hash`.
         process: what has the metrics.
     """

@@ -78,7 +78,6 @@ async def run(
         configuration: what to poll, and how.
         text: the configuration file's content.
         options: the command line's part.
-        signals: catches the signals.
         read: how to read the configuration again; None if there is no file.
         tokens: the source of tokens in place of the configured credential.
 

@@ -35,7 +35,6 @@ async def run(options: daemon.Options, *, signals: Signals, once: bool = False) 
 
     Args:
         options: the command line's part.
-        signals: catches the signals.
         once: whether to poll once and print, as `--once` does.
     """
     token = secrets.token_urlsafe()

@@ -33,7 +33,6 @@ class PolicyNames:
     """The names in use, by subscription and region; letter case makes no difference.
 
     Args:
-        monotonic: the time.
         forget: called with the labels of a name that goes.
     """
 

@@ -32,9 +32,6 @@ class Prepared:
     """What a configuration comes to on this machine.
 
     Attributes:
-        configuration: the configuration.
-        endpoints: the addresses of the cloud.
-        tls: the rules for TLS.
         trusted: the files of certificate authorities, as they were when they were read.
         families: which families are served.
         mapper: what writes their lines.

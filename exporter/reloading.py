@@ -31,9 +31,6 @@ Read = Callable[[], tuple[Configuration, str]]
 class SignalEvents:
     """The signals that the process has received, as events.
 
-    Args:
-        signals: catches the signals.
-
     Attributes:
         stop: set by SIGTERM and SIGINT.
         reload: set by SIGHUP, also by one that came before.

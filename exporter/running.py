@@ -26,7 +26,6 @@ def start(flags: argparse.Namespace, signals: Signals) -> int:
 
     Args:
         flags: those of `exporter.flags`.
-        signals: catches the signals.
     """
     # `--once` may wait for the reader of its log; the daemon never does.
     logs.configure(level=flags.log_level, form=flags.log_format, queued=not flags.once)

@@ -32,7 +32,6 @@ class Head:
 
     Attributes:
         url: what was asked for.
-        status: the HTTP status.
         headers: the answer's headers.
     """
 
@@ -52,8 +51,6 @@ class InProcessSession:
             the answer was made.
 
     Attributes:
-        handler: as given.
-        seen: as given.
         open: the exchanges that are under way.
     """
 

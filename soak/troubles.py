@@ -40,7 +40,6 @@ class Troubles:
     Args:
         azure: where they strike.
         desk: the token service.
-        clock: the time.
         seed: of the choice.
 
     Attributes:

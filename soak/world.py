@@ -65,9 +65,6 @@ class World:
     """Both sides, and what is between them.
 
     Attributes:
-        clock: simulated time.
-        azure: the simulated Azure.
-        session: the way there.
         telemetry: the exporter's own metrics.
         exporter: the exporter, assembled; nothing of it runs yet.
         poller: the exporter's poller.

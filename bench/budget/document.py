@@ -61,7 +61,6 @@ def document(results: Sequence[Result], *, command: str, minutes: float) -> str:
     """The whole report as markdown.
 
     Args:
-        results: of all trials.
         command: what made it.
         minutes: simulated minutes that each trial measured.
     """

@@ -99,7 +99,6 @@ class Meter:
     """All that is measured of one trial.
 
     Args:
-        world: both sides.
         warm_up: the time from which on things count, in simulated seconds.
     """
 

@@ -78,7 +78,6 @@ class RoundRobin:
     """One set after the other, at a rate of requests that is given.
 
     Args:
-        world: both sides.
         rate: requests per second.
     """
 

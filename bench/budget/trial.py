@@ -111,7 +111,6 @@ class Neighbour:
     """Another client of the subscription that spends a part of the refill, evenly.
 
     Args:
-        world: where.
         part: of the refill.
     """
 

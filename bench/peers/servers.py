@@ -69,7 +69,6 @@ class Peer:
     """A peer that serves.
 
     Attributes:
-        process: it.
         url: its page.
         empty: resident bytes before it had any series; 0 where that was not asked for.
     """

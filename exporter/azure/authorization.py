@@ -40,7 +40,6 @@ class Authorization:
         """Another token than the one that Azure has refused.
 
         Args:
-            token: that one.
             answer: how Azure refused it.
             refusal: the same as an error.
 

@@ -34,7 +34,6 @@ class CircuitBreaker:
     An answer of any kind, 4xx and 429 included, closes it: Azure is there.
 
     Args:
-        clock: the time.
         telemetry: shows whether it is open.
     """
 
@@ -60,7 +59,6 @@ class CircuitBreaker:
         """Let one request through, and learn from how it ends.
 
         Args:
-            scope: what it is about.
             opens: whether its failure says that Azure fails as a whole. The rare calls, between
                 two polls of a small fleet, must not hold back the polls, which may well succeed.
 

@@ -19,11 +19,7 @@ _log = structlog.get_logger(__name__)
 
 
 class ClockCheck:
-    """Compares each answer's `Date` with the clock, and logs when they differ and agree again.
-
-    Args:
-        clock: the time.
-    """
+    """Compares each answer's `Date` with the clock, and logs when they differ and agree again."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

@@ -104,7 +104,6 @@ def decode_instance_page(
     Where `instanceId` is missing, the last part of `id` stands for it.
 
     Args:
-        body: the answer.
         scale_set: what was asked for; None where it cannot be another one's answer.
 
     Yields:
@@ -143,7 +142,6 @@ def decode_scale_set(
     """Decode `VirtualMachineScaleSets_Get`.
 
     Args:
-        body: the answer.
         scale_set: what was asked for; None where it cannot be another one's answer.
 
     Raises:

@@ -32,7 +32,6 @@ class AzureError(Exception):
     `str()` of it is one line for people: what failed, then what to do.
 
     Attributes:
-        message: what failed.
         reason: the label value of `poll_failures_total`; one of `REASONS`.
         advice: what the operator should do.
         retry_after: seconds to wait as the answer asks for; None without.
@@ -157,7 +156,6 @@ class Rejected(AzureError):
     """Another HTTP 4xx.
 
     Attributes:
-        status: the HTTP status.
         code: Azure's error code; empty where there is none.
         stale_link: whether Azure declines the `nextLink` that it gave itself.
     """
@@ -196,7 +194,6 @@ class ServerFailed(AzureError):
     """HTTP 5xx, or a token service that cannot answer for now.
 
     Attributes:
-        status: which.
         retry_after: seconds to wait as Azure says; None where it does not say.
     """
 

@@ -75,7 +75,6 @@ def translate(error: BaseException, *, what: str, asked: Asked) -> AzureError:
     Args:
         error: what a library raised; an AzureError of ours is given back as it is.
         what: what was being done, as the beginning of the message.
-        asked: whom.
     """
     if isinstance(error, AzureError):
         return error

@@ -142,7 +142,6 @@ def failure_of(  # noqa: PLR0911 - a table of statuses
     """The error of an answer whose status is not 200.
 
     Args:
-        answer: what came.
         scope: what was asked about.
         action: the RBAC action that the request needs, where Azure does not name another one.
         now: the Unix time, for a Retry-After with a date.

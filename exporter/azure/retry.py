@@ -41,7 +41,6 @@ class Retries:
 
     Args:
         clock: what the pauses are slept by.
-        telemetry: counts the retries.
         breaker: whether the endpoint answers at all.
         count: how often a request is repeated at most.
         draw: a random number in [0, 1), so that many that failed together come back apart.

@@ -136,7 +136,6 @@ class ScaleSetClient:
         """Get the set itself (`VirtualMachineScaleSets_Get`): its model, and what was left out.
 
         Args:
-            scale_set: which one.
             location: its region where known; the limits are counted by it.
             reservation: what the call may spend, which is closed at its end; if None, it waits for
                 the budget.

@@ -73,7 +73,6 @@ class Transport:
 
     Args:
         session: of `new_session`; the caller closes it.
-        endpoints: the cloud.
         tokens: where the bearer token comes from; the caller closes it.
         telemetry: counts requests, durations, throttling and what remains of read limits.
         timeout: seconds for one request, from the connection to the end of the body.

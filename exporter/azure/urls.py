@@ -38,7 +38,6 @@ def instances_url(
     """`VirtualMachineScaleSetVMs_List`: its first page.
 
     Args:
-        endpoints: the cloud.
         scale_set: whose instances.
         api_version: of `Microsoft.Compute`.
         full: whether all fields are wanted; else `$select` leaves the instance view only.

@@ -11,7 +11,7 @@ from collections.abc import Collection
 
 from msgspec import Struct
 
-from exporter.metrics.names import LimitedNames
+from exporter.metrics.limited_names import LimitedNames
 from exporter.metrics.statuses import UNKNOWN, ParsedStatus
 from exporter.model.instance_view import (
     InstanceProperties,

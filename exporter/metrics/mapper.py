@@ -30,7 +30,7 @@ from exporter.metrics.family import (
 )
 from exporter.metrics.instance_json import ItemStore
 from exporter.metrics.instance_state import SetNames
-from exporter.metrics.names import MOST_CODES, LimitedNames
+from exporter.metrics.limited_names import MOST_CODES, LimitedNames
 from exporter.metrics.normalize import normalize
 from exporter.metrics.rendering import Identified, Renderer
 from exporter.metrics.transitions import UNSPECIFIED, Transitions, Walk

@@ -18,7 +18,7 @@ from exporter.metrics.instance_state import (
     SetNames,
     StatusState,
 )
-from exporter.metrics.names import OTHER, LimitedNames
+from exporter.metrics.limited_names import OTHER, LimitedNames
 from exporter.metrics.statuses import UNKNOWN, ParsedStatus, present, read, worst
 from exporter.model.instance_view import (
     Disk,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 
-from exporter.metrics.names import OTHER
+from exporter.metrics.limited_names import OTHER
 from exporter.metrics.statuses import present, read, weight
 from exporter.model.instance_view import (
     Disk,

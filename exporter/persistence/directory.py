@@ -24,11 +24,7 @@ _OURS = re.compile(rf"([0-9a-f]{{64}})\{_ENDING}(\{_UNFINISHED})?")
 
 
 class StateDirectory:
-    """A directory with one file per name. It is made at need, and one process at a time writes.
-
-    Args:
-        path: the directory.
-    """
+    """A directory with one file per name. It is made at need, and one process at a time writes."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

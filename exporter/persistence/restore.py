@@ -37,12 +37,10 @@ def store_for(
     """The store that the configuration asks for; None without `polling.state_dir`.
 
     Args:
-        configuration: the whole configuration.
         mapper: what the lines are written by.
         azure: the address of the Resource Manager.
         version: the exporter's version.
         telemetry: the exporter's own metrics.
-        clock: the time.
     """
     if not configuration.polling.state_dir:
         return None
@@ -68,8 +66,6 @@ async def persisted(
 
     Args:
         store: what reads and writes; None for a cold start.
-        poller: serves what is restored.
-        states: of the targets.
         stop: set when the process has to end: that does not wait for a slow disk.
     """
     if store is None:

@@ -42,11 +42,9 @@ class StateStore(Observer):
     A write that fails is not repeated: the set's next good poll writes anew.
 
     Args:
-        folder: the directory.
         azure: the address of the Azure that has the sets: ids are unique in one Azure only.
         form: what rendered lines depend on, as `form_of` tells.
         telemetry: the exporter's own metrics.
-        clock: the time.
     """
 
     def __init__(

@@ -36,7 +36,6 @@ class Slots:
 
     Args:
         concurrency: `polling.concurrency`, the number of slots.
-        clock: the time.
     """
 
     def __init__(self, concurrency: int, *, clock: Clock) -> None:
@@ -64,7 +63,6 @@ class Slots:
 
         Args:
             key: tells who is slow from run to run.
-            work: begins the work.
 
         Returns:
             What the work returns.

@@ -26,7 +26,6 @@ class Intervals(Observer):
     Args:
         targets: the sets that are polled now.
         budget: what may be spent, and what each set costs.
-        clock: the time.
     """
 
     def __init__(self, targets: Iterable[TargetState], *, budget: Budget, clock: Clock) -> None:

@@ -56,12 +56,7 @@ class Job:
 
 
 def jobs_of(poller: Poller, intervals: Intervals) -> tuple[Job, ...]:
-    """The jobs of every target, in the order in which they are done once.
-
-    Args:
-        poller: does them.
-        intervals: plans them.
-    """
+    """The jobs of every target, in the order in which they are done once."""
 
     async def list_instances(state: TargetState, reservation: Reservation) -> NoAnswer | None:
         error = await poller.poll(state, reservation)

@@ -21,7 +21,6 @@ class Outage:
         """Log a reason that is new in this outage.
 
         Args:
-            scale_set: which set.
             reason: of the closed set of `poll_failures_total`.
             message: what failed and what to do, for people.
             now: the monotonic time.

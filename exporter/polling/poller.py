@@ -52,11 +52,9 @@ class Poller(Observer):
     """Polls targets and writes what was found into their states; knows nothing of when.
 
     Args:
-        source: the Azure client.
         mapper: the catalogue as configured.
         publisher: serves what is known of each target.
         telemetry: the exporter's own metrics.
-        clock: the time.
         retention: how long answers are kept.
         cooperative: where mapping yields to other tasks.
         store: saves states, so that they outlive a restart; None for a process that saves none.

@@ -56,9 +56,7 @@ class Scheduler(Observer):
         expiry: what removes data that are too old, until it is cancelled.
         gate: until when Azure asked to wait.
         slots: how many jobs run at a time.
-        clock: the time.
         budget: what may be spent of Azure's limits.
-        overdue: the delay of the polls.
     """
 
     def __init__(

@@ -74,9 +74,7 @@ def plan(sizes: Sequence[Size], polls: int, max_series: int) -> dict[Size, Suppr
     """Decide what is suppressed; sets of which nothing is are left out.
 
     Args:
-        sizes: of all sets.
         polls: the series that are never suppressed.
-        max_series: the limit.
     """
     levels: dict[Size, Suppressed] = {}
     total = polls + sum(size.open_counts + size.others for size in sizes)

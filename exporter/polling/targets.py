@@ -48,9 +48,6 @@ class Changes(NamedTuple):
 class Targets:
     """The targets of the process, whatever configurations come and go.
 
-    Args:
-        telemetry: shows their number.
-
     Attributes:
         observers: those that hold something of each target, in the order in which they learn of
             a change. A change of the configuration replaces them.

@@ -36,7 +36,6 @@ def read_file(path: str | Path, *, at_most: int, follow: bool = True) -> bytes:
     """The content of a regular file. On a file system that answers it never waits.
 
     Args:
-        path: the file.
         at_most: how many bytes it may have.
         follow: whether the path may be a symbolic link.
 

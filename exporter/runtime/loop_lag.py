@@ -12,11 +12,7 @@ WINDOW = 60.0
 
 
 class LoopLag:
-    """Measures the event loop's lag by coming back to it again and again.
-
-    Args:
-        clock: the time.
-    """
+    """Measures the event loop's lag by coming back to it again and again."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

@@ -8,11 +8,7 @@ from exporter.runtime.clock import Clock
 
 
 class Overdue:
-    """The work that waits, with the time at which it is due. Whoever does the work records it.
-
-    Args:
-        clock: the time.
-    """
+    """The work that waits, with the time at which it is due. Whoever does the work records it."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

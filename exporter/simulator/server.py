@@ -63,7 +63,6 @@ class SimulatedAzure:
 
     Attributes:
         faults: what goes wrong; those of the fleet file at first.
-        limits: the token buckets.
         requests: what was received, the last 10,000.
         tokens: the bearer tokens that are accepted; add to it and take from it at will.
         expired_tokens: tokens that are refused as expired.

@@ -31,12 +31,8 @@ class Site:
     """What the endpoints show; after a reload of the configuration they show something else.
 
     Attributes:
-        metrics_page: the page of `/metrics`.
         targets: the scale sets that are polled.
-        clock: the time.
         ready: whether every target was tried, or the time for it is over.
-        version: the running version.
-        telemetry_path: the path of the metrics.
         messages: whether Azure's messages are shown (`web.messages`).
         max_requests: scrapes that are answered at a time; 0 for no limit.
         client_limit: seconds that a client may take for one answer.

@@ -28,7 +28,6 @@ class ConnectionLimits:
     """What clients' connections may take. Durations are seconds.
 
     Attributes:
-        total: all connections.
         per_address: connections of one address; of IPv6 one /64 network counts as one.
         head: for the head of a request, from the first byte or from the new connection on.
         idle: between two requests.
@@ -87,7 +86,6 @@ class Connections:
         """Admit a new connection; at a limit, in place of another. False if none can be closed.
 
         Args:
-            connection: the new connection.
             address: the client's address.
             now: the loop's time.
         """

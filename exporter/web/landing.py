@@ -21,8 +21,6 @@ def landing_page(targets: Targets, *, version: str, telemetry_path: str) -> Iter
 
     Args:
         targets: the scale sets that are polled.
-        version: the running version.
-        telemetry_path: the path of the metrics.
     """
     begin = _BEGIN.format(
         style=style_element(_STYLE),

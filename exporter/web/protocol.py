@@ -40,7 +40,6 @@ class ProtocolFactory:
 
     Args:
         server: aiohttp's server, with the application's handler.
-        connections: those that are open.
     """
 
     def __init__(self, server: web.Server, connections: Connections) -> None:

@@ -65,7 +65,6 @@ class Responses:
             request: what is answered.
             body: its chunks, of any size; not asked for by HEAD.
             headers: those that tell of the body, `Content-Type` among them.
-            status: the HTTP status.
         """
         headers = {**headers, "Vary": "Accept-Encoding"}
         chunks = gather(body)
@@ -93,7 +92,6 @@ class Responses:
             body: its chunks as they go on the wire; not asked for by HEAD.
             headers: those that tell of the body.
             length: the bytes of the body; None sends it in chunks, as it is not known yet.
-            status: the HTTP status.
         """
         response = web.StreamResponse(status=status, headers=headers)
         if length is not None:

@@ -19,11 +19,7 @@ _ACCEPTED_AT_ONCE = 16
 
 
 class WebServer:
-    """A running server.
-
-    Attributes:
-        connections: the clients' connections.
-    """
+    """A running server."""
 
     def __init__(self, runner: web.AppRunner, limits: ConnectionLimits) -> None:
         if runner.server is None:
@@ -59,7 +55,6 @@ async def running(
     """Run a server for the application until the end of the context.
 
     Args:
-        application: what answers.
         limits: what clients' connections may take.
         shutdown_timeout: seconds for answers under way at the end.
     """

@@ -206,7 +206,6 @@ def events(scope: Scope, *, many: bool) -> list[Event]:
     """What changed between polls.
 
     Args:
-        scope: where.
         many: whether it is a whole fleet: it changes always, so transitions are off at first, and
             it is looked at in longer steps.
     """

@@ -8,7 +8,7 @@ from exporter.azure import retry
 from exporter.azure.ratelimit import headers as ratelimit
 from exporter.configuration import document, fields, loading
 from exporter.exposition import text_format
-from exporter.metrics import names, normalize
+from exporter.metrics import limited_names, normalize
 from exporter.polling import concurrency, confirmation, counters, target_state
 from exporter.web import connections, responses, scrapes
 from support.answers import ROOT
@@ -18,10 +18,19 @@ MINUTE = 60
 WORDS: dict[float, str] = {2: "two", 3: "three", 5: "five"}
 
 TOLD = [
-    ("metrics.md", f"At most {names.MOST_NAMES} names of extensions per set, then {names.OTHER}"),
-    ("metrics.md", f"At most {names.MOST_NAMES} names of handlers per set, then {names.OTHER}"),
-    ("metrics.md", f"At most {names.MOST_NAMES} names of disks per set, then {names.OTHER}"),
-    ("metrics.md", f"At most {names.MOST_CODES} codes per set beside unspecified, then"),
+    (
+        "metrics.md",
+        f"At most {limited_names.MOST_NAMES} names of extensions per set, then {limited_names.OTHER}",
+    ),
+    (
+        "metrics.md",
+        f"At most {limited_names.MOST_NAMES} names of handlers per set, then {limited_names.OTHER}",
+    ),
+    (
+        "metrics.md",
+        f"At most {limited_names.MOST_NAMES} names of disks per set, then {limited_names.OTHER}",
+    ),
+    ("metrics.md", f"At most {limited_names.MOST_CODES} codes per set beside unspecified, then"),
     ("metrics.md", f"A label value has at most {text_format.LONGEST_VALUE} bytes"),
     ("metrics.md", f"cut at {normalize.SUBSTATUS_LENGTH} characters"),
     (

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.metrics.family import FamilyFilter
+from exporter.metrics.limited_names import MOST_CODES
 from exporter.metrics.mapper import Mapper, TargetMemory
-from exporter.metrics.names import MOST_CODES
 from exporter.metrics.transitions import Transitions
 from exporter.model.instance_view import Instance
 from support.answers import WEB_TARGET, instance

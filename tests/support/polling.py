@@ -31,7 +31,6 @@ class Polling:
 
     Args:
         source: answers in Azure's place.
-        clock: the time.
         telemetry: the exporter's own metrics; new ones if None.
         mapper: the catalogue as configured; the whole of it if None.
         keep_for: `polling.keep_for`.

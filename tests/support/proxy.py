@@ -15,7 +15,6 @@ class TunnelProxy:
         refusal: the status line that it declines with, as `407 Proxy Authentication Required`.
 
     Attributes:
-        port: its own.
         heads: the heads of all requests that came, plain ones too.
     """
 

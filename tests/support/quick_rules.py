@@ -41,7 +41,6 @@ def quick_alertmanager(document: dict[str, Any], factor: float, receivers: str) 
     """Alertmanager's configuration with every wait divided, and receivers of the test's.
 
     Args:
-        document: the configuration.
         factor: by what the waits of the routes are divided.
         receivers: the address that takes the place of the webhooks' scheme and host.
     """

@@ -58,9 +58,7 @@ class Authority:
         """What a server of those names offers.
 
         Args:
-            names: host names.
             begins: from when on its certificate is valid, from now.
-            ends: until when.
         """
         key = ec.generate_private_key(ec.SECP256R1())
         alternatives = x509.SubjectAlternativeName([x509.DNSName(name) for name in names])

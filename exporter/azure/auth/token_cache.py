@@ -91,7 +91,6 @@ class CredentialTokens:
             after a failure and for a refused token: a new credential reads files and variables
             anew and has no cache with the refused token in it.
         scope: what the token is for.
-        clock: the time.
         source: what gives the tokens, for people.
         watch: records tokens and failures.
         hold_off: seconds for which a failure is remembered, unless the token service asks for more.

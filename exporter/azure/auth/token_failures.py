@@ -84,7 +84,6 @@ def token_failure(error: BaseException, *, source: str, now: float) -> AzureErro
     """Our error for whatever a credential raised.
 
     Args:
-        error: what was raised.
         source: what gives the tokens, for people.
         now: the Unix time, for a Retry-After with a date.
     """
@@ -111,7 +110,6 @@ def unread_answer(url: URL, error: BrokenAnswer) -> BrokenAnswer:
     """The error of a token service's answer whose body could not be read.
 
     Args:
-        url: what was asked.
         error: what is wrong with the body.
     """
     advice = _NOTHING_BETWEEN if _is_machine_s_own(url) else _ANOTHER

@@ -21,7 +21,6 @@ class FileTokens:
     Args:
         path: the file; it holds one token, and white space around it does not matter.
         patience: seconds to wait for a file system that does not answer.
-        watch: records failures.
     """
 
     def __init__(

@@ -22,11 +22,7 @@ _FAILURES = "token_failures_total"
 
 
 class TokenWatch:
-    """Counts what fails, and tells when the token in use ends.
-
-    Args:
-        telemetry: where to.
-    """
+    """Counts what fails, and tells when the token in use ends."""
 
     def __init__(self, telemetry: Telemetry) -> None:
         self._telemetry = telemetry

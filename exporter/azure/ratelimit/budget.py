@@ -61,7 +61,6 @@ class Budget:
     """Gives out what may be spent, and learns from every answer what that is.
 
     Args:
-        clock: the time.
         telemetry: shows how much of the budget is used.
         share: the part of Azure's limits that the exporter may use, up to 1.
         burst: requests of one subscription that may go out at the same moment.
@@ -118,8 +117,6 @@ class Budget:
         """Wait until the requests of a call fit into the budget; first come, first served.
 
         Args:
-            operation: which call.
-            scope: what it is about.
             instances: how many the scale set has, if known.
             in_advance: whether to reserve what it needs until the first request, which should
                 follow soon. Without that each request waits for itself.
@@ -177,7 +174,6 @@ class Budget:
         """Give back what a call did not need, and remember what it cost.
 
         Args:
-            reservation: of the call.
             complete: whether it came to its end; else the next one may cost twice as much.
         """
         pages, scale_set = reservation.pages, reservation.scope.scale_set
@@ -200,8 +196,6 @@ class Budget:
         """Record a 429 of Compute's: spend half as much, and come back slowly.
 
         Args:
-            operation: which call.
-            scope: what it was about.
             policy: the limit that was exceeded; empty where Azure does not say.
         """
         region = self._region(scope.subscription_id, scope.location)

@@ -90,8 +90,6 @@ class Reservation:
     reserved then, so each request waits for itself.
 
     Attributes:
-        operation: which call.
-        scope: what it is about.
         begun: whether a request has gone out.
         pages: answers so far.
         views: VMs viewed so far, by Azure's headers.

@@ -10,8 +10,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.exposition.text_format import LONGEST_VALUE, cut, cut_id, header
 from exporter.metrics.catalogue import CATALOGUE
+from exporter.metrics.limited_names import MOST_NAMES, OTHER
 from exporter.metrics.mapper import MappedInstances, Mapper, TargetMemory
-from exporter.metrics.names import MOST_NAMES, OTHER
 from exporter.model.scale_set import ScaleSetId, ScaleSetModel, Target
 from support.answers import WEB_TARGET, instance, lines_of, map_instances, samples
 
