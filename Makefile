@@ -99,9 +99,11 @@ format: $(BIN)/.installed-test ## Put the code into shape.
 	$(BIN)/ruff format .
 
 .PHONY: docs
-docs: $(BIN)/.installed ## Write docs/metrics.md from the declarations.
-	$(BIN)/python -m exporter.reference > $(VENV)/metrics.md
+docs: $(BIN)/.installed ## Write docs/metrics.md and docs/configuration.md from the declarations.
+	$(BIN)/python -m exporter.metrics_reference > $(VENV)/metrics.md
 	mv $(VENV)/metrics.md docs/metrics.md
+	$(BIN)/python -m exporter.configuration_reference docs/configuration.md.in > $(VENV)/configuration.md
+	mv $(VENV)/configuration.md docs/configuration.md
 
 .PHONY: dashboards
 dashboards: $(BIN)/.installed-test ## Write grafana/dashboards/*.json from grafana/source.

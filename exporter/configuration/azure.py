@@ -10,9 +10,11 @@ from pydantic import AfterValidator, ConfigDict, Field, SecretStr, ValidationInf
 from yarl import URL
 
 from exporter.configuration.fields import (
+    SAME,
     Boolean,
     FilePath,
     OptionalPath,
+    Placeholder,
     Section,
     Surroundings,
     Text,
@@ -101,7 +103,7 @@ CredentialType = Literal[
     "static",
 ]
 
-Address = Annotated[str, AfterValidator(_address)]
+Address = Annotated[str, AfterValidator(_address), Placeholder("url")]
 """An https address, or a plain http one of a loopback host."""
 
 
@@ -125,33 +127,35 @@ _USES: dict[CredentialType, _Uses] = {
 
 
 class Credential(Section):
-    """`azure.credential`: how the exporter proves who it is.
-
-    Attributes:
-        type: one of azure-identity's credentials, or `static` for a bearer token in a file.
-        tenant_id: the directory.
-        client_id: the application, or the user-assigned identity of `managed_identity`.
-        object_id: the user-assigned identity, in place of its client id.
-        resource_id: the user-assigned identity, in place of its client id.
-        client_secret: the application's secret; with `client_secret` exactly one of it and
-            `client_secret_file` is given.
-        client_secret_file: the path of a file with the secret.
-        certificate_path: the path of the application's certificate with its key.
-        token_file: the path of the bearer token, or of the federated token.
-    """
+    """`azure.credential`: how the exporter proves who it is."""
 
     # A field that is not given has rules too.
     model_config = ConfigDict(validate_default=True)
 
-    type: CredentialType = "default"
-    tenant_id: Text | None = None
-    client_id: Text | None = None
-    object_id: Text | None = None
-    resource_id: Annotated[str, AfterValidator(_resource_id)] | None = None
-    client_secret: Annotated[SecretStr, Field(min_length=1)] | None = None
-    client_secret_file: FilePath | None = None
-    certificate_path: FilePath | None = None
-    token_file: FilePath | None = None
+    type: CredentialType = Field(
+        "default",
+        description="default, managed_identity, workload_identity, client_secret, "
+        "client_certificate, azure_cli or static. A field that the type does not use is an error; "
+        "see the table.",
+    )
+    tenant_id: Text | None = Field(None, description="The directory.")
+    client_id: Text | None = Field(
+        None, description="The application, or the user-assigned identity of managed_identity."
+    )
+    object_id: Text | None = Field(
+        None, description="The user-assigned identity, in place of its client id."
+    )
+    resource_id: Annotated[str, AfterValidator(_resource_id)] | None = Field(None, description=SAME)
+    client_secret: Annotated[SecretStr, Field(min_length=1)] | None = Field(
+        None, description="The application's secret, or a file that has it."
+    )
+    client_secret_file: FilePath | None = Field(None, description=SAME)
+    certificate_path: FilePath | None = Field(
+        None, description="The application's certificate with its private key."
+    )
+    token_file: FilePath | None = Field(
+        None, description="The bearer token of static, or the token of workload_identity."
+    )
 
     @field_validator(
         "tenant_id",
@@ -198,31 +202,42 @@ class Credential(Section):
 
 
 class Azure(Section):
-    """`azure`. The addresses are as the user wrote them, and None but for cloud `custom`.
-
-    Attributes:
-        cloud: which Azure; `custom` names the three addresses itself.
-        endpoint: the address of the Resource Manager.
-        audience: whom the token is for.
-        authority_host: who issues the token; None also where the credential asks no service.
-        api_version: of `Microsoft.Compute`.
-        ca_file: the path of the certificate authorities to trust, in PEM form; empty for those of
-            SSL_CERT_FILE, REQUESTS_CA_BUNDLE or the system.
-        tls_strict: false accepts a certificate that only Python's strict check refuses.
-        detail: `instance_view` asks for the smallest answers, `full` for all fields.
-        credential: how the exporter proves who it is.
-    """
+    """`azure`. The addresses are as the user wrote them, and None but for cloud `custom`."""
 
     model_config = ConfigDict(validate_default=True)
 
-    cloud: Cloud = "public"
-    endpoint: Address | None = None
-    audience: Address | None = None
-    authority_host: Annotated[Address, AfterValidator(_authority)] | None = None
-    api_version: Annotated[str, AfterValidator(_api_version)] = "2024-07-01"
-    ca_file: OptionalPath = ""
-    tls_strict: Boolean = True
-    detail: Literal["instance_view", "full"] = "instance_view"
+    cloud: Cloud = Field(
+        "public", description="Which Azure: public, usgovernment, china or custom."
+    )
+    endpoint: Address | None = Field(
+        None,
+        description="Only for cloud custom, and then required. authority_host may be left out "
+        "where the credential is static or managed_identity.",
+    )
+    audience: Address | None = Field(None, description=SAME)
+    authority_host: Annotated[Address, AfterValidator(_authority)] | None = Field(
+        None, description=SAME
+    )
+    api_version: Annotated[str, AfterValidator(_api_version)] = Field(
+        "2024-07-01",
+        description="The version of the Microsoft.Compute API, as YYYY-MM-DD with or without "
+        "-preview.",
+    )
+    ca_file: OptionalPath = Field(
+        "",
+        description="The certificate authorities to trust, in PEM form, in place of the system's. "
+        "See below.",
+    )
+    tls_strict: Boolean = Field(
+        default=True,
+        description="false accepts a certificate that only the strict check of Python 3.13 and "
+        "later refuses.",
+    )
+    detail: Literal["instance_view", "full"] = Field(
+        "instance_view",
+        description="instance_view asks for the smallest answers. full adds zone, VM size, VM id, "
+        "name and protection policy.",
+    )
     credential: Credential = Field(default_factory=Credential)
 
     @field_validator("endpoint", "audience", "authority_host")

@@ -44,6 +44,10 @@ class Surroundings:
         return info.context if isinstance(info.context, cls) else cls()
 
 
+SAME = "as before"
+"""The description of a key to which that of the key before applies."""
+
+
 class Section(BaseModel):
     """A mapping of the file: unknown keys are errors, and it never changes once read."""
 
@@ -111,7 +115,13 @@ def _label_name(name: str, info: ValidationInfo) -> str:
     return name
 
 
-Duration = Annotated[float, BeforeValidator(_seconds)]
+class Placeholder(str):
+    """Stands for a type on the page about the configuration; pydantic passes it over."""
+
+    __slots__ = ()
+
+
+Duration = Annotated[float, BeforeValidator(_seconds), Placeholder("duration")]
 """A duration such as `1h30m`, as seconds; more than 0."""
 
 Interval = Annotated[Duration, AfterValidator(_interval)]
@@ -127,11 +137,14 @@ def _path(text: str) -> str:
     return text
 
 
-OptionalPath = Annotated[str, AfterValidator(_path)]
+OptionalPath = Annotated[str, AfterValidator(_path), Placeholder("filename")]
 """A path, or an empty string for none."""
 
-FilePath = Annotated[Text, AfterValidator(_path)]
+FilePath = Annotated[Text, AfterValidator(_path), Placeholder("filename")]
 """A path."""
+
+Pattern = Annotated[str, Placeholder("pattern")]
+"""A name, or a shell pattern of names."""
 
 Boolean = StrictBool
 """`true` or `false`; the quoted words are strings."""
@@ -142,5 +155,5 @@ MOST_ENTRIES = 1000
 MOST_LABELS = 64
 """Extra labels in all, for each series has all of them."""
 
-Labels = dict[Annotated[str, AfterValidator(_label_name)], str]
+Labels = dict[Annotated[str, AfterValidator(_label_name), Placeholder("label_name")], str]
 """Extra labels. An empty value is, to Prometheus, the absence of the label."""

@@ -7,7 +7,17 @@ from typing import Annotated
 
 from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, field_validator
 
-from exporter.configuration.fields import Duration, Interval, Labels, Section, expected, refused
+from exporter.configuration.fields import (
+    SAME,
+    Duration,
+    Interval,
+    Labels,
+    Pattern,
+    Placeholder,
+    Section,
+    expected,
+    refused,
+)
 from exporter.model.scale_set import ScaleSetId
 
 _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -55,30 +65,29 @@ def _resource_id(text: str) -> str:
     return text
 
 
-SubscriptionId = Annotated[str, AfterValidator(_subscription_id)]
+SubscriptionId = Annotated[str, AfterValidator(_subscription_id), Placeholder("guid")]
 
 
 class ScaleSet(Section):
-    """One entry of `scale_sets`: either the full resource id, or the three names.
-
-    Attributes:
-        id: the resource id.
-        subscription_id: a GUID.
-        resource_group: its name.
-        name: the scale set's name.
-        interval: seconds between polls; None for `polling.interval`.
-        labels: extra labels on this set's series.
-    """
+    """One entry of `scale_sets`: either the full resource id, or the three names."""
 
     # A name that is not given has a rule too.
     model_config = ConfigDict(validate_default=True)
 
-    id: Annotated[str, AfterValidator(_resource_id)] | None = None
-    subscription_id: SubscriptionId | None = None
-    resource_group: Annotated[str, AfterValidator(_resource_group)] | None = None
-    name: Annotated[str, AfterValidator(_name)] | None = None
-    interval: Interval | None = None
-    labels: Labels = Field(default_factory=dict)
+    id: Annotated[str, AfterValidator(_resource_id)] | None = Field(
+        None, description="Either the full resource id ..."
+    )
+    subscription_id: SubscriptionId | None = Field(None, description="... or the three names.")
+    resource_group: Annotated[str, AfterValidator(_resource_group)] | None = Field(
+        None, description=SAME
+    )
+    name: Annotated[str, AfterValidator(_name)] | None = Field(None, description=SAME)
+    interval: Interval | None = Field(None, description="polling.interval where not given.")
+    labels: Labels = Field(
+        default_factory=dict,
+        description="Extra labels on this set's series. Every set gets the same label names, empty "
+        "where it has none.",
+    )
 
     @field_validator("subscription_id", "resource_group", "name")
     @classmethod
@@ -102,20 +111,15 @@ class ScaleSet(Section):
 
 
 class Discovery(Section):
-    """One entry of `discovery`: which scale sets of some subscriptions are found and polled.
+    """One entry of `discovery`: which scale sets of some subscriptions are found and polled."""
 
-    Attributes:
-        subscriptions: GUIDs, at least one.
-        resource_groups: shell patterns of names; empty for all.
-        names: shell patterns of scale set names; empty for all.
-        tags: tags that a set must all have.
-        refresh: seconds between two looks.
-        labels: extra labels on the series of the sets found.
-    """
-
-    subscriptions: Annotated[tuple[SubscriptionId, ...], Field(min_length=1)]
-    resource_groups: tuple[str, ...] = ()
-    names: tuple[str, ...] = ()
-    tags: dict[str, str] = Field(default_factory=dict)
-    refresh: Duration = 300.0
-    labels: Labels = Field(default_factory=dict)
+    subscriptions: tuple[SubscriptionId, ...] = Field(min_length=1, description="At least one.")
+    resource_groups: tuple[Pattern, ...] = Field((), description="All where not given.")
+    names: tuple[Pattern, ...] = Field((), description=SAME)
+    tags: dict[str, str] = Field(
+        default_factory=dict, description="Tags that a scale set must all have."
+    )
+    refresh: Duration = Field(300.0, description="Between two looks.")
+    labels: Labels = Field(
+        default_factory=dict, description="Extra labels on the series of the sets that are found."
+    )

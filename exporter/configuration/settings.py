@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -13,6 +13,7 @@ from exporter.configuration.fields import (
     Duration,
     Interval,
     OptionalPath,
+    Pattern,
     Section,
     Text,
 )
@@ -21,53 +22,91 @@ from exporter.model.scale_set import Target
 
 
 class Polling(Section):
-    """`polling`: how often Azure is asked, and with what patience. Durations are seconds.
+    """`polling`: how often Azure is asked, and with what patience. Durations are seconds."""
 
-    Attributes:
-        interval: between two polls of a scale set, as requested.
-        timeout: of one request.
-        deadline: of one scale set's whole walk.
-        keep_for: how long the last good answer is served while polls fail.
-        concurrency: requests in flight.
-        state_dir: where state outlives a restart; empty for nowhere.
-        budget_share: the part of Azure's read quota that the exporter may use.
-    """
-
-    interval: Interval = 60.0
-    timeout: Duration = 60.0
-    deadline: Duration = 180.0
-    keep_for: Duration = 600.0
-    concurrency: Annotated[int, Field(strict=True, ge=1, le=1000)] = 16
-    state_dir: OptionalPath = ""
-    budget_share: Annotated[float, Field(strict=True, gt=0, le=1, allow_inf_nan=False)] = 0.5
+    interval: Interval = Field(
+        60.0,
+        description="Between two polls of a scale set, as requested. At least 6s, for Azure allows "
+        "10 calls a minute for a scale set; at least 100ms with cloud custom.",
+    )
+    timeout: Duration = Field(60.0, description="Of one request. Not longer than deadline.")
+    deadline: Duration = Field(180.0, description="Of one scale set's whole walk.")
+    keep_for: Duration = Field(
+        600.0,
+        description="How long the last good answer is served while polls fail or are put off. "
+        "Never less than 2 x the interval in force + deadline. Then azure_vmss_up is 0, whatever "
+        "the reason.",
+    )
+    concurrency: int = Field(
+        16, strict=True, ge=1, le=1000, description="Requests in flight, 1 to 1000."
+    )
+    state_dir: OptionalPath = Field(
+        "",
+        description="A directory in which the last snapshots and the counters outlive a restart; "
+        "empty for none. Each exporter needs one of its own. It is made if it is missing, for the "
+        "exporter's user only.",
+    )
+    budget_share: float = Field(
+        0.5,
+        strict=True,
+        gt=0,
+        le=1,
+        allow_inf_nan=False,
+        description="The part of Azure's read quota that the exporter may use, more than 0 and at "
+        "most 1: of Compute's limits in each region, and of the Resource Manager's over all "
+        "regions of a subscription. Sets are polled less often where it does not allow the "
+        "requested interval, and requests are spread evenly.",
+    )
 
 
 class Metrics(Section):
-    """`metrics`: which families are served, and in what form.
+    """`metrics`: which families are served, and in what form."""
 
-    Attributes:
-        deny: names or shell patterns of families that are not served.
-        opt_in: names or shell patterns of families that are off unless named.
-        state_sets: `full` for a series of every known state, `active` for the one that holds.
-        tags: the scale set tags on `azure_vmss_tags_info`.
-        max_series: above it the largest sets lose their instance families; 0 for no limit.
-    """
-
-    deny: Annotated[tuple[str, ...], Field(max_length=MOST_ENTRIES)] = ()
-    opt_in: Annotated[tuple[str, ...], Field(max_length=MOST_ENTRIES)] = ()
-    state_sets: Literal["full", "active"] = "full"
-    tags: Annotated[tuple[Text, ...], Field(max_length=MOST_ENTRIES)] = ()
-    max_series: Annotated[int, Field(strict=True, ge=0)] = 500_000
+    deny: tuple[Pattern, ...] = Field(
+        (),
+        max_length=MOST_ENTRIES,
+        description="Families that are not served. azure_vmss_instance_*, the way to drop what is "
+        "served per instance, also drops azure_vmss_instance_creations_total, "
+        "azure_vmss_instance_deletions_total and azure_vmss_instance_series_suppressed: name the "
+        "families one by one to keep these. azure_vmss_up can be denied too, and then nothing "
+        "shows whether polls succeed.",
+    )
+    opt_in: tuple[Pattern, ...] = Field(
+        (), max_length=MOST_ENTRIES, description="Families that are off unless named."
+    )
+    state_sets: Literal["full", "active"] = Field(
+        "full",
+        description="full: one 0/1 series for each known state. active: only the state that "
+        "holds; then queries say == 1, never == 0 or avg_over_time.",
+    )
+    tags: tuple[Text, ...] = Field(
+        (),
+        max_length=MOST_ENTRIES,
+        description="Scale set tags shown on azure_vmss_tags_info. Every character outside A-Z, "
+        "a-z, 0-9 and _ becomes _ in the label; two tags with one label, letter case ignored, are "
+        "an error.",
+    )
+    max_series: int = Field(
+        500_000,
+        strict=True,
+        ge=0,
+        description="The page never has more series about Azure. Above it the instance families "
+        "of the largest scale sets are suppressed, and azure_vmss_instance_series_suppressed is 1 "
+        "for those sets; their counts stay. Where the counts alone are too many, those by versions "
+        "and names of the largest sets are suppressed too, and at last all series but those about "
+        "the polls. 0 for no limit.",
+    )
 
 
 class Web(Section):
-    """`web`: what the pages, the JSON and the log show.
+    """`web`: what the pages, the JSON and the log show."""
 
-    Attributes:
-        messages: whether Azure's messages are shown; they are free text.
-    """
-
-    messages: Boolean = True
+    messages: Boolean = Field(
+        default=True,
+        description="Whether the pages, the JSON and the log show Azure's messages, which are free "
+        "text. Without them the log says the reason of a failure and what to do; `--once` still "
+        "says why. What looks like a secret is replaced in any case, and texts are cut at 1 KB.",
+    )
 
 
 class Configuration(Section):
@@ -75,8 +114,14 @@ class Configuration(Section):
 
     azure: Azure = Field(default_factory=Azure)
     polling: Polling = Field(default_factory=Polling)
-    scale_sets: tuple[ScaleSet, ...] = ()
-    discovery: tuple[Discovery, ...] = ()
+    scale_sets: tuple[ScaleSet, ...] = Field(
+        (),
+        description="At least one. Two entries for one scale set, compared without letter case, "
+        "are an error.",
+    )
+    discovery: tuple[Discovery, ...] = Field(
+        (), description="Not supported yet: a list that is not empty is refused."
+    )
     metrics: Metrics = Field(default_factory=Metrics)
     web: Web = Field(default_factory=Web)
 

@@ -1,4 +1,4 @@
-"""Writes `docs/metrics.md` from the declarations: `python -m exporter.reference`."""
+"""Writes `docs/metrics.md` from the declarations: `python -m exporter.metrics_reference`."""
 
 from __future__ import annotations
 
