@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from grafana.source import exporter_polls, frame
+from grafana.source import exporter_polls, frame, shared_panels
 from grafana.source.exporter_queries import NO_EXPORTER, own
-from grafana.source.panels import ANY_IS_BAD, SMALL, THIRD, Ask, Facts, bars, number, series
-from grafana.source.queries import REPLICAS, SET, SETS
+from grafana.source.panels import SMALL, THIRD, Ask, Facts, bars, number, series
+from grafana.source.queries import REPLICAS, SETS
 from grafana.source.states import BROKEN, GOOD, LOOK, words
 from grafana.source.tables import Column, rows
 
@@ -52,16 +52,8 @@ def now() -> frame.Section:
                 ),
                 Ask(f"max({own('targets')})"),
             ),
-            number(
-                Facts(
-                    title="Polls failing",
-                    about="Scale sets whose last poll failed.",
-                    unit="short",
-                    empty="no exporter",
-                    size=SMALL,
-                ),
-                Ask(f"sum(1 - max by ({SET}) ({SETS.value('azure_vmss_up')}))"),
-                limits=ANY_IS_BAD,
+            shared_panels.polls_failing(
+                SETS, about="Scale sets whose last poll failed.", size=SMALL
             ),
             number(
                 Facts(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from grafana.source import frame
+from grafana.source import frame, shared_panels
 from grafana.source.exporter_queries import NO_EXPORTER, own, quantile, rate
 from grafana.source.panels import THIRD, Ask, Facts, bars, series
-from grafana.source.queries import RANGE, SET, SETS, worst
+from grafana.source.queries import RANGE, SET, SETS
 from grafana.source.states import BROKEN, LOOK
 
 BY_REPLICA = "{{instance}}"
-POLICY = "instance, subscription_id, location, policy"
+POLICIES = shared_panels.Policies(
+    "instance, subscription_id, location, policy", "{{location}} {{policy}} {{instance}}"
+)
 
 
 def polls() -> frame.Section:
@@ -95,7 +97,7 @@ def polls() -> frame.Section:
 
 def azure() -> frame.Section:
     """Requests to Azure, and how much of its limits is left."""
-    throttled = f"sum by ({POLICY}) (increase({own('azure_throttled_total')}[$__range]))"
+    throttled = f"sum by ({POLICIES.labels}) (increase({own('azure_throttled_total')}[$__range]))"
     until = own("azure_throttled_until_timestamp_seconds")
     remaining = own("azure_ratelimit_remaining")
     used = own("budget_used_ratio")
@@ -130,44 +132,20 @@ def azure() -> frame.Section:
                     "99 % {{operation}}",
                 ),
             ),
-            series(
-                Facts(
-                    title="Budget in use over time",
-                    about="Calls charged in the last minute, as a part of what the exporter may "
-                    "use of the limit. The ten largest budgets.",
-                    unit="percentunit",
-                    empty="No limit of Azure is known yet.",
-                    size=(12, 10),
-                ),
-                Ask(
-                    worst(
-                        f"max by ({POLICY}) ({used})",
-                        f"topk(10, max by ({POLICY}) (max_over_time({used}{RANGE})))",
-                        POLICY,
-                    ),
-                    "{{location}} {{policy}} {{instance}}",
-                ),
-                limit=0.9,
-                below=True,
+            shared_panels.budget_in_use(
+                "Budget in use over time",
+                "Calls charged in the last minute, as a part of what the exporter may "
+                "use of the limit. The ten largest budgets.",
+                used,
+                f"max_over_time({used}{RANGE})",
+                POLICIES,
             ),
-            series(
-                Facts(
-                    title="What Azure says remains",
-                    about="The last header of each policy. It is never reset by a read: a flat "
-                    "line may be an old answer. The ten smallest.",
-                    unit="short",
-                    empty="Azure has sent no limit yet.",
-                    size=(12, 10),
-                ),
-                Ask(
-                    worst(
-                        f"min by ({POLICY}) ({remaining})",
-                        f"bottomk(10, min by ({POLICY}) (min_over_time({remaining}{RANGE})))",
-                        POLICY,
-                    ),
-                    "{{location}} {{policy}} {{instance}}",
-                ),
-                below=True,
+            shared_panels.what_remains(
+                "The last header of each policy. It is never reset by a read: a flat "
+                "line may be an old answer. The ten smallest.",
+                remaining,
+                f"min_over_time({remaining}{RANGE})",
+                POLICIES,
             ),
             bars(
                 Facts(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from grafana.source import fleet_table, frame
+from grafana.source import fleet_table, frame, shared_panels
 from grafana.source.panels import (
     AGE,
     ANY_IS_BAD,
@@ -28,7 +28,7 @@ from grafana.source.states import (
 )
 
 SET_LINK = frame.link("Open the scale set", frame.SET_OF_SERIES)
-POLICY = "subscription_id, location, policy"
+POLICIES = shared_panels.Policies("subscription_id, location, policy", "{{location}} {{policy}}")
 DOMAINS = "availability_zone, fault_domain"
 
 
@@ -73,16 +73,10 @@ def now() -> frame.Section:
                 ),
                 Ask(f"count(max by ({SET}) ({FLEET.value('azure_vmss_up')}))"),
             ),
-            number(
-                Facts(
-                    title="Polls failing",
-                    about="Scale sets whose last poll failed. What is shown of them is older.",
-                    unit="short",
-                    empty="no exporter",
-                    size=small,
-                ),
-                Ask(f"sum(1 - max by ({SET}) ({FLEET.value('azure_vmss_up')}))"),
-                limits=ANY_IS_BAD,
+            shared_panels.polls_failing(
+                FLEET,
+                about="Scale sets whose last poll failed. What is shown of them is older.",
+                size=small,
             ),
             number(
                 Facts(
@@ -240,8 +234,6 @@ def domains_and_quota() -> frame.Section:
     spread = f"max by ({zones}) ({by_domain}) - min by ({zones}) ({by_domain})"
     used = "azure_vmss_exporter_budget_used_ratio"
     remaining = "azure_vmss_exporter_azure_ratelimit_remaining"
-    lowest = QUOTA.in_range("min_over_time", remaining, replicas="min")
-    smallest = f"bottomk(10, min by ({POLICY}) ({lowest}))"
     half = THIRD
     return frame.Section(
         title="Domains and quota",
@@ -295,40 +287,20 @@ def domains_and_quota() -> frame.Section:
                     "{{version}}",
                 ),
             ),
-            series(
-                Facts(
-                    title="Read budget in use",
-                    about="Calls charged in the last minute, as a part of what the exporter allows "
-                    "itself of Azure's limits. Near 100 % polls are stretched. The ten largest.",
-                    unit="percentunit",
-                    empty="No limit of Azure is known yet.",
-                    size=(12, 10),
-                ),
-                Ask(
-                    worst(
-                        f"max by ({POLICY}) ({QUOTA.value(used)})",
-                        f"topk(10, max by ({POLICY}) ({QUOTA.in_range('max_over_time', used)}))",
-                        POLICY,
-                    ),
-                    "{{location}} {{policy}}",
-                ),
-                limit=0.9,
-                below=True,
+            shared_panels.budget_in_use(
+                "Read budget in use",
+                "Calls charged in the last minute, as a part of what the exporter allows "
+                "itself of Azure's limits. Near 100 % polls are stretched. The ten largest.",
+                QUOTA.value(used),
+                QUOTA.in_range("max_over_time", used),
+                POLICIES,
             ),
-            series(
-                Facts(
-                    title="What Azure says remains",
-                    about="The last x-ms-ratelimit header of each policy, the smaller of two "
-                    "replicas. The ten smallest.",
-                    unit="short",
-                    empty="Azure has sent no limit yet.",
-                    size=(12, 10),
-                ),
-                Ask(
-                    worst(f"min by ({POLICY}) ({QUOTA.least(remaining)})", smallest, POLICY),
-                    "{{location}} {{policy}}",
-                ),
-                below=True,
+            shared_panels.what_remains(
+                "The last x-ms-ratelimit header of each policy, the smaller of two "
+                "replicas. The ten smallest.",
+                QUOTA.least(remaining),
+                QUOTA.in_range("min_over_time", remaining, replicas="min"),
+                POLICIES,
             ),
         ],
     )

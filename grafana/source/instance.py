@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from grafana.source import frame, instance_parts
-from grafana.source.panels import AGE, SMALL, Ask, Facts, bars, number, timeline
+from grafana.source import frame, instance_parts, shared_panels
+from grafana.source.panels import SMALL, Ask, Facts, bars, number, timeline
 from grafana.source.queries import ONE_INSTANCE, ONE_SET
 from grafana.source.states import (
     AGENT,
@@ -107,28 +107,13 @@ def now() -> frame.Section:
                 Ask(MODEL_NOW),
                 mapped=mappings(MODEL),
             ),
-            number(
-                Facts(
-                    title="Last poll of the set",
-                    about="Whether the last poll succeeded. After a failed one the data before it "
-                    "is shown.",
-                    empty="not polled",
-                    size=SMALL,
-                ),
-                Ask(POLLED),
-                mapped=mappings(POLL),
+            shared_panels.last_poll(
+                ONE_SET,
+                title="Last poll of the set",
+                about="Whether the last poll succeeded. After a failed one the data before it "
+                "is shown.",
             ),
-            number(
-                Facts(
-                    title="Data's age",
-                    about="Time since the shown data was fetched.",
-                    unit="s",
-                    empty="no data",
-                    size=SMALL,
-                ),
-                Ask(f"time() - {FETCHED}"),
-                limits=AGE,
-            ),
+            shared_panels.age_of_data(ONE_SET),
         ],
     )
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from grafana.source import frame, set_instances
+from grafana.source import frame, set_instances, shared_panels
 from grafana.source.panels import (
-    AGE,
     ANY_IS_BAD,
     SMALL,
     THIRD,
@@ -17,7 +16,7 @@ from grafana.source.panels import (
     series,
 )
 from grafana.source.queries import ONE_SET, in_words
-from grafana.source.states import BROKEN, GOOD, LOOK, MOVING, OFF, POLL, POWER, mappings, words
+from grafana.source.states import BROKEN, GOOD, LOOK, MOVING, OFF, POWER, words
 from grafana.source.tables import Column, rows
 
 
@@ -25,8 +24,6 @@ def now() -> frame.Section:
     """Whether the data can be trusted, and the sums."""
     listed = f"sum({ONE_SET.value('azure_vmss_instances')})"
     capacity = f"sum({ONE_SET.value('azure_vmss_capacity')} > 0)"
-    polled = ONE_SET.value("azure_vmss_up")
-    fetched = ONE_SET.value("azure_vmss_last_success_timestamp_seconds")
     running = ONE_SET.value("azure_vmss_instances_by_power_state", 'state="running"')
     failed = ONE_SET.value("azure_vmss_instances_by_provisioning_state", 'state="failed"')
     unhealthy = ONE_SET.value("azure_vmss_instances_by_health_state", 'state="unhealthy"')
@@ -34,28 +31,13 @@ def now() -> frame.Section:
     return frame.Section(
         title="Now",
         panels=[
-            number(
-                Facts(
-                    title="Last poll",
-                    about="Whether the last poll of the instances succeeded. After a failed one "
-                    "the data before it is shown.",
-                    empty="not polled",
-                    size=SMALL,
-                ),
-                Ask(f"min({polled}) + 70"),
-                mapped=mappings(POLL),
+            shared_panels.last_poll(
+                ONE_SET,
+                title="Last poll",
+                about="Whether the last poll of the instances succeeded. After a failed one "
+                "the data before it is shown.",
             ),
-            number(
-                Facts(
-                    title="Data's age",
-                    about="Time since the shown data was fetched.",
-                    unit="s",
-                    empty="no data",
-                    size=SMALL,
-                ),
-                Ask(f"time() - max({fetched})"),
-                limits=AGE,
-            ),
+            shared_panels.age_of_data(ONE_SET),
             number(
                 Facts(
                     title="Instances",
