@@ -20,17 +20,15 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from exporter.assembly import Process, build
-from exporter.azure.ratelimit.budget import Budget
-from exporter.azure.ratelimit.usage import Request, Reservation
 from exporter.configuration import Configuration, load
 from exporter.exposition.content_type import TEXT
 from exporter.persistence.restore import persisted
 from exporter.polling.target_state import TargetState
 from support.answers import SUBSCRIPTION, samples
+from support.assembled import OWN, ServedPage, WatchedBudget, polled_on_schedule
 from support.azure_room import FakeTokens
 from support.clock import FakeClock
 
-OWN = "azure_vmss_exporter_"
 QUIET = 30
 """Turns of the event loop without a call on the wire after which all that can run has run."""
 
@@ -131,22 +129,7 @@ async def scripted_sets(*names: str) -> AsyncIterator[ScriptedAzure]:
         yield azure
 
 
-class _WatchedBudget(Budget):
-    """A budget that knows how many calls are on the wire."""
-
-    on_the_wire = 0
-
-    @asynccontextmanager
-    async def request(self, reservation: Reservation) -> AsyncIterator[Request]:
-        async with super().request(reservation) as request:
-            self.on_the_wire += 1
-            try:
-                yield request
-            finally:
-                self.on_the_wire -= 1
-
-
-class Story:
+class Story(ServedPage):
     """What happens to one process of the exporter.
 
     Attributes:
@@ -197,13 +180,8 @@ class Story:
     @asynccontextmanager
     async def polling(self) -> AsyncIterator[None]:
         """Let every set be polled on schedule."""
-        scheduler = asyncio.create_task(self.exporter.scheduler.run())
-        try:
+        async with polled_on_schedule(self.exporter.scheduler):
             yield
-            assert not scheduler.done(), "the scheduler never ends by itself"
-        finally:
-            scheduler.cancel()
-            await asyncio.gather(scheduler, return_exceptions=True)
 
     def restart(self) -> None:
         """Forget all that a process knows; `assembled` begins the next one."""
@@ -244,22 +222,6 @@ class Story:
         await self.exporter.poller.expire()
         return (await self.exporter.metrics_page.render(TEXT, names)).text.decode()
 
-    async def value(self, name: str, **labels: str) -> float | None:
-        """The one sample of that name with these labels; None where there is none."""
-        found = await self.values(name, **labels)
-        assert len(found) <= 1, found
-        return found[0] if found else None
-
-    async def values(self, name: str, **labels: str) -> list[float]:
-        """All samples of that name with these labels."""
-        wanted = set(labels.items())
-        page = samples(await self.page(name))
-        return [v for (_, have), v in page.items() if wanted <= have]
-
-    async def total(self, name: str, **labels: str) -> float:
-        """The sum of one of the exporter's own counters over all other labels."""
-        return sum(await self.values(OWN + name, **labels))
-
     async def counted(self, name: str, label: str) -> dict[str, float]:
         """One of the exporter's own counters by one label."""
         page = samples(await self.page(OWN + name))
@@ -274,7 +236,7 @@ class Story:
         self.process = Process(
             version="1", python_version="3", clock=self.clock, tokens=FakeTokens()
         )
-        budget = _WatchedBudget(clock=self.clock, telemetry=self.process.telemetry)
+        budget = WatchedBudget(clock=self.clock, telemetry=self.process.telemetry)
         self.process.budget = budget
         self.clock.busy = lambda: budget.on_the_wire > self.azure.waiting
 

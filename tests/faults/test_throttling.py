@@ -16,8 +16,9 @@ from aiohttp import web
 from exporter.simulator.buckets import SUBSCRIPTION_HIGH_COST, Charge
 from exporter.simulator.description import BucketDescription
 from exporter.simulator.faults import Shape
-from faults.world import INSTANCES, OWN, UP, World, differing
+from faults.world import INSTANCES, UP, World, differing
 from support.answers import SUBSCRIPTION
+from support.assembled import OWN
 
 UNTIL = OWN + "azure_throttled_until_timestamp_seconds"
 INTERVAL = "azure_vmss_poll_interval_seconds"

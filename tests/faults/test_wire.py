@@ -125,7 +125,7 @@ async def test_throttled_no_call_goes_out_before_azure_allows(
     error = await pipeline.poll()
     assert isinstance(error, Throttled)
     assert await pipeline.value("azure_vmss_poll_failure", reason="throttled") == 1
-    answers = await pipeline.samples_of("azure_vmss_exporter_azure_requests_total", code="429")
+    answers = await pipeline.values("azure_vmss_exporter_azure_requests_total", code="429")
     assert sum(answers) == 1
     received = len(azure.requests)
     wait = pipeline.client._transport._gate.remaining(SUBSCRIPTION, "")

@@ -19,8 +19,6 @@ from aiohttp import web
 from exporter.assembly import Exporter, Process, build
 from exporter.azure.auth.token_cache import TokenSource
 from exporter.azure.auth.token_file import FileTokens
-from exporter.azure.ratelimit.budget import Budget
-from exporter.azure.ratelimit.usage import Request, Reservation
 from exporter.configuration import load
 from exporter.exposition.content_type import TEXT
 from exporter.model.scale_set import ScaleSetId
@@ -32,6 +30,7 @@ from exporter.simulator.fleet import Fleet
 from exporter.simulator.server import ReceivedRequest, SimulatedAzure
 from exporter.telemetry import NEW_LABELS_WAIT
 from support.answers import SUBSCRIPTION, samples
+from support.assembled import OWN, ServedPage, WatchedBudget, polled_on_schedule
 from support.loop_clock import LoopClock
 
 TOKEN = "a-token-that-must-not-show"
@@ -45,7 +44,6 @@ scale_sets:
   - {{name: north, resource_group: rg-north, size: 4, location: northeurope}}
   - {{name: other, resource_group: rg-other, size: 2, subscription_id: {OTHER_SUBSCRIPTION}}}
 """
-OWN = "azure_vmss_exporter_"
 UP, INSTANCES, REASON = "azure_vmss_up", "azure_vmss_instances", "azure_vmss_poll_failure"
 LAST_SUCCESS = "azure_vmss_last_success_timestamp_seconds"
 HEALING = 300.0
@@ -83,7 +81,7 @@ class Instead:
         return all(want in (None, have) for want, have in zip(wanted, given, strict=True))
 
 
-class World:
+class World(ServedPage):
     """One process of the exporter, and the Azure that it asks.
 
     Attributes:
@@ -106,7 +104,7 @@ class World:
         self._token_file = folder / "token"
         self.write_token(TOKEN)
         self.process = Process(version="1", python_version="3", clock=clock)
-        self._budget = _WatchedBudget(clock=clock, telemetry=self.process.telemetry)
+        self._budget = WatchedBudget(clock=clock, telemetry=self.process.telemetry)
         self.process.budget = self._budget
         self.process.tokens = WatchedTokens(FileTokens(str(self._token_file)), self)
         clock.busy = lambda: self._budget.on_the_wire + self.on_the_way > self.waiting
@@ -147,15 +145,12 @@ class World:
         document = settings or self.settings
         document["polling"] |= polling
         configuration = load(yaml.safe_dump(document), environment={})
-        async with build(configuration, self.process) as self.exporter:
-            scheduler = asyncio.create_task(self.exporter.scheduler.run())
-            try:
-                await self.clock.advance(120)
-                yield self
-                assert not scheduler.done(), "the scheduler never ends by itself"
-            finally:
-                scheduler.cancel()
-                await asyncio.gather(scheduler, return_exceptions=True)
+        async with (
+            build(configuration, self.process) as self.exporter,
+            polled_on_schedule(self.exporter.scheduler),
+        ):
+            await self.clock.advance(120)
+            yield self
 
     # What goes wrong.
 
@@ -204,22 +199,6 @@ class World:
     async def page(self, *names: str) -> str:
         """What `/metrics` serves, whole or of the named families."""
         return (await self.exporter.metrics_page.render(TEXT, names)).text.decode()
-
-    async def values(self, name: str, **labels: str) -> list[float]:
-        """All samples of that name with these labels."""
-        wanted = set(labels.items())
-        page: Samples = samples(await self.page(name))
-        return [v for (n, have), v in page.items() if n == name and wanted <= have]
-
-    async def value(self, name: str, **labels: str) -> float | None:
-        """The one sample of that name with these labels; None where there is none."""
-        found = await self.values(name, **labels)
-        assert len(found) <= 1, found
-        return found[0] if found else None
-
-    async def total(self, name: str, **labels: str) -> float:
-        """The sum of one of the exporter's own counters over all other labels."""
-        return sum(await self.values(OWN + name, **labels))
 
     async def age(self, name: str) -> float:
         """Seconds since the last success that the page tells of a set."""
@@ -370,18 +349,3 @@ def differing(before: Served, after: Served) -> Served:
         for series in sorted(before.keys() | after.keys())
         if before.get(series) != after.get(series)
     }
-
-
-class _WatchedBudget(Budget):
-    """A budget that knows how many calls are on the wire."""
-
-    on_the_wire = 0
-
-    @asynccontextmanager
-    async def request(self, reservation: Reservation) -> AsyncIterator[Request]:
-        async with super().request(reservation) as request:
-            self.on_the_wire += 1
-            try:
-                yield request
-            finally:
-                self.on_the_wire -= 1

@@ -12,7 +12,8 @@ from exporter.polling.target_state import TargetState
 from exporter.runtime.clock import Clock
 from exporter.telemetry import Telemetry
 from exporter.web.metrics_page import MetricsPage
-from support.answers import SUBSCRIPTION, samples
+from support.answers import SUBSCRIPTION
+from support.assembled import ServedPage
 from support.polling import Polling
 
 TOKEN = "a-token-that-must-not-show"
@@ -26,7 +27,7 @@ scale_sets:
 """
 
 
-class Pipeline:
+class Pipeline(ServedPage):
     """Polls one set of the simulated Azure and shows what would be served."""
 
     def __init__(self, clock: Clock) -> None:
@@ -56,22 +57,3 @@ class Pipeline:
         )
         await self.poller.expire()
         return (await page.render(TEXT, names)).text.decode()
-
-    async def total(self, name: str) -> float:
-        """The sum of a family's samples on the page."""
-        return sum(v for (n, _), v in samples(await self.page(name)).items() if n == name)
-
-    async def samples_of(self, name: str, **labels: str) -> list[float]:
-        """The samples of the page by a name and some of their labels."""
-        wanted = set(labels.items())
-        return [
-            v
-            for (n, have), v in samples(await self.page(name)).items()
-            if n == name and wanted <= have
-        ]
-
-    async def value(self, name: str, **labels: str) -> float | None:
-        """A sample of the page, by its name and some of its labels; None where there is none."""
-        found = await self.samples_of(name, **labels)
-        assert len(found) <= 1, f"{name} {labels}: {found}"
-        return found[0] if found else None
