@@ -88,7 +88,7 @@ def test_no_secret_survives(of: object, secret: str) -> None:
         f"was Bearer {MASK} before",
     ],
 )
-def test_what_is_no_secret_is_told(text: str) -> None:
+def test_what_is_no_secret_is_shown(text: str) -> None:
     assert clean(text, longest=1000) == text
 
 

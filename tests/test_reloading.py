@@ -200,7 +200,7 @@ class Reading:
         MemoryError(),
     ],
 )
-async def test_whatever_a_read_raises_is_said_and_the_next_reload_counts(
+async def test_whatever_a_read_raises_is_reported_and_the_next_reload_counts(
     in_force: InForce, failure: Exception
 ) -> None:
     reading = Reading()
@@ -215,7 +215,7 @@ async def test_whatever_a_read_raises_is_said_and_the_next_reload_counts(
     assert told._value.get() == 0
 
 
-async def test_a_read_that_hangs_is_said_and_does_not_end_reloading(
+async def test_a_read_that_hangs_is_reported_and_does_not_end_reloading(
     in_force: InForce, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reloading, "RELOAD_LIMIT", 0.01)
@@ -260,7 +260,7 @@ def fail(*_: object) -> None:
     raise RuntimeError("a fault")
 
 
-async def test_a_fault_while_targets_change_is_said_and_the_same_file_can_be_tried_again(
+async def test_a_fault_while_targets_change_is_reported_and_the_same_file_can_be_tried_again(
     in_force: InForce, record: Observer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     exporter, process = in_force.exporter, in_force._process

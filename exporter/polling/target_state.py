@@ -107,7 +107,7 @@ class TargetState:
 
     @property
     def is_new(self) -> bool:
-        """Whether neither a poll nor a state file has told this process anything of the set."""
+        """Whether neither a poll nor a state file has given this process anything of the set."""
         poll = self.data.poll
         return not poll.tried and poll.last_success is None and self.data.snapshot is None
 

@@ -74,7 +74,7 @@ def check_notifications(on_stage: Stage, *, told: set[str]) -> None:
     assert not again, "a page ended and began again"
 
 
-def test_each_fault_is_told_as_what_it_is_and_no_other_alert_comes(tmp_path: Path) -> None:
+def test_each_fault_is_reported_as_what_it_is_and_no_other_alert_comes(tmp_path: Path) -> None:
     plan = fleet(
         *("stopped", "failed", "starting", "silent", "capacity", "down"),
         *("forbidden", "gone", "broken"),

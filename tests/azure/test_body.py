@@ -142,7 +142,7 @@ async def test_every_usual_encoding_is_read(
     ],
     ids=["br", "twice", "gzip and more", "deflate and more", "cut", "one byte", "head", "plain"],
 )
-async def test_a_body_in_another_encoding_is_told(
+async def test_a_body_in_another_encoding_is_reported(
     wire: Wire, new_client: NewClient, body: bytes, encoding: str, wanted: str
 ) -> None:
     wire.handler = answer(body, encoding)

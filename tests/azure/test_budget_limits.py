@@ -57,7 +57,9 @@ async def test_requests_are_corrected_down_at_once_and_up_slowly_under_any_name(
 
 
 @pytest.mark.parametrize("policy", [VIEWS, "VMScaleSetVMViews3Min", "SomeVmViewsOfNextYear"])
-async def test_views_are_told_from_requests_by_the_name(caller: Caller, policy: str) -> None:
+async def test_views_are_distinguished_from_requests_by_the_name(
+    caller: Caller, policy: str
+) -> None:
     await caller.walk(answer=headers(20, **{policy: 0}))
     low = caller.budget.rates(SUBSCRIPTION, WEST)
     assert low.views * 60 == pytest.approx(5000 * LEAST)
@@ -192,7 +194,7 @@ async def test_the_ratio_is_what_was_charged_in_a_minute_of_what_may_be(
     assert caller.used(REQUESTS) == caller.used(VIEWS) == 0.0
 
 
-async def test_the_ratio_is_told_for_the_names_that_azure_uses(caller: Caller) -> None:
+async def test_the_ratio_is_reported_for_the_names_that_azure_uses(caller: Caller) -> None:
     await caller.walk(answer=headers(20, HighCostGetVMScaleSet30Min=1000))
     allowed = 0.5 * 1080 / 30
     assert caller.used("HighCostGetVMScaleSet30Min") == pytest.approx(1 / allowed)

@@ -21,7 +21,7 @@ def headers(clock: FakeClock, ahead: float, **others: str) -> CIMultiDict[str]:
 
 
 @pytest.mark.parametrize("ahead", [-7200.0, -62.0, 62.0, 86_400.0])
-def test_a_wrong_clock_is_said_once_and_when_it_is_over(clock: FakeClock, ahead: float) -> None:
+def test_a_wrong_clock_is_reported_once_and_when_it_is_over(clock: FakeClock, ahead: float) -> None:
     check = ClockCheck(clock)
     with capture_logs() as logs:
         check.note(headers(clock, 0))
@@ -39,7 +39,7 @@ def test_a_wrong_clock_is_said_once_and_when_it_is_over(clock: FakeClock, ahead:
     assert logs[0]["log_level"] == "warning"
 
 
-def test_a_clock_at_the_limit_is_not_said_over_and_over(clock: FakeClock) -> None:
+def test_a_clock_at_the_limit_is_not_logged_over_and_over(clock: FakeClock) -> None:
     check = ClockCheck(clock)
     with capture_logs() as logs:
         for ahead in (62, 58, 62, 58, 45, 62):

@@ -54,7 +54,7 @@ async def test_a_closed_port(new_client: NewClient, closed_port: int) -> None:
     )
 
 
-async def test_what_was_asked_is_told_in_plain_words(
+async def test_what_was_asked_is_reported_in_plain_words(
     new_client: NewClient, closed_port: int
 ) -> None:
     with pytest.raises(AzureError, match="reading the scale set failed: no connection to"):

@@ -82,7 +82,7 @@ async def test_a_refused_static_token_is_read_again_though_nothing_seems_changed
         (b"secret" * 20_000, "too long"),
     ],
 )
-async def test_a_file_without_a_token_is_told_without_its_content(
+async def test_a_file_without_a_token_is_reported_without_its_content(
     tmp_path: Path, content: bytes, said: str
 ) -> None:
     path = tmp_path / "token"
@@ -109,7 +109,7 @@ async def test_a_static_token_that_has_not_changed_takes_no_file_descriptor(
         await source.get(stale="first")
 
 
-async def test_a_token_file_that_is_a_pipe_or_endless_is_told_at_once(tmp_path: Path) -> None:
+async def test_a_token_file_that_is_a_pipe_or_endless_is_reported_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(Unauthenticated, match="it is a pipe"):
         await FileTokens(str(tmp_path / "pipe")).get()
@@ -127,7 +127,7 @@ async def test_a_token_file_on_a_file_system_that_hangs_does_not_hold_the_loop(
     answered.set()
 
 
-async def test_a_missing_token_file_is_told(tmp_path: Path) -> None:
+async def test_a_missing_token_file_is_reported(tmp_path: Path) -> None:
     for path in (tmp_path / "none", tmp_path):
         with pytest.raises(Unauthenticated, match=r"cannot be read"):
             await FileTokens(str(path)).get()
@@ -184,7 +184,7 @@ async def test_a_workload_identity_without_its_variables_is_a_clear_error(
 @pytest.mark.parametrize(
     ("content", "said"), [(None, "cannot be read"), ("\n", "empty"), (b"\xff", "not text")]
 )
-async def test_a_secret_file_is_read_at_use_and_its_faults_are_told(
+async def test_a_secret_file_is_read_at_use_and_its_faults_are_reported(
     tmp_path: Path, content: str | bytes | None, said: str
 ) -> None:
     path = tmp_path / "secret"
@@ -209,7 +209,7 @@ async def test_a_secret_file_is_read_at_use_and_its_faults_are_told(
         ({"type": "workload_identity", "token_file": "pipe"}, "token_file"),
     ],
 )
-async def test_a_file_of_a_credential_that_is_a_pipe_is_told_at_once(
+async def test_a_file_of_a_credential_that_is_a_pipe_is_reported_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], name: str
 ) -> None:
     os.mkfifo(tmp_path / "pipe")
@@ -221,7 +221,7 @@ async def test_a_file_of_a_credential_that_is_a_pipe_is_told_at_once(
     await source.close()
 
 
-async def test_a_missing_certificate_is_told(tmp_path: Path) -> None:
+async def test_a_missing_certificate_is_reported(tmp_path: Path) -> None:
     settings = Credential(
         type="client_certificate",
         tenant_id="t",

@@ -66,7 +66,7 @@ def error_body(token: str) -> bytes:
     [OPAQUE, quote(OPAQUE, safe=""), OPAQUE.replace("+", "\\u002B").replace("/", "\\/")],
     ids=["as it is", "percent", "escaped"],
 )
-async def test_a_token_that_a_failure_repeats_is_told_nowhere(
+async def test_a_token_that_a_failure_repeats_is_shown_nowhere(
     wire: Wire, new_client: NewClient, telemetry: Telemetry, status: int, token: str
 ) -> None:
     async def handle(request: web.Request) -> web.StreamResponse:
@@ -80,7 +80,7 @@ async def test_a_token_that_a_failure_repeats_is_told_nowhere(
     assert_untold(generate_latest(telemetry.registry).decode())
 
 
-async def test_a_token_in_the_content_type_is_told_nowhere(
+async def test_a_token_in_the_content_type_is_shown_nowhere(
     wire: Wire, new_client: NewClient
 ) -> None:
     async def handle(request: web.Request) -> web.StreamResponse:
@@ -116,7 +116,7 @@ async def test_a_token_that_a_good_answer_repeats_is_kept_nowhere(
 
 
 @pytest.mark.parametrize("password", ["hunter2-hunter2", "pw1234"])
-async def test_a_proxys_credentials_that_it_repeats_are_told_nowhere(
+async def test_a_proxys_credentials_that_it_repeats_are_shown_nowhere(
     wire: Wire, new_client: NewClient, monkeypatch: pytest.MonkeyPatch, password: str
 ) -> None:
     proxy = URL(f"{wire.origin.replace('//', f'//user:{password}@')}")

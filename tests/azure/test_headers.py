@@ -194,7 +194,7 @@ def test_compute_names_the_limit_and_its_counts(wrapped: bool) -> None:  # noqa:
     ("allowed", "measured", "shown"),
     [(5, 7, "Some30Min with 7 of 5 requests"), (5, None, "Some30Min"), (None, 7, "Some30Min")],
 )
-def test_counts_are_told_only_where_both_are_known(
+def test_counts_are_shown_only_where_both_are_known(
     allowed: int | None, measured: int | None, shown: str
 ) -> None:
     counts = {"operationGroup": "Some30Min", "allowedRequestCount": allowed}
@@ -243,7 +243,7 @@ def test_the_target_stands_for_details_that_cannot_be_read() -> None:
         ({}, {}, ""),
     ],
 )
-def test_the_layer_is_told_by_code_header_or_not_at_all(
+def test_the_layer_is_recognized_by_code_header_or_not_at_all(
     headers: dict[str, str], body: dict[str, str], layer: str
 ) -> None:
     error = throttled(

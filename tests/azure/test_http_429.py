@@ -84,7 +84,7 @@ async def test_a_429_of_two_limits_counts_once_and_shows_both(
 
 
 @pytest.mark.parametrize("code", ["SubscriptionRequestsThrottled", "ResourceRequestsThrottled"])
-async def test_a_429_of_the_resource_manager_is_told_apart_by_its_policy(
+async def test_a_429_of_the_resource_manager_is_distinguished_by_its_policy(
     new_client: NewClient,
     answers: mocked_answers,
     telemetry: Telemetry,
@@ -115,7 +115,7 @@ async def test_the_resource_manager_s_limits_have_no_location(
     assert sample(telemetry, "azure_throttled_total", **labels) == 1
 
 
-async def test_counts_that_are_not_told_are_not_shown(
+async def test_counts_that_are_unknown_are_not_shown(
     new_client: NewClient, answers: mocked_answers, telemetry: Telemetry, clock: FakeClock
 ) -> None:
     body = compute(detail("Cost"))
@@ -144,7 +144,7 @@ def test_a_detail_that_is_no_object_leaves_the_limit_that_the_target_names(messa
     assert told(compute({"target": "Cost", "message": message})).uses == (PolicyUse("Cost"),)
 
 
-def test_a_count_that_is_told_as_a_text_is_read_and_a_truth_value_is_not() -> None:
+def test_a_count_that_is_reported_as_a_text_is_read_and_a_truth_value_is_not() -> None:
     error = told(compute(detail("Cost", allowedRequestCount="180", measuredRequestCount=True)))
     assert error.uses == (PolicyUse("Cost", 180, None),)
 

@@ -256,7 +256,7 @@ async def test_the_advice_fits_azure_s_code(
     assert message in error.message
 
 
-async def test_the_end_of_a_long_list_is_told(
+async def test_the_end_of_a_long_list_is_reported(
     new_client: NewClient, answers: mocked_answers
 ) -> None:
     versions = [f"20{year}-{month:02}-01" for year in range(10, 30) for month in range(1, 13)]
@@ -292,7 +292,7 @@ async def test_the_end_of_a_long_list_is_told(
         ),
     ],
 )
-async def test_status_code_and_words_are_told_once_each(
+async def test_status_code_and_words_are_reported_once_each(
     new_client: NewClient,
     answers: mocked_answers,
     status: int,

@@ -59,14 +59,14 @@ def test_code_message_and_request_id_are_in_the_error(status: int, code: str) ->
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 409])
-def test_a_page_in_azures_place_is_told_with_its_status_and_the_request(status: int) -> None:
+def test_a_page_in_azures_place_is_reported_with_its_status_and_the_request(status: int) -> None:
     said = str(of(status, b"<html>Log in</html>", Content_Type="text/html"))
     assert f"HTTP {status}, an HTML page in place of the Resource Manager's answer" in said
     assert f"(HTTP {status} without an error code of Azure's, request {REQUEST})" in said
 
 
 @pytest.mark.parametrize("status", [300, 301, 399])
-def test_every_redirect_is_told_as_one(status: int) -> None:
+def test_every_redirect_is_reported_as_one(status: int) -> None:
     assert "redirect" in str(failure(status, "Moved"))
 
 
@@ -77,7 +77,7 @@ def test_a_declined_request_keeps_azures_code(status: int) -> None:
     assert error.code == "NoRegisteredProviderFound"
 
 
-def test_an_empty_answer_is_not_said_to_lack_a_code() -> None:
+def test_an_empty_answer_is_not_reported_to_lack_a_code() -> None:
     assert "without an error code" not in str(of(500, b""))
     assert "without an error code" in str(of(500, b"oops"))
     assert "without an error code" not in str(failure(500, "Coded", ""))
@@ -120,7 +120,7 @@ def test_the_advice_leads_to_the_cause_that_the_code_names(
     assert advice in failure(status, code).advice
 
 
-def test_an_error_that_azure_sends_as_a_success_is_told() -> None:
+def test_an_error_that_azure_sends_as_a_success_is_reported() -> None:
     body = json.dumps({"error": {"code": "InternalServerError", "message": SAYS}}).encode()
     with pytest.raises(BrokenAnswer, match=f"not a list .InternalServerError: {SAYS}"):
         list(decode_instance_page(body))

@@ -277,7 +277,7 @@ async def test_a_429_holds_back_the_region_until_retry_after(
     assert sample(telemetry, "azure_throttled_total", **labels) == 1
 
 
-async def test_what_remains_is_told_by_policy(
+async def test_what_remains_is_reported_by_policy(
     new_client: NewClient, answers: mocked_answers, telemetry: Telemetry
 ) -> None:
     limits = {

@@ -329,7 +329,7 @@ async def test_an_endless_retry_after_is_cut(
     assert await tokens.get() == "token-1"
 
 
-async def test_azure_identity_s_own_word_on_a_setting_is_told(
+async def test_azure_identity_s_own_word_on_a_setting_is_reported(
     tokens: CredentialTokens, service: FakeService
 ) -> None:
     service.failure = ValueError("Invalid tenant ID provided.")

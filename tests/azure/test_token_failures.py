@@ -118,7 +118,7 @@ def built(settings: dict[str, Any], *, clock: FakeClock, authority: str = "") ->
         (400, "", Unauthenticated, ("HTTP 400;",)),
     ],
 )
-async def test_what_the_machine_s_own_endpoint_says_is_told_with_its_status(
+async def test_what_the_machine_s_own_endpoint_says_is_reported_with_its_status(
     wire: Wire,
     clock: FakeClock,
     environment: pytest.MonkeyPatch,
@@ -143,7 +143,7 @@ async def test_what_the_machine_s_own_endpoint_says_is_told_with_its_status(
     assert len(wire.seen) == 1, "azure-identity waits out no repeats"
 
 
-async def test_a_token_in_an_answer_that_cannot_be_used_is_not_told(
+async def test_a_token_in_an_answer_that_cannot_be_used_is_not_shown(
     wire: Wire, clock: FakeClock, environment: pytest.MonkeyPatch
 ) -> None:
     async def answer(_: web.Request) -> web.StreamResponse:
@@ -155,7 +155,7 @@ async def test_a_token_in_an_answer_that_cannot_be_used_is_not_told(
     assert "hunter2" not in str(failure)
 
 
-async def test_a_machine_without_an_identity_endpoint_is_told_who_was_asked(
+async def test_a_machine_without_an_identity_endpoint_is_reported_who_was_asked(
     wire: Wire, clock: FakeClock, environment: pytest.MonkeyPatch
 ) -> None:
     origin = wire.origin
@@ -192,7 +192,7 @@ def source(login: Wire, authority: Authority, clock: FakeClock) -> TokenSource:
         ("strange", "AADSTS1: Whatever else.", "azure.credential"),
     ],
 )
-async def test_what_the_login_service_says_is_told_with_the_setting(
+async def test_what_the_login_service_says_is_reported_with_the_setting(
     login: Wire, source: TokenSource, code: str, description: str, advice: str
 ) -> None:
     async def answer(_: web.Request) -> web.StreamResponse:
@@ -209,7 +209,7 @@ async def test_what_the_login_service_says_is_told_with_the_setting(
     assert "not-told" not in str(failure)
 
 
-async def test_a_secret_that_the_login_service_repeats_is_not_told(
+async def test_a_secret_that_the_login_service_repeats_is_not_shown(
     login: Wire, source: TokenSource
 ) -> None:
     async def answer(request: web.Request) -> web.StreamResponse:
@@ -222,7 +222,7 @@ async def test_a_secret_that_the_login_service_repeats_is_not_told(
 
 
 @pytest.mark.parametrize("secret", ["header-that-proves", "other header-that-proves"])
-async def test_a_header_that_the_machine_s_own_endpoint_repeats_is_not_told(
+async def test_a_header_that_the_machine_s_own_endpoint_repeats_is_not_shown(
     wire: Wire, clock: FakeClock, environment: pytest.MonkeyPatch, secret: str
 ) -> None:
     async def answer(request: web.Request) -> web.StreamResponse:
@@ -260,7 +260,7 @@ async def test_a_retry_after_of_the_login_service_is_kept(
     await source.close()
 
 
-async def test_every_link_of_the_default_chain_is_told(
+async def test_every_link_of_the_default_chain_is_reported(
     wire: Wire, clock: FakeClock, environment: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     async def answer(_: web.Request) -> web.StreamResponse:
@@ -283,7 +283,7 @@ async def test_every_link_of_the_default_chain_is_told(
     assert len(failure.message) < 3000
 
 
-async def test_where_nothing_is_configured_the_ways_to_do_it_are_told(
+async def test_where_nothing_is_configured_the_ways_to_do_it_are_reported(
     clock: FakeClock, environment: pytest.MonkeyPatch
 ) -> None:
     environment.setenv("AZURE_TOKEN_CREDENTIALS", "dev")
@@ -318,7 +318,7 @@ CLAIMS = (
 
 
 @pytest.mark.parametrize("type_", ["azure_cli", "default"])
-async def test_no_claim_of_an_id_token_is_told(
+async def test_no_claim_of_an_id_token_is_shown(
     clock: FakeClock, environment: pytest.MonkeyPatch, tmp_path: Path, type_: str
 ) -> None:
     environment.setenv("AZURE_TOKEN_CREDENTIALS", "azureclicredential")
@@ -360,7 +360,7 @@ async def test_a_tool_of_the_chain_that_cannot_be_read_is_named(
     assert "NoneType" not in failure.message
 
 
-async def test_a_setting_that_azure_identity_refuses_is_told_in_its_words(
+async def test_a_setting_that_azure_identity_refuses_is_reported_in_its_words(
     clock: FakeClock,
 ) -> None:
     settings = SECRET | {"tenant_id": "not a tenant"}

@@ -94,7 +94,7 @@ def answers(wire: Wire, status: int, body: str, media: str = "application/json")
         (200, '{"access_token": "hunter2"}', "application/json", BrokenAnswer, "HTTP 200"),
     ],
 )
-async def test_an_answer_in_the_login_services_place_is_told_with_its_status(
+async def test_an_answer_in_the_login_services_place_is_reported_with_its_status(
     login: Wire,
     authority: Authority,
     clock: FakeClock,

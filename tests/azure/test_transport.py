@@ -134,7 +134,7 @@ async def test_gzip_is_understood(wire: Wire, new_client: NewClient) -> None:
         "no HTTP",
     ],
 )
-async def test_a_broken_answer_is_told(
+async def test_a_broken_answer_is_reported(
     wire: Wire, new_client: NewClient, handler: Handler, telemetry: Telemetry
 ) -> None:
     wire.handler = handler
@@ -145,7 +145,7 @@ async def test_a_broken_answer_is_told(
     )
 
 
-async def test_a_connection_that_breaks_before_the_answer_is_told(
+async def test_a_connection_that_breaks_before_the_answer_is_reported(
     wire: Wire, new_client: NewClient, telemetry: Telemetry
 ) -> None:
     wire.handler = raw(b"")

@@ -74,7 +74,7 @@ def test_a_variable_behind_many_aliases_is_put_in_once(monkeypatch: pytest.Monke
     assert sum("${HOME}" in call[0] for call in calls) == 1
 
 
-def test_a_variable_that_is_not_set_is_told_at_each_alias() -> None:
+def test_a_variable_that_is_not_set_is_reported_at_each_alias() -> None:
     assert problems_of(f"{SET}metrics: {{deny: [&a '${{NONE}}', *a]}}\n") == (
         "metrics.deny[0]: environment variable NONE is not set",
         "metrics.deny[1]: environment variable NONE is not set",
@@ -108,7 +108,7 @@ def test_a_long_number_is_not_read(number: str, monkeypatch: pytest.MonkeyPatch)
     )
 
 
-def test_of_many_mistakes_the_first_are_told_and_the_rest_counted(
+def test_of_many_mistakes_the_first_are_reported_and_the_rest_counted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     compared = counted(monkeypatch, difflib, "get_close_matches")

@@ -48,7 +48,7 @@ def test_the_example_shows_the_defaults() -> None:
 
 
 @pytest.mark.parametrize("text", [EXAMPLE, PAGE], ids=["example", "page"])
-def test_every_key_is_told(text: str) -> None:
+def test_every_key_is_described(text: str) -> None:
     for section in SECTIONS:
         for name in section.model_fields:
             assert re.search(rf"^[-#\[ ]*{name}:", text, re.MULTILINE), f"{name} is missing"

@@ -92,7 +92,7 @@ class OpenReader:
         return found
 
 
-def test_readers_that_take_all_file_descriptors_cost_no_poll_and_are_said_once(
+def test_readers_that_take_all_file_descriptors_cost_no_poll_and_are_reported_once(
     tmp_path: Path,
 ) -> None:
     with simulated_azure(tmp_path, FLEET) as url:

@@ -175,7 +175,7 @@ async def test_a_next_link_to_another_host_gets_no_token(
     assert heard == []
 
 
-async def test_a_flexible_set_is_told_by_azures_400(pipeline: Pipeline) -> None:
+async def test_a_flexible_set_is_recognized_by_azures_400(pipeline: Pipeline) -> None:
     await pipeline.poll("flex")
     assert await pipeline.value("azure_vmss_up") == 0
     assert await pipeline.value("azure_vmss_poll_failure", reason="flexible") == 1

@@ -19,7 +19,7 @@ def test_help_is_one_plain_sentence(family: Family) -> None:
 
 
 @by_name
-def test_it_is_said_when_a_family_is_absent(family: Family) -> None:
+def test_it_is_reported_when_a_family_is_absent(family: Family) -> None:
     assert family.absent_when.endswith(".")
 
 

@@ -51,7 +51,7 @@ PARTS = [
 
 
 @pytest.mark.parametrize("messages", [True, False])
-def test_the_statuses_of_every_part_are_told_with_what_they_are_of(*, messages: bool) -> None:
+def test_the_statuses_of_every_part_are_reported_with_what_they_are_of(*, messages: bool) -> None:
     (one,) = described(map_instances(instance(VIEW)), messages=messages)
     assert [(each["part"], each.get("name"), each["code"]) for each in one["statuses"]] == PARTS
     for each in one["statuses"]:

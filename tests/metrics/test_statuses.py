@@ -52,7 +52,7 @@ def test_a_code_is_taken_apart_whatever_stands_around_it(
         (None, None, False),
     ],
 )
-def test_a_level_that_is_not_known_is_none_and_is_told(
+def test_a_level_that_is_not_known_is_none_and_is_reported(
     level: str | None, rank: int | None, *, new: bool
 ) -> None:
     parsed = read(Status(code="PowerState/running", level=level))

@@ -148,7 +148,7 @@ def test_a_vm_id_that_is_left_out_is_remembered() -> None:
     assert watched.answer(vm("0")).answer(vm("0", vm_id=B)).came_and_went == (1, 1)
 
 
-def test_a_vm_id_that_is_told_for_the_first_time_makes_no_other_machine() -> None:
+def test_a_vm_id_that_is_reported_for_the_first_time_makes_no_other_machine() -> None:
     assert Watched().answer(vm("0")).answer(vm("0", vm_id=A)).came_and_went == (0, 0)
 
 

@@ -69,7 +69,7 @@ def test_of_the_worst_ones_the_newest_and_then_the_first_survives() -> None:
     assert messages(view.statuses) == ["m2"]
 
 
-def test_kinds_without_end_are_told_apart_up_to_a_number() -> None:
+def test_kinds_without_end_are_distinguished_up_to_a_number() -> None:
     view, _ = cut({"statuses": [status(n, kind=f"k{n}") for n in range(MANY)]})
     assert len(view.statuses or ()) == KEPT_STATUSES + KINDS + 1
 
@@ -192,7 +192,9 @@ def test_half_a_character_at_the_end_of_a_long_page_is_no_utf8() -> None:
 @pytest.mark.parametrize(
     "body", [b'{"value":[null,null]}', b'{"value":[[{"instanceId":"1"}],{}]}', b'{"value":[5,""]}']
 )
-def test_a_page_of_which_nothing_could_be_read_is_told_from_an_empty_one(body: bytes) -> None:
+def test_a_page_of_which_nothing_could_be_read_is_distinguished_from_an_empty_one(
+    body: bytes,
+) -> None:
     found = decode_page(body)
     assert (found.instances, found.lost) == ([], 2)
     empty = decode_page(b'{"value":[]}')

@@ -68,7 +68,7 @@ async def test_a_set_that_is_polled_again_before_its_write_is_written_once_with_
 
 
 @pytest.mark.parametrize("failing", ["open", "fsync", "replace"])
-async def test_a_full_disk_is_said_once_counted_and_leaves_the_old_file(
+async def test_a_full_disk_is_reported_once_counted_and_leaves_the_old_file(
     tmp_path: Path,
     clock: FakeClock,
     logs: list[MutableMapping[str, Any]],
@@ -194,7 +194,7 @@ async def test_a_set_that_is_forgotten_loses_its_file(tmp_path: Path, clock: Fak
     assert len(state_files(tmp_path)) == 1
 
 
-async def test_a_file_that_could_not_be_removed_keeps_no_later_trouble_unsaid(
+async def test_a_file_that_could_not_be_removed_keeps_no_later_trouble_unlogged(
     tmp_path: Path,
     clock: FakeClock,
     logs: list[MutableMapping[str, Any]],
@@ -262,7 +262,7 @@ async def test_a_disk_that_hangs_delays_the_start_for_a_bounded_time_only(
     assert [entry["event"] for entry in logs] == ["state not restored in time"]
 
 
-async def test_a_disk_that_hangs_at_the_end_is_said_and_not_waited_for(
+async def test_a_disk_that_hangs_at_the_end_is_reported_and_not_waited_for(
     tmp_path: Path,
     clock: FakeClock,
     hanging: Callable[[Life, str], None],
@@ -333,7 +333,7 @@ async def test_more_series_than_the_limit_are_not_restored_to_the_page(
 # The usual life
 
 
-async def test_a_usual_life_is_told_once_and_ends_without_waiting(
+async def test_a_usual_life_is_reported_once_and_ends_without_waiting(
     tmp_path: Path, clock: FakeClock, logs: list[MutableMapping[str, Any]]
 ) -> None:
     first = Life(tmp_path, clock, "web", "jobs")
@@ -353,7 +353,7 @@ async def test_a_usual_life_is_told_once_and_ends_without_waiting(
     assert second.own("state_write_failures_total") == 0
 
 
-async def test_without_a_directory_nothing_is_read_written_or_said(
+async def test_without_a_directory_nothing_is_read_written_or_logged(
     tmp_path: Path, clock: FakeClock, logs: list[MutableMapping[str, Any]]
 ) -> None:
     life = Life(tmp_path, clock)

@@ -136,7 +136,7 @@ async def test_a_fault_of_the_exporter_fails_the_poll_and_is_logged_with_its_tra
     assert logs[0]["exc_info"] is True
 
 
-async def test_failing_and_recovered_are_said_once_each(
+async def test_failing_and_recovered_are_reported_once_each(
     poller: Poller,
     source: FakeSource,
     new_target: NewTarget,
@@ -158,7 +158,7 @@ async def test_failing_and_recovered_are_said_once_each(
     assert said[1]["failed_polls"] == 3
 
 
-async def test_a_second_outage_is_said_again(
+async def test_a_second_outage_is_reported_again(
     poller: Poller,
     source: FakeSource,
     new_target: NewTarget,
@@ -175,7 +175,7 @@ async def test_a_second_outage_is_said_again(
     assert [entry.get("failed_polls") for entry in logs if "recovered" in entry["event"]] == [1, 1]
 
 
-async def test_two_reasons_in_turn_are_said_once_each(
+async def test_two_reasons_in_turn_are_reported_once_each(
     poller: Poller,
     source: FakeSource,
     new_target: NewTarget,
@@ -189,7 +189,7 @@ async def test_two_reasons_in_turn_are_said_once_each(
     assert said == ["timeout", "broken_answer", "poll crashed", "internal"]
 
 
-async def test_failing_facts_are_said_once_and_so_is_their_recovery(
+async def test_failing_facts_are_reported_once_and_so_is_their_recovery(
     poller: Poller,
     source: FakeSource,
     new_target: NewTarget,
@@ -221,7 +221,7 @@ async def test_a_fault_in_the_facts_ends_nothing(
     assert "azure_vmss_up 1\n" in served(poller, state)
 
 
-async def test_a_fault_in_the_facts_of_a_good_set_is_said_once_with_its_reason(
+async def test_a_fault_in_the_facts_of_a_good_set_is_reported_once_with_its_reason(
     poller: Poller,
     source: FakeSource,
     new_target: NewTarget,
@@ -305,7 +305,7 @@ async def test_a_region_is_no_longer_than_a_label_value_where_calls_are_counted(
     assert state.location == "é" * 126 + "…"
 
 
-async def test_a_flexible_set_is_told_by_its_mode_and_costs_no_call(
+async def test_a_flexible_set_is_recognized_by_its_mode_and_costs_no_call(
     poller: Poller,
     source: FakeSource,
     new_target: NewTarget,

@@ -171,7 +171,7 @@ async def test_where_the_counts_alone_are_too_many_the_odd_set_gives_up_its_own(
     assert "instance_id=" in limited.text("large")
 
 
-async def test_below_the_smallest_page_only_the_polls_are_told_and_it_is_said_once(
+async def test_below_the_smallest_page_only_the_polls_are_reported_and_it_is_reported_once(
     clock: FakeClock, source: FakeSource, logs: list[MutableMapping[str, Any]]
 ) -> None:
     limited = Limited(clock, source, 3)
@@ -210,7 +210,7 @@ async def test_facts_give_way_before_anything_else_was_polled(
     assert limited.series() == 10
 
 
-async def test_a_set_without_any_series_of_instances_is_never_said_to_give_way(
+async def test_a_set_without_any_series_of_instances_is_never_reported_to_give_way(
     limited: Limited,
 ) -> None:
     await limited.poll(small=0, middle=0, large=100)

@@ -58,7 +58,7 @@ def test_one_hanging_set_delays_neither_the_other_nor_the_end(tmp_path: Path) ->
             assert TOKEN not in "".join(exporter.log)
 
 
-def test_a_filter_that_matches_nothing_is_said(tmp_path: Path) -> None:
+def test_a_filter_that_matches_nothing_is_reported(tmp_path: Path) -> None:
     with simulated_azure(tmp_path, FLEET) as url:
         flag = configuration(tmp_path, url, "web")
         with (tmp_path / "config.yaml").open("a") as file:

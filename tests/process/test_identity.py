@@ -112,7 +112,7 @@ def test_a_machine_s_own_token_is_taken_from_it_and_from_no_proxy(tmp_path: Path
     assert all(asked.endswith("Bearer the-machine-s-own") for asked in azure.asked)
 
 
-def test_a_machine_with_many_identities_is_told_to_name_one(tmp_path: Path) -> None:
+def test_a_machine_with_many_identities_is_asked_to_name_one(tmp_path: Path) -> None:
     refusal = {"error": "invalid_request", "error_description": MANY}
     with served(_metadata=(400, refusal)) as imds:
         configured(tmp_path, imds, type="managed_identity")

@@ -77,7 +77,7 @@ def test_unchanged_sets_keep_their_data_new_ones_come_and_removed_ones_vanish(
             assert TOKEN not in "".join(exporter.log)
 
 
-def test_a_bad_configuration_changes_nothing_and_is_said(tmp_path: Path) -> None:
+def test_a_bad_configuration_changes_nothing_and_is_reported(tmp_path: Path) -> None:
     with simulated_azure(tmp_path, FLEET) as url:
         flag = configured(tmp_path, url, "web")
         with running(flag) as exporter:

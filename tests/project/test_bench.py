@@ -108,7 +108,7 @@ def test_the_client_asks_for_the_whole_address() -> None:
     assert asked[0].startswith(b"GET /metrics?name[]=azure_vmss_up HTTP/1.1\r\n")
 
 
-def test_many_small_sets_are_told_by_the_way_of_asking() -> None:
+def test_many_small_sets_are_reported_by_the_way_of_asking() -> None:
     answers = small_sets.Answers([Scrape(0.001, 0.004, 1000, encoded=False)] * 2, 0.006)
     found = dict.fromkeys(small_sets.WAYS, answers)
     table = small_sets._table(2_500, found)

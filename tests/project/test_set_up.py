@@ -57,14 +57,14 @@ def test_every_supported_python_is_found_by_itself(
     assert f"with Python of {chosen}" in done.stdout
 
 
-def test_a_python_without_venv_is_told_with_its_package(machine: Path, tmp_path: Path) -> None:
+def test_a_python_without_venv_is_reported_with_its_package(machine: Path, tmp_path: Path) -> None:
     program(machine / "python3.14", WITHOUT_VENV)
     done = run(ROOT / "scripts/make-virtual-environment.sh", tmp_path / "x", path=machine)
     assert done.returncode == 1
     assert "python3.14-venv" in done.stderr
 
 
-def test_where_no_python_is_new_enough_the_names_that_were_tried_are_told(
+def test_where_no_python_is_new_enough_the_names_that_were_tried_are_reported(
     machine: Path, tmp_path: Path
 ) -> None:
     program(machine / "python3", TOO_OLD)

@@ -109,7 +109,7 @@ def test_links_are_followed_unless_they_must_not_be(tmp_path: Path) -> None:
         read_file(link, at_most=1, follow=False)
 
 
-def test_what_is_missing_or_no_path_is_told(tmp_path: Path) -> None:
+def test_what_is_missing_or_no_path_is_reported(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="No such file"):
         read_file(tmp_path / "none", at_most=1)
     with pytest.raises(OSError, match="not a path"):

@@ -82,7 +82,7 @@ def test_lines_come_in_their_order_and_a_flush_waits_for_them(pipe: Pipe) -> Non
     assert writer.lost == 0
 
 
-def test_a_pipe_that_nobody_reads_holds_nobody_up_and_lost_lines_are_said_at_their_place(
+def test_a_pipe_that_nobody_reads_holds_nobody_up_and_lost_lines_are_reported_at_their_place(
     pipe: Pipe,
 ) -> None:
     pipe.fill()
@@ -100,7 +100,7 @@ def test_a_pipe_that_nobody_reads_holds_nobody_up_and_lost_lines_are_said_at_the
     assert writer.lost == 900
 
 
-def test_lost_lines_are_said_even_if_nothing_comes_after_them(pipe: Pipe) -> None:
+def test_lost_lines_are_reported_even_if_nothing_comes_after_them(pipe: Pipe) -> None:
     pipe.fill()
     writer = Writer(pipe.write_end)
     for number in range(1000):

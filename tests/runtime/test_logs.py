@@ -59,7 +59,7 @@ def test_the_level_holds() -> None:
 
 
 @pytest.mark.parametrize("form", ["logfmt", "json"])
-def test_queued_lines_have_the_same_form_and_lost_ones_are_said_in_it(
+def test_queued_lines_have_the_same_form_and_lost_ones_are_reported_in_it(
     form: Literal["logfmt", "json"],
 ) -> None:
     counted: list[int] = []

@@ -16,7 +16,7 @@ from exporter.runtime.rate_limited_log import INTERVAL
 from support.loop_clock import LoopClock
 
 
-async def test_no_descriptor_for_a_reader_is_said_once_a_minute(
+async def test_no_descriptor_for_a_reader_is_reported_once_a_minute(
     logs: list[structlog.typing.EventDict],
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
@@ -43,7 +43,7 @@ async def test_no_descriptor_for_a_reader_is_said_once_a_minute(
         {"message": "something without an exception"},
     ],
 )
-async def test_every_other_error_is_told_as_asyncio_tells_it(
+async def test_every_other_error_is_reported_as_asyncio_tells_it(
     caplog: pytest.LogCaptureFixture, context: dict[str, Any]
 ) -> None:
     LoopErrors().handle(asyncio.get_running_loop(), context)

@@ -35,7 +35,7 @@ async def test_managed_identity_fails_while_the_service_does(azure: SimulatedAzu
     assert fault.happened >= 1
 
 
-async def test_the_service_gives_out_what_it_is_told_to(ask: Ask, azure: SimulatedAzure) -> None:
+async def test_the_service_gives_out_what_it_is_given(ask: Ask, azure: SimulatedAzure) -> None:
     azure.issued_token = "second"
     reply = await ask(PATH, token=None, headers=SECRET)
     assert reply.document["access_token"] == "second"

@@ -23,7 +23,7 @@ def statuses_in(document: Any) -> set[str]:
     return set().union(*(statuses_in(inner) for inner in document.values()))
 
 
-async def test_planned_maintenance_is_told_with_its_windows(ask: Ask, fleet: Fleet) -> None:
+async def test_planned_maintenance_is_reported_with_its_windows(ask: Ask, fleet: Fleet) -> None:
     fleet.scale_set("web").instances["0"].maintenance = True
     first, second, _ = (await ask(list_path("web"))).document["value"]
     status = first["properties"]["instanceView"]["maintenanceRedeployStatus"]

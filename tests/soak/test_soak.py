@@ -84,7 +84,7 @@ def test_a_task_that_each_poll_leaves_behind_is_found(monkeypatch: pytest.Monkey
     assert any("left behind" in breach and "forgotten" in breach for breach in breaches)
 
 
-def test_growth_is_told_from_noise() -> None:
+def test_growth_is_distinguished_from_noise() -> None:
     growth = Growth({"memory": 5.0, "noise": 5.0})
     for hour in range(48):
         growth.add(hour * HOUR, {"memory": 100.0 + hour, "noise": 100.0 + hour % 2})
