@@ -12,7 +12,6 @@ from http import HTTPStatus
 
 from exporter.azure.errors import AzureError, ServerFailed, TimedOut, Unreachable
 from exporter.azure.operation import Scope
-from exporter.model.scale_set import ScaleSetId
 from exporter.runtime.clock import Clock
 from exporter.telemetry import Telemetry
 
@@ -55,7 +54,7 @@ class CircuitBreaker:
         return self._next_probe is not None
 
     @contextmanager
-    def call(self, scope: Scope | ScaleSetId, *, opens: bool = True) -> Iterator[Outcome]:
+    def call(self, scope: Scope, *, opens: bool = True) -> Iterator[Outcome]:
         """Let one request through, and learn from how it ends.
 
         Args:
@@ -114,7 +113,7 @@ class CircuitBreaker:
         self._between = FIRST_PROBE
         self._gauge.set(0)
 
-    def _failed(self, scope: Scope | ScaleSetId, error: AzureError, *, probe: bool) -> None:
+    def _failed(self, scope: Scope, error: AzureError, *, probe: bool) -> None:
         now = self._clock.monotonic()
         self._last_failure = error
         self._failures += 1

@@ -8,6 +8,7 @@ import pytest
 
 from exporter.azure.circuit_breaker import CircuitBreaker
 from exporter.azure.errors import AzureError, ServerFailed, TimedOut, Unreachable
+from exporter.azure.operation import Scope
 from exporter.model.scale_set import ScaleSetId
 from exporter.telemetry import Telemetry
 from support.answers import SUBSCRIPTION
@@ -19,8 +20,8 @@ def breaker(clock: FakeClock, telemetry: Telemetry) -> CircuitBreaker:
     return CircuitBreaker(clock=clock, telemetry=telemetry)
 
 
-def named(name: str) -> ScaleSetId:
-    return ScaleSetId(SUBSCRIPTION, "rg", name)
+def named(name: str) -> Scope:
+    return Scope.of(ScaleSetId(SUBSCRIPTION, "rg", name))
 
 
 def ask(breaker: CircuitBreaker, name: str, how: int | AzureError) -> bool:
