@@ -7,7 +7,7 @@ import gc
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Collection, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
@@ -17,7 +17,6 @@ from exporter.assembly import Exporter, Process, build, record_configuration
 from exporter.azure.auth.token_cache import TokenSource
 from exporter.configuration import Configuration
 from exporter.exposition.content_type import TEXT
-from exporter.model.scale_set import ScaleSetId
 from exporter.printing import print_error, print_page
 from exporter.reloading import InForce, Read, SignalEvents, not_reloaded, poll_until
 from exporter.runtime.loop_errors import LoopErrors
@@ -144,7 +143,6 @@ async def run_once(
     options: Options,
     *,
     tokens: TokenSource | None = None,
-    failing: Collection[ScaleSetId] = (),
 ) -> int:
     """Poll every scale set once and print the page; 1 if any set failed, reported on stderr.
 
@@ -153,7 +151,6 @@ async def run_once(
         text: the configuration file's content.
         options: the command line's part.
         tokens: the source of tokens in place of the configured credential.
-        failing: the sets that are known to fail; all others must succeed, and these must fail.
     """
     process = options.process(tokens, lasting=False)
     async with build(configuration, process) as exporter:
@@ -171,8 +168,7 @@ async def run_once(
         for state in failed:
             message = state.data.poll.message or "not polled: Azure asked to wait"
             print_error(f"{state.target.scale_set}: {message}")
-        found = {state.target.scale_set.key for state in failed}
-        return int(not printed or found != {scale_set.key for scale_set in failing})
+        return int(not printed or bool(failed))
 
 
 @contextmanager

@@ -46,16 +46,7 @@ async def run(options: daemon.Options, *, signals: Signals, once: bool = False) 
         configuration = load(text, environment={}, reserved_labels=RESERVED_LABELS)
         tokens = MemoryToken(token)
         if once:
-            return await daemon.run_once(
-                configuration,
-                text,
-                options,
-                tokens=tokens,
-                # One set of the demo shows how a set fails.
-                failing=[
-                    found.identity for found in simulated.fleet.scale_sets if found.is_flexible
-                ],
-            )
+            return await daemon.run_once(configuration, text, options, tokens=tokens)
         return await daemon.run(configuration, text, options, signals=signals, tokens=tokens)
     finally:
         await simulated.close()

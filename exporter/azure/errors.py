@@ -179,10 +179,10 @@ class Rejected(AzureError):
 
 
 class FlexibleNotSupported(AzureError):
-    """The instances of a Flexible set cannot be listed with their instance view."""
+    """A Flexible set does not list its instances as a Uniform one does."""
 
     reason = "flexible"
-    advice = "take it off the configuration: only Uniform sets list their instances' states"
+    advice = "its virtual machines are listed instead"
 
     @classmethod
     def of(cls, scale_set: ScaleSetId) -> FlexibleNotSupported:

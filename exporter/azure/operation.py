@@ -65,6 +65,7 @@ class Operation:
         failure: the beginning of an error message, for people.
         requests: the limit that each request is charged to.
         views: the limit that the VMs on a page are charged to; None if no VM is viewed.
+        page_size: how many instances Azure was seen to put on a page; 0 for a call of one page.
         goes_first: whether its requests go before those of other operations while both wait.
         opens_breaker: whether its failures say that Azure fails as a whole. Rare calls, between
             two polls of a small fleet, must not hold back the polls, which may well succeed.
@@ -75,6 +76,7 @@ class Operation:
     failure: str
     requests: DocumentedLimit
     views: DocumentedLimit | None = None
+    page_size: int = 0
     goes_first: bool = False
     opens_breaker: bool = False
 
@@ -91,10 +93,22 @@ LIST_INSTANCES = Operation(
     requests=DocumentedLimit("HighCostGetVMScaleSetSubscriptionMaximum", 1080),
     # Its refill is not documented; it is taken to be a third, as of the others.
     views=DocumentedLimit("VMScaleSetVMViewsSubscriptionMaximum", 30_000),
+    page_size=120,
     goes_first=True,
     opens_breaker=True,
 )
 """`VirtualMachineScaleSetVMs_List` with the instance view, page by page."""
+
+LIST_VIRTUAL_MACHINES = Operation(
+    name="list_virtual_machines",
+    rbac_action="Microsoft.Compute/virtualMachines/read",
+    failure="listing the virtual machines failed",
+    requests=DocumentedLimit("HighCostGetSubscriptionMaximum", 900),
+    page_size=50,
+    goes_first=True,
+    opens_breaker=True,
+)
+"""`VirtualMachines_List` with the filter for one Flexible set, and the instance view."""
 
 GET_SCALE_SET = Operation(
     name="get_scale_set",
@@ -104,4 +118,4 @@ GET_SCALE_SET = Operation(
 )
 """`VirtualMachineScaleSets_Get`."""
 
-OPERATIONS = (LIST_INSTANCES, GET_SCALE_SET)
+OPERATIONS = (LIST_INSTANCES, LIST_VIRTUAL_MACHINES, GET_SCALE_SET)

@@ -19,12 +19,16 @@ def check_instances(instances: Sequence[Instance], scale_set: ScaleSetId) -> Non
     """Check that the instances are those of the scale set.
 
     Raises:
-        BrokenAnswer: an `id` names another one.
+        BrokenAnswer: the `id` of an instance, or a virtual machine's `virtualMachineScaleSet`,
+            names another one.
     """
     usual = f"{scale_set.resource_id}/".lower()
     for instance in instances:
         if instance.id and not instance.id.lower().startswith(usual):
             check_id(instance.id, scale_set)
+            owner = instance.properties and instance.properties.virtual_machine_scale_set
+            if owner and owner.id:
+                check_id(owner.id, scale_set)
 
 
 def check_id(resource_id: str, scale_set: ScaleSetId) -> None:

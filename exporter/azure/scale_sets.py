@@ -12,10 +12,16 @@ from yarl import URL
 
 from exporter.azure.decode import decode_instance_page, decode_scale_set
 from exporter.azure.errors import BrokenAnswer, Rejected
-from exporter.azure.operation import GET_SCALE_SET, LIST_INSTANCES, Operation, Scope
+from exporter.azure.operation import (
+    GET_SCALE_SET,
+    LIST_INSTANCES,
+    LIST_VIRTUAL_MACHINES,
+    Operation,
+    Scope,
+)
 from exporter.azure.ratelimit.usage import Reservation
 from exporter.azure.transport import Transport
-from exporter.azure.urls import instances_url, next_url, scale_set_url
+from exporter.azure.urls import instances_url, next_url, scale_set_url, virtual_machines_url
 from exporter.model.instance_view import InstancePage, Problem
 from exporter.model.scale_set import ScaleSetId, ScaleSetModel
 from exporter.runtime.cooperative import CooperativeScheduler
@@ -70,14 +76,14 @@ class ScaleSetClient:
         self._page_limit = page_limit
         self._cooperative = cooperative or CooperativeScheduler()
 
-    async def instance_pages(
+    def instance_pages(
         self,
         scale_set: ScaleSetId,
         *,
         location: str = "",
         reservation: Reservation | None = None,
     ) -> AsyncGenerator[InstancePage | Restart, None]:
-        """Walk over a set's instances (`VirtualMachineScaleSetVMs_List`), page by page.
+        """Walk over a Uniform set's instances (`VirtualMachineScaleSetVMs_List`), page by page.
 
         The walk is complete only when it ends without an exception: a walk that fails on page
         three says nothing about the instances that were not on the first two. A walk whose
@@ -97,10 +103,30 @@ class ScaleSetClient:
             AzureError: the walk failed.
             NotSent: Azure has asked to wait.
         """
-        reserved = reservation or self._unreserved(LIST_INSTANCES, scale_set, location)
         first = instances_url(
             self._endpoints, scale_set, api_version=self._api_version, full=self._full
         )
+        reserved = reservation or self._unreserved(LIST_INSTANCES, scale_set, location)
+        return self._walk(first, scale_set, reserved)
+
+    def virtual_machine_pages(
+        self,
+        scale_set: ScaleSetId,
+        *,
+        location: str = "",
+        reservation: Reservation | None = None,
+    ) -> AsyncGenerator[InstancePage | Restart, None]:
+        """Walk over a Flexible set's instances (`VirtualMachines_List`), as `instance_pages` does.
+
+        Of a set that does not exist the list is empty.
+        """
+        first = virtual_machines_url(self._endpoints, scale_set, api_version=self._api_version)
+        reserved = reservation or self._unreserved(LIST_VIRTUAL_MACHINES, scale_set, location)
+        return self._walk(first, scale_set, reserved)
+
+    async def _walk(
+        self, first: URL, scale_set: ScaleSetId, reserved: Reservation
+    ) -> AsyncGenerator[InstancePage | Restart, None]:
         until = self._until()
         url, visited, restarted, complete = first, {str(first)}, False, False
         try:

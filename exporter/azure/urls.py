@@ -16,6 +16,9 @@ from exporter.azure.endpoints import Endpoints
 from exporter.azure.errors import BrokenAnswer
 from exporter.model.scale_set import ScaleSetId
 
+FILTER_VERSION = "2023-03-01"
+"""The first version of `Microsoft.Compute` that lists the machines of one Flexible set."""
+
 _LONGEST = 65_536
 # All but RFC 3986's unreserved and reserved characters, and the percent sign.
 _ILLEGAL = re.compile(r"[^A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]")
@@ -45,6 +48,18 @@ def instances_url(
     select = "" if full else "&$select=instanceView"
     path = _path(endpoints, scale_set)
     query = f"$expand=instanceView{select}&{_version(api_version)}"
+    return URL(f"{path}/virtualMachines?{query}", encoded=True)
+
+
+def virtual_machines_url(endpoints: Endpoints, scale_set: ScaleSetId, *, api_version: str) -> URL:
+    """`VirtualMachines_List` of one Flexible set: its first page.
+
+    Azure knows the filter together with the instance view from 2023-03-01 on only.
+    """
+    version = max(api_version, FILTER_VERSION)
+    path, _, _ = _path(endpoints, scale_set).rpartition("/virtualMachineScaleSets/")
+    wanted = quote(f"'virtualMachineScaleSet/id' eq '{scale_set.resource_id}'", safe="/'")
+    query = f"$filter={wanted}&$expand=instanceView&{_version(version)}"
     return URL(f"{path}/virtualMachines?{query}", encoded=True)
 
 

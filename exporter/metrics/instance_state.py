@@ -134,6 +134,7 @@ class InstanceState(Struct, gc=False):
     placement: Placement
     vm_size: str | None
     names: SetNames
+    flexible: bool = False
     power_state: str = UNKNOWN
     provisioning_state: str = UNKNOWN
     failure_code: str | None = None

@@ -151,9 +151,9 @@ class Mapper:
         }
         self.renderer = Renderer(self.families, self.writers, active=state_sets == "active")
 
-    def start(self, target: Target, memory: TargetMemory) -> Mapping:
-        """Begin to map one walk over the target's instances."""
-        return Mapping(self, target, memory)
+    def start(self, target: Target, memory: TargetMemory, *, flexible: bool = False) -> Mapping:
+        """Begin to map one walk over the target's instances, of either kind of set."""
+        return Mapping(self, target, memory, flexible=flexible)
 
     def model(self, target: Target, model: ScaleSetModel) -> Lines:
         """Write the families about the scale set itself."""
@@ -193,8 +193,11 @@ class Mapping:
         lost: the number of items so far that could not be read at all.
     """
 
-    def __init__(self, mapper: Mapper, target: Target, memory: TargetMemory) -> None:
+    def __init__(
+        self, mapper: Mapper, target: Target, memory: TargetMemory, *, flexible: bool
+    ) -> None:
         self.lost = 0
+        self._flexible = flexible
         self._mapper = mapper
         self._target = target
         self._memory = memory
@@ -313,7 +316,8 @@ class Mapping:
             instance,
             scale_set=self._target.scale_set,
             instance_id=instance_id,
-            full=self._mapper.full,
+            full=self._mapper.full or self._flexible,
+            flexible=self._flexible,
             names=self._names,
         )
         if observed.failure_code is not None:

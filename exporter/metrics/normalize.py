@@ -49,6 +49,7 @@ def normalize(
     scale_set: ScaleSetId,
     instance_id: str,
     full: bool,
+    flexible: bool = False,
     names: SetNames | None = None,
 ) -> InstanceState:
     """Read one item of the list.
@@ -58,6 +59,7 @@ def normalize(
         scale_set: the set, in the spelling that is served.
         instance_id: the instance's id, in the spelling that is served.
         full: whether the list was asked for without `$select`.
+        flexible: whether it is a virtual machine of a Flexible set.
         names: the names that have series of their own so far; None for the instance's own.
     """
     properties = instance.properties or _NO_PROPERTIES
@@ -70,9 +72,10 @@ def normalize(
         full,
         properties,
         view,
-        _read_placement(instance, view),
+        _read_placement(instance, properties, view),
         (profile.vm_size if profile else None) or (instance.sku.name if instance.sku else None),
         names or SetNames(),
+        flexible,
     )
     _read_instance_statuses(observed)
     _read_health(observed)
@@ -88,13 +91,18 @@ def normalize(
     return observed
 
 
-def _read_placement(instance: Instance, view: InstanceView) -> Placement:
+def _read_placement(
+    instance: Instance, properties: InstanceProperties, view: InstanceView
+) -> Placement:
     # 2016-04-30-preview calls the update domain platformUpgradeDomain.
     update_domain = view.platform_update_domain
     if update_domain is None:
         update_domain = view.platform_upgrade_domain
+    fault_domain = view.platform_fault_domain
+    if fault_domain is None:
+        fault_domain = properties.platform_fault_domain
     return Placement(
-        _text(view.platform_fault_domain),
+        _text(fault_domain),
         _text(update_domain),
         next((zone for zone in instance.zones if zone), None) if instance.zones else None,
     )

@@ -110,6 +110,12 @@ class ProtectionPolicy(Struct, rename="camel", frozen=True, gc=False):
     protect_from_scale_set_actions: bool | None = None
 
 
+class ScaleSetReference(Struct, rename="camel", gc=False):
+    """`properties.virtualMachineScaleSet`: the Flexible set that a virtual machine is in."""
+
+    id: str | None = None
+
+
 class InstanceProperties(Struct, rename="camel", gc=False):
     """`properties` of one instance. `provisioningState` is the integer 0 up to 2019-03-01."""
 
@@ -119,6 +125,8 @@ class InstanceProperties(Struct, rename="camel", gc=False):
     vm_id: str | None = None
     hardware_profile: HardwareProfile | None = None
     protection_policy: ProtectionPolicy | None = None
+    platform_fault_domain: int | str | None = None
+    virtual_machine_scale_set: ScaleSetReference | None = None
 
 
 class Sku(Struct, rename="camel", gc=False):
@@ -128,7 +136,10 @@ class Sku(Struct, rename="camel", gc=False):
 
 
 class Instance(Struct, rename="camel", gc=False):
-    """One item of the list: a `VirtualMachineScaleSetVM`."""
+    """One item of the list: a `VirtualMachineScaleSetVM`, or a `VirtualMachine` of a Flexible set.
+
+    A virtual machine has no `instanceId`: its name stands for that.
+    """
 
     id: str | None = None
     instance_id: str | None = None

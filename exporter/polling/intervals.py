@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from math import inf
 
 from exporter.azure.errors import NoAnswer
-from exporter.azure.ratelimit.budget import Budget
-from exporter.polling.planner import Demand, Load, Plan, plan_subscription
+from exporter.azure.operation import Operation
+from exporter.azure.ratelimit.budget import Budget, Rates
+from exporter.polling.planner import Demand, Load, Part, Plan, plan_subscription
 from exporter.polling.target_state import MODEL_INTERVAL, TargetState
 from exporter.polling.targets import Observer
 from exporter.runtime.clock import Clock
@@ -16,7 +18,7 @@ from exporter.runtime.clock import Clock
 PLAN_FOR = 5.0
 """Seconds for which a plan is good."""
 
-_Region = tuple[str, str]
+_Region = tuple[str, str, Operation]
 _UNPLANNED = Plan()
 
 
@@ -71,16 +73,22 @@ class Intervals(Observer):
 
     def _plan_all(self, now: float) -> None:
         # One pass over the sets, whatever the number of regions.
-        loads: dict[str, dict[str, Load]] = defaultdict(lambda: defaultdict(Load))
+        loads: dict[str, dict[Part, Load]] = defaultdict(lambda: defaultdict(Load))
         for state in self._targets:
-            subscription, location = _region(state)
-            loads[subscription][location].add(self._demand(state, now))
+            subscription, location, operation = _region(state)
+            loads[subscription][location, operation].add(self._demand(state, now))
         self._plans = {}
         for subscription, its in loads.items():
-            rates = {location: self._budget.rates(subscription, location) for location in its}
+            rates = {part: self._rates(subscription, part, its) for part in its}
             plans = plan_subscription(its, rates, self._budget.reads(subscription))
-            for location, made in plans.items():
-                self._plans[subscription, location] = made
+            for (location, operation), made in plans.items():
+                self._plans[subscription, location, operation] = made
+
+    def _rates(self, subscription: str, part: Part, loads: Mapping[Part, Load]) -> Rates:
+        """What the sets of one kind in a region may spend: the limit on GETs is shared by all."""
+        rates = self._budget.rates(subscription, *part)
+        gets = sum(load.gets for (location, _), load in loads.items() if location == part[0])
+        return replace(rates, gets=rates.gets * loads[part].gets / gets)
 
     def _demand(self, state: TargetState, now: float) -> Demand:
         cost = self._budget.expected(state.target.scale_set)
@@ -94,4 +102,5 @@ class Intervals(Observer):
 
 
 def _region(state: TargetState) -> _Region:
-    return state.target.scale_set.subscription_id.casefold(), state.location
+    subscription = state.target.scale_set.subscription_id.casefold()
+    return subscription, state.location, state.data.list_operation

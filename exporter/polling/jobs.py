@@ -27,7 +27,8 @@ class Job:
     """One kind of periodic work on a target; intervals are seconds.
 
     Attributes:
-        operation: what it calls.
+        operation: what it calls; of several that do the same, the one that names the job.
+        call: what it calls for a target.
         run: does it once; the result is why it failed or was not done, or None.
         requested: the interval that is asked for.
         planned: the interval that the budget allows at this moment.
@@ -38,6 +39,7 @@ class Job:
     """
 
     operation: Operation
+    call: Callable[[TargetState], Operation]
     run: Callable[[TargetState, Reservation], Awaitable[NoAnswer | None]]
     requested: Callable[[TargetState], float]
     planned: Callable[[TargetState], float]
@@ -68,6 +70,7 @@ def jobs_of(poller: Poller, intervals: Intervals) -> tuple[Job, ...]:
     return (
         Job(
             operation=GET_SCALE_SET,
+            call=lambda _: GET_SCALE_SET,
             run=poller.poll_model,
             requested=lambda _: MODEL_INTERVAL,
             planned=intervals.of_model,
@@ -77,6 +80,7 @@ def jobs_of(poller: Poller, intervals: Intervals) -> tuple[Job, ...]:
         ),
         Job(
             operation=LIST_INSTANCES,
+            call=lambda state: state.data.list_operation,
             run=list_instances,
             requested=intervals.requested,
             planned=intervals.of,

@@ -2,11 +2,40 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import structlog
 
+from exporter.azure.errors import AzureError
 from exporter.model.scale_set import ScaleSetId
 
+INTERNAL = "internal"
+"""The reason of a failure that is the exporter's own fault."""
+
+FAULT = "a fault of the exporter; see its log"
+
 _log = structlog.get_logger(__name__)
+
+
+class Described(NamedTuple):
+    """The reason of a failure, its message, and what of it is logged."""
+
+    reason: str
+    message: str
+    logged: str
+
+
+def describe(error: AzureError | None, *, messages: bool) -> Described:
+    """Describe why a call failed.
+
+    Args:
+        error: the failure; None for a fault of the exporter.
+        messages: whether texts of Azure's may be logged.
+    """
+    if error is None:
+        return Described(INTERNAL, FAULT, FAULT)
+    # The advice is the exporter's own text, the rest may quote Azure.
+    return Described(error.reason, str(error), str(error) if messages else error.advice)
 
 
 class Outage:

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from math import inf
 
+from exporter.azure.operation import Operation
 from exporter.azure.ratelimit.budget import Rates
 
 PLANNED = 0.97
@@ -26,6 +27,9 @@ IDLE_STRETCH = 1.18
 PAGE_PAUSE = 6.0
 """Seconds per page between two walks over a set: its own limit is ten requests a minute."""
 
+
+Part = tuple[str, Operation]
+"""The sets of a region that are listed by one operation, which has limits of its own."""
 
 GETS_PART = 0.25
 """The part of the Resource Manager's limit that the GETs of the sets keep where all is short: what
@@ -154,22 +158,24 @@ def plan(load: Load, rates: Rates) -> Plan:
 
 
 def plan_subscription(
-    loads: Mapping[str, Load], rates: Mapping[str, Rates], reads: float
-) -> dict[str, Plan]:
+    loads: Mapping[Part, Load], rates: Mapping[Part, Rates], reads: float
+) -> dict[Part, Plan]:
     """Share out what may be spent in all regions of a subscription.
 
     Args:
-        loads: of the sets of each region; under the empty name of those whose region is unknown.
-            They may belong to any region.
-        rates: what may be spent in each of these regions, per second.
+        loads: of the sets of each region that are listed by one operation; under the empty name of
+            those whose region is unknown. They may belong to any region.
+        rates: what may be spent on each of them, per second.
         reads: what may be spent by the Resource Manager's limit over all of them, per second.
 
     Returns:
-        The plan of every region.
+        The plan of each.
     """
-    unplaced = loads.get("")
     wanted = {
-        region: load + unplaced if region and unplaced else load for region, load in loads.items()
+        (location, operation): load + unplaced
+        if location and (unplaced := loads.get(("", operation)))
+        else load
+        for (location, operation), load in loads.items()
     }
     plans = {region: plan(load, rates[region]) for region, load in wanted.items()}
     lists = sum(load.lists(plans[region]) for region, load in loads.items())

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable
-from contextlib import aclosing
+from collections.abc import AsyncIterable, Iterable
 from dataclasses import replace
 
 import structlog
@@ -18,13 +17,15 @@ from exporter.azure.errors import (
     Throttled,
 )
 from exporter.azure.ratelimit.usage import Reservation
-from exporter.azure.scale_sets import Restart
 from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.mapper import MappedInstances, Mapper, family_of
 from exporter.metrics.transitions import Transitions
+from exporter.model.instance_view import Problem
 from exporter.model.poll import PollState
 from exporter.model.scale_set import ScaleSetModel, Target
 from exporter.polling.counters import count_codes, update_waiting_codes
+from exporter.polling.listing import Listing
+from exporter.polling.outage import INTERNAL, describe
 from exporter.polling.publisher import Publisher
 from exporter.polling.retention import Retention
 from exporter.polling.saved import Saved
@@ -34,11 +35,6 @@ from exporter.polling.targets import Observer
 from exporter.runtime.clock import Clock
 from exporter.runtime.cooperative import CooperativeScheduler
 from exporter.telemetry import Telemetry
-
-INTERNAL = "internal"
-"""The reason of a failure that is the exporter's own fault."""
-
-FAULT = "a fault of the exporter; see its log"
 
 PUT_OFF = (
     "the data are too old: no poll was possible for {:.0f} s, as the budget or Azure's Retry-After "
@@ -79,6 +75,7 @@ class Poller(Observer):
         self._clock = clock
         self._retention = retention
         self._cooperative = cooperative or CooperativeScheduler()
+        self._listing = Listing(source, mapper, self._cooperative)
         self._store = store
         # Counters start at 0 for every label set that can be known, or increase() misses the
         # first failure.
@@ -228,15 +225,7 @@ class Poller(Observer):
             return None
         if state.data is not data:
             return None
-        if data.model_reason is not None:
-            _log.info("scale set model recovered", scale_set=str(scale_set))
-        data.model_reason = data.model_message = None
-        for problem in problems:
-            family = family_of(problem.path, of_scale_set=True)
-            self._telemetry.counter("mapping_errors_total", family=family).inc()
-        data.model = self._model_snapshot(data, model, self._clock.monotonic())
-        self._publish(state, replace(data.poll, model_last_success=self._clock.now()))
-        self._save(state)
+        self._model_succeeded(state, model, problems)
         return None
 
     def _restore(self, state: TargetState, saved: Saved) -> None:
@@ -271,21 +260,17 @@ class Poller(Observer):
             self._store.save(state)
 
     async def _walk(self, state: TargetState, reservation: Reservation | None) -> MappedInstances:
-        target, memory = state.target, state.data.memory
-        model = state.data.live_model(self._clock.monotonic())
-        if model and model.model.is_flexible:
-            raise FlexibleNotSupported.of(target.scale_set)
-        mapping = self._mapper.start(target, memory)
-        pages = self._source.instance_pages(
-            target.scale_set, location=state.location, reservation=reservation
-        )
-        async with aclosing(pages):
-            async for page in pages:
-                if isinstance(page, Restart):
-                    mapping = self._mapper.start(target, memory)
-                    continue
-                await self._cooperative.run(mapping.steps(page))
-        state.data.confirmation.check(
+        data, memory = state.data, state.data.memory
+        mapping = None
+        if not data.is_flexible:
+            try:
+                mapping = await self._listing.walk(state, reservation, flexible=False)
+            except FlexibleNotSupported:
+                _log.info("scale set is flexible", scale_set=str(state.target.scale_set))
+                data.listed_as_flexible, reservation = True, None
+        if mapping is None:
+            mapping = await self._listing.walk(state, reservation, flexible=True)
+        data.confirmation.check(
             instances=mapping.instances,
             lost=mapping.lost,
             capacity=state.capacity,
@@ -330,7 +315,7 @@ class Poller(Observer):
         """Record a failed poll; None is a fault of the exporter."""
         now = self._clock.monotonic()
         duration = now - begun
-        reason, message, logged = self._described(error)
+        reason, message, logged = describe(error, messages=self._mapper.messages)
         state.outage.failing(state.target.scale_set, reason, logged, now)
         state.outage.poll_failed()
         self._publish(
@@ -347,9 +332,27 @@ class Poller(Observer):
         self._count("failure", duration)
         self._telemetry.counter("poll_failures_total", reason=reason).inc()
 
+    def _model_succeeded(
+        self, state: TargetState, model: ScaleSetModel, problems: Iterable[Problem]
+    ) -> None:
+        scale_set, data = str(state.target.scale_set), state.data
+        if data.model_reason is not None:
+            _log.info("scale set model recovered", scale_set=scale_set)
+        data.model_reason = data.model_message = None
+        for problem in problems:
+            family = family_of(problem.path, of_scale_set=True)
+            self._telemetry.counter("mapping_errors_total", family=family).inc()
+        if data.model and data.model.model.is_flexible != model.is_flexible:
+            mode = model.orchestration_mode or "Uniform"
+            _log.info("orchestration mode changed", scale_set=scale_set, mode=mode)
+        data.listed_as_flexible = False
+        data.model = self._model_snapshot(data, model, self._clock.monotonic())
+        self._publish(state, replace(data.poll, model_last_success=self._clock.now()))
+        self._save(state)
+
     def _model_failed(self, state: TargetState, error: AzureError | None) -> None:
         data = state.data
-        reason, data.model_message, logged = self._described(error)
+        reason, data.model_message, logged = describe(error, messages=self._mapper.messages)
         # While the polls fail too, they are logged: one outage is one line.
         if data.poll.up and reason != data.model_reason:
             data.model_reason = reason
@@ -359,13 +362,6 @@ class Poller(Observer):
                 reason=reason,
                 error=logged,
             )
-
-    def _described(self, error: AzureError | None) -> tuple[str, str, str]:
-        """The reason of a failure, its message, and what of it is logged."""
-        if error is None:
-            return INTERNAL, FAULT, FAULT
-        # The advice is the exporter's own text, the rest may quote Azure.
-        return error.reason, str(error), str(error) if self._mapper.messages else error.advice
 
     def _remove_data(self, state: TargetState) -> None:
         """Remove the data of a set that does not exist any more."""

@@ -231,7 +231,7 @@ class Scheduler(Observer):
     async def _do(self, job: Job, state: TargetState) -> _Run:
         """Run a job once, as soon as the budget allows it and a slot is free."""
         reservation = await self._budget.reserve(
-            job.operation,
+            job.call(state),
             Scope.of(state.target.scale_set, state.location),
             instances=state.capacity,
             # One that was slow waits for a slot first, maybe for long: see Slots.

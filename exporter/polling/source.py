@@ -22,7 +22,17 @@ class ScaleSetSource(Protocol):
         location: str = "",
         reservation: Reservation | None = None,
     ) -> AsyncGenerator[InstancePage | Restart, None]:
-        """Walk over the set's instances, page by page; raises AzureError."""
+        """Walk over a Uniform set's instances, page by page; raises AzureError."""
+        ...
+
+    def virtual_machine_pages(
+        self,
+        scale_set: ScaleSetId,
+        *,
+        location: str = "",
+        reservation: Reservation | None = None,
+    ) -> AsyncGenerator[InstancePage | Restart, None]:
+        """Walk over a Flexible set's instances, page by page; raises AzureError."""
         ...
 
     async def scale_set_model(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from exporter.azure.operation import Operation
+from exporter.azure.operation import LIST_INSTANCES, LIST_VIRTUAL_MACHINES, Operation
 from exporter.exposition.text_format import cut
 from exporter.metrics.mapper import MappedInstances, TargetMemory
 from exporter.model.poll import PollState
@@ -62,6 +62,8 @@ class TargetData:
         memory: what the mapper keeps from poll to poll.
         codes_until: the monotonic time until which a new failure code is served as 0.
         confirmation: which answers are not believed the first time.
+        listed_as_flexible: whether Azure has declined to list the set as a Uniform one, since the
+            model was read.
     """
 
     poll: PollState
@@ -73,6 +75,18 @@ class TargetData:
     memory: TargetMemory = field(default_factory=TargetMemory)
     codes_until: dict[str, float] = field(default_factory=dict)
     confirmation: Confirmation = field(default_factory=Confirmation)
+    listed_as_flexible: bool = False
+
+    @property
+    def is_flexible(self) -> bool:
+        """Whether the set is listed as a Flexible one."""
+        model = self.model
+        return self.listed_as_flexible or (model is not None and model.model.is_flexible)
+
+    @property
+    def list_operation(self) -> Operation:
+        """The call that lists the set's instances."""
+        return LIST_VIRTUAL_MACHINES if self.is_flexible else LIST_INSTANCES
 
     def live_model(self, monotonic: float) -> ModelSnapshot | None:
         """The scale set model, unless it is older than data is kept."""

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import replace
 
 import pytest
 
 from exporter.azure.endpoints import Endpoints
-from exporter.azure.operation import GET_SCALE_SET, LIST_INSTANCES, OPERATIONS, Operation
+from exporter.azure.operation import (
+    GET_SCALE_SET,
+    LIST_INSTANCES,
+    LIST_VIRTUAL_MACHINES,
+    OPERATIONS,
+    Operation,
+)
 from exporter.azure.scale_sets import ScaleSetClient
+from exporter.model.instance_view import InstancePage
 from exporter.simulator import Fleet, SimulatedAzure
 from exporter.simulator.buckets import DEFAULTS
 from exporter.telemetry import Telemetry
@@ -18,11 +27,27 @@ from support.clock import FakeClock
 
 FLEET = f"""\
 subscription_id: {WEB.subscription_id}
-scale_sets: [{{name: {WEB.name}, resource_group: {WEB.resource_group}, size: 2}}]
+scale_sets:
+  - {{name: {WEB.name}, resource_group: {WEB.resource_group}, size: 2}}
+  - {{name: flexible, resource_group: {WEB.resource_group}, size: 120, orchestration: flexible}}
 """
+
+
+async def machines(client: ScaleSetClient) -> list[str | None]:
+    """The names of the machines of the Flexible set."""
+    flexible = replace(WEB, name="flexible")
+    async with aclosing(client.virtual_machine_pages(flexible, location="westeurope")) as pages:
+        return [
+            found.instance_id
+            async for page in pages
+            if isinstance(page, InstancePage)
+            for found in page.instances
+        ]
+
 
 CALLS: dict[Operation, Callable[[ScaleSetClient], Awaitable[object]]] = {
     LIST_INSTANCES: lambda client: walk(client, location="westeurope"),
+    LIST_VIRTUAL_MACHINES: machines,
     GET_SCALE_SET: lambda client: client.scale_set_model(WEB, location="westeurope"),
 }
 
@@ -59,3 +84,15 @@ def test_a_limit_holds_what_the_simulated_azure_s_bucket_holds(limit: tuple[str,
     policy, capacity = limit
     bucket = DEFAULTS[policy]
     assert (bucket.capacity, 3 * bucket.refill) == (capacity, capacity)
+
+
+async def test_the_machines_of_a_flexible_set_come_on_pages_by_links_that_are_not_encoded(
+    new_client: NewClient, clock: FakeClock
+) -> None:
+    azure = SimulatedAzure(Fleet.from_yaml(FLEET), token="token-1", clock=clock)
+    await azure.start()
+    client = new_client(Endpoints(resource_manager=azure.url, scope=f"{azure.url}/.default"))
+    names = await machines(client)
+    await azure.close()
+    assert len(set(names)) == len(names) == 120
+    assert [request.operation for request in azure.requests] == ["virtual_machines"] * 3

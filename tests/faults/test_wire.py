@@ -177,8 +177,8 @@ async def test_a_next_link_to_another_host_gets_no_token(
 
 async def test_a_flexible_set_is_recognized_by_azures_400(pipeline: Pipeline) -> None:
     await pipeline.poll("flex")
-    assert await pipeline.value("azure_vmss_up") == 0
-    assert await pipeline.value("azure_vmss_poll_failure", reason="flexible") == 1
+    assert await pipeline.value("azure_vmss_up") == 1
+    assert await pipeline.value("azure_vmss_instances") == 3
 
 
 async def test_what_does_not_exist_is_named(pipeline: Pipeline) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporter.azure.operation import LIST_INSTANCES
 from exporter.azure.ratelimit.budget import Rates
+from exporter.polling import planner
 from exporter.polling.planner import (
     GETS_PART,
     IDLE_STRETCH,
@@ -18,10 +20,21 @@ from exporter.polling.planner import (
     Load,
     Plan,
     plan,
-    plan_subscription,
 )
 
 ROOM = Rates(requests=1e9, views=1e9)
+
+
+def plan_subscription(
+    loads: Mapping[str, Load], rates: Mapping[str, Rates], reads: float
+) -> dict[str, Plan]:
+    """Plan the Uniform sets of some regions."""
+    found = planner.plan_subscription(
+        {(region, LIST_INSTANCES): load for region, load in loads.items()},
+        {(region, LIST_INSTANCES): its for region, its in rates.items()},
+        reads,
+    )
+    return {region: plan for (region, _), plan in found.items()}
 
 
 def planned(demands: Sequence[Demand], rates: Rates) -> Plan:

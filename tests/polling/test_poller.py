@@ -305,19 +305,6 @@ async def test_a_region_is_no_longer_than_a_label_value_where_calls_are_counted(
     assert state.location == "é" * 126 + "…"
 
 
-async def test_a_flexible_set_is_recognized_by_its_mode_and_costs_no_call(
-    poller: Poller,
-    source: FakeSource,
-    new_target: NewTarget,
-) -> None:
-    state = new_target()
-    source.models["web"] = ScaleSetModel(orchestration_mode="Flexible")
-    await poller.poll_model(state)
-    await poller.poll(state)
-    assert source.polled["web"] == []
-    assert 'azure_vmss_poll_failure{reason="flexible"} 1\n' in served(poller, state)
-
-
 async def test_fields_left_out_and_unknown_codes_are_counted(
     poller: Poller, source: FakeSource, new_target: NewTarget, telemetry: Telemetry
 ) -> None:

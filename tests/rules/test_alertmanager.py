@@ -27,7 +27,6 @@ ABOUT_THE_EXPORTER = {
 }
 WHY_DATA_IS_MISSING = {
     "AzureVMSSDataStale",
-    "AzureVMSSFlexibleNotRead",
     "AzureVMSSInstanceSeriesSuppressed",
     *(alert.name for alert in ALERTS if alert.name.startswith("AzureVMSSPoll")),
 }

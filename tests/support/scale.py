@@ -136,6 +136,8 @@ class MeteredSource:
         finally:
             self._budget.close(reservation, complete=complete)
 
+    virtual_machine_pages = instance_pages
+
     async def scale_set_model(
         self,
         scale_set: ScaleSetId,

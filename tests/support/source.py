@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 
 from exporter.azure.ratelimit.retry_after import RetryAfterGate
 from exporter.azure.ratelimit.usage import Reservation
@@ -40,6 +41,7 @@ class FakeSource:
         self.models: dict[str, ScaleSetModel | Exception] = {}
         self.polled: dict[str, list[float]] = defaultdict(list)
         self.model_polled: dict[str, list[float]] = defaultdict(list)
+        self.listed_as_flexible: dict[str, list[float]] = defaultdict(list)
         self.gate = FakeRetryAfterGate(clock)
 
     async def instance_pages(
@@ -58,6 +60,19 @@ class FakeSource:
                 await self.clock.sleep(step)
                 continue
             yield step
+
+    async def virtual_machine_pages(
+        self,
+        scale_set: ScaleSetId,
+        *,
+        location: str = "",
+        reservation: Reservation | None = None,
+    ) -> AsyncGenerator[InstancePage | Restart, None]:
+        self.listed_as_flexible[scale_set.name].append(self.clock.monotonic())
+        pages = self.instance_pages(scale_set, location=location, reservation=reservation)
+        async with aclosing(pages):
+            async for found in pages:
+                yield found
 
     async def scale_set_model(
         self,

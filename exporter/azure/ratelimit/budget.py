@@ -22,7 +22,6 @@ from exporter.azure.ratelimit.limit import WINDOW, Limit, Policy, is_plausible, 
 from exporter.azure.ratelimit.pacing import BURST, Pace
 from exporter.azure.ratelimit.usage import (
     KEPT_FOR,
-    PAGE_INSTANCES,
     Cost,
     Region,
     Request,
@@ -88,15 +87,25 @@ class Budget:
         self._paces: dict[str, Pace] = {}
         self._next_purge = clock.monotonic() + KEPT_FOR
 
-    def rates(self, subscription_id: str, location: str) -> Rates:
-        """What may be spent in a region by Compute's limits."""
+    def rates(
+        self, subscription_id: str, location: str, operation: Operation = LIST_INSTANCES
+    ) -> Rates:
+        """What may be spent in a region by Compute's limits.
+
+        Args:
+            operation: how the instances are listed.
+        """
         now = self._clock.monotonic()
         self._purge(now)
         region = self._region(subscription_id, location)
-        requests, views = region.limits(LIST_INSTANCES)
+        requests, views = region.limits(operation)
         gets, _ = region.limits(GET_SCALE_SET)
-        limits = (limit for limit in (requests, views, gets) if limit is not None)
-        return Rates(*(limit.per_minute(now, self.share) / WINDOW for limit in limits))
+        return Rates(
+            *(
+                math.inf if limit is None else limit.per_minute(now, self.share) / WINDOW
+                for limit in (requests, views, gets)
+            )
+        )
 
     def reads(self, subscription_id: str) -> float:
         """How many requests of any kind may be sent per second, over all regions."""
@@ -126,7 +135,7 @@ class Budget:
         """
         reservation = self.unreserved(operation, scope)
         region = reservation.region
-        cost = self._cost(scope, instances) if operation.views is not None else Cost(1, 0)
+        cost = self._cost(operation, scope, instances) if operation.page_size else Cost(1, 0)
         pace = self._pace(scope.subscription_id)
         async with region.queues[operation]:
             while wait := self._wait(reservation, cost):
@@ -179,7 +188,7 @@ class Budget:
         pages, scale_set = reservation.pages, reservation.scope.scale_set
         cost, all_told = Cost(pages, reservation.views), reservation.all_told
         self._release(reservation)
-        if not pages or scale_set is None or reservation.operation.views is None:
+        if not pages or scale_set is None or not reservation.operation.page_size:
             return
         before = self._costs.get(scale_set.key)
         if not (complete and all_told):
@@ -209,13 +218,14 @@ class Budget:
         """Record a 429 of the Resource Manager's, which concerns none of Compute's limits."""
         self._pace(subscription_id).refused()
 
-    def _cost(self, scope: Scope, instances: int | None) -> Cost:
+    def _cost(self, operation: Operation, scope: Scope, instances: int | None) -> Cost:
         known = self.expected(scope.scale_set) if scope.scale_set else None
         if known is not None:
             # A set that grows a little must not view more than was reserved for it.
             return Cost(known.pages, known.views + known.views // 4 + 5)
-        count = PAGE_INSTANCES if instances is None else instances
-        return Cost(max(1, math.ceil(count / PAGE_INSTANCES)), count)
+        count = operation.page_size if instances is None else instances
+        pages = max(1, math.ceil(count / operation.page_size))
+        return Cost(pages, 0 if operation.views is None else count)
 
     def _wait(self, reservation: Reservation, cost: Cost) -> float:
         """Seconds until the call may begin; 0 where it may now."""
@@ -237,7 +247,7 @@ class Budget:
 
     async def _admit(self, reservation: Reservation) -> None:
         region = reservation.region
-        page = PAGE_INSTANCES if reservation.views_limit else 0
+        page = reservation.operation.page_size if reservation.views_limit else 0
         needed = max(0.0, page - reservation.reserved_views)
         goes_first = reservation.pages < LONG_WALK
         async with nullcontext() if goes_first else region.queues[reservation.operation]:

@@ -75,11 +75,11 @@ def _info(observed: InstanceState) -> Iterable[Row]:
     scale_set = observed.scale_set
     # Kubernetes' spelling, as cloud-provider-azure writes it into node.spec.providerID: the
     # resource group in lower case, all else as Azure spells it.
+    within = "" if observed.flexible else f"/virtualMachineScaleSets/{scale_set.name}"
     provider_id = (
         f"azure:///subscriptions/{scale_set.subscription_id}"
         f"/resourceGroups/{scale_set.resource_group.lower()}"
-        "/providers/Microsoft.Compute/virtualMachineScaleSets"
-        f"/{scale_set.name}/virtualMachines/{observed.instance_id}"
+        f"/providers/Microsoft.Compute{within}/virtualMachines/{observed.instance_id}"
     )
     if len(observed.instance_id) > _LONGEST_AZURE_ID:
         provider_id = cut(provider_id)

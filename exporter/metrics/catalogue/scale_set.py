@@ -286,6 +286,16 @@ COUNT_FAMILIES: tuple[Family, ...] = (
         keys=_agent_states,
     ),
     CountFamily(
+        name="azure_vmss_instances_by_vm_size",
+        stability=STABLE,
+        help="Instances by their size: with instance mix the set's own sku tells none.",
+        source=("properties.hardwareProfile", "sku"),
+        absent_when="Azure tells no size: a Uniform set needs detail: full.",
+        labels=("vm_size",),
+        open_ended=True,
+        keys=lambda observed: _present(observed.vm_size),
+    ),
+    CountFamily(
         name="azure_vmss_instances_by_latest_model_applied",
         stability=STABLE,
         help="Instances by whether they have the latest model of the scale set.",
