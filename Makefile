@@ -99,9 +99,11 @@ format: $(BIN)/.installed-test ## Put the code into shape.
 	$(BIN)/ruff format .
 
 .PHONY: docs
-docs: $(BIN)/.installed ## Write docs/metrics.md and docs/configuration.md from the declarations.
+docs: $(BIN)/.installed ## Write the generated pages of docs: metrics, configuration, azure-calls.
 	$(BIN)/python -m exporter.metrics_reference > $(VENV)/metrics.md
 	mv $(VENV)/metrics.md docs/metrics.md
+	$(BIN)/python -m exporter.calls_reference > $(VENV)/azure-calls.md
+	mv $(VENV)/azure-calls.md docs/azure-calls.md
 	$(BIN)/python -m exporter.configuration_reference docs/configuration.md.in > $(VENV)/configuration.md
 	mv $(VENV)/configuration.md docs/configuration.md
 

@@ -7,19 +7,23 @@ import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
 from exporter.azure.auth import token_sources
 from exporter.azure.auth.token_cache import TokenSource
+from exporter.azure.lists import Lists
 from exporter.azure.ratelimit.budget import Budget
 from exporter.azure.ratelimit.retry_after import RetryAfterGate
 from exporter.azure.scale_sets import ScaleSetClient
 from exporter.azure.session import new_session
 from exporter.azure.transport import Transport
 from exporter.configuration import Configuration
+from exporter.discovery.discovery import Discovery, carried_over
+from exporter.discovery.finder import Finder
 from exporter.model.scale_set import ScaleSetId
-from exporter.persistence.restore import store_for
+from exporter.persistence.restore import restore_found, store_for
 from exporter.persistence.store import StateStore
 from exporter.polling.concurrency import Slots
 from exporter.polling.intervals import Intervals
@@ -124,6 +128,12 @@ class Connection:
             deadline=polling.deadline,
             cooperative=process.cooperative,
         )
+        self.lists = Lists(
+            transport,
+            api_version=azure.api_version,
+            deadline=polling.deadline,
+            cooperative=process.cooperative,
+        )
 
     @property
     def is_open(self) -> bool:
@@ -156,6 +166,7 @@ class Exporter:
     publisher: Publisher
     store: StateStore | None
     scheduler: Scheduler
+    discovery: Discovery
     metrics_page: MetricsPage
 
     @property
@@ -164,11 +175,11 @@ class Exporter:
         return self.prepared.configuration
 
     async def apply(self, prepared: Prepared) -> Changes:
-        """Poll the targets of a configuration that differs in nothing else.
+        """Poll the listed sets of a configuration that differs in nothing else.
 
         It is in force only once no change has failed, so that the same file can be tried again.
         """
-        changes = await self.targets.apply(prepared.configuration.targets())
+        changes = await self.discovery.change(prepared.configuration)
         if not changes.failed:
             self.prepared = prepared
         return changes
@@ -238,6 +249,15 @@ async def build(
             budget=process.budget,
             overdue=process.overdue,
         )
+        discovery = Discovery(
+            configuration,
+            finder=Finder(connection.lists),
+            targets=process.targets,
+            poller=poller,
+            clock=process.clock,
+            telemetry=process.telemetry,
+            restore=partial(restore_found, store, poller) if store is not None else None,
+        )
         built = Exporter(
             prepared=prepared,
             connection=connection,
@@ -246,6 +266,7 @@ async def build(
             publisher=publisher,
             store=store,
             scheduler=scheduler,
+            discovery=discovery,
             metrics_page=MetricsPage(
                 cache=publisher.cache, allowed=prepared.families, telemetry=process.telemetry
             ),
@@ -261,7 +282,7 @@ async def build(
             await process.targets.apply(())
         for state in process.targets:
             poller.adopt(state)
-        await built.apply(prepared)
+        await discovery.begin()
         yield built
 
 
@@ -272,7 +293,7 @@ def staying(exporter: Exporter, prepared: Prepared) -> frozenset[ScaleSetId]:
     known = {state.target.scale_set.key: state.target for state in exporter.targets}
     return frozenset(
         target.scale_set
-        for target in prepared.configuration.targets()
+        for target in carried_over(prepared.configuration, exporter.targets)
         if (before := known.get(target.scale_set.key)) and target.has_series_of(before)
     )
 

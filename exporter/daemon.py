@@ -157,6 +157,7 @@ async def run_once(
         record_configuration(configuration, text, process)
         gc.enable()
         with _failures_unlogged():
+            await exporter.discovery.refresh()
             await exporter.scheduler.run_once()
         page = await exporter.metrics_page.render(TEXT)
         printed = print_page(page.plain_chunks(PAGE_CHUNK))
@@ -164,23 +165,32 @@ async def run_once(
             if state.data.poll.up and state.data.model_message:
                 message = state.data.model_message
                 print_error(f"{state.target.scale_set}: scale set model: {message}")
+        searches = [
+            f"discovery[{block}]: {failure.where}: {failure.message}"
+            for block, failures in exporter.discovery.failures.items()
+            for failure in failures
+        ]
+        for problem in searches:
+            print_error(problem)
         failed = [state for state in exporter.targets if not state.data.poll.up]
         for state in failed:
             message = state.data.poll.message or "not polled: Azure asked to wait"
             print_error(f"{state.target.scale_set}: {message}")
-        return int(not printed or bool(failed))
+        return int(not printed or bool(failed or searches))
 
 
 @contextmanager
 def _failures_unlogged() -> Iterator[None]:
     """Each failure is a line of the answer: the log would repeat it."""
-    polling = logging.getLogger("exporter.polling")
-    before = polling.level
-    polling.setLevel(logging.ERROR)
+    loggers = [logging.getLogger(f"exporter.{name}") for name in ("polling", "discovery")]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         yield
     finally:
-        polling.setLevel(before)
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)
 
 
 @asynccontextmanager
@@ -218,9 +228,12 @@ def _why(error: OSError | UnicodeError) -> str:
 def _site(exporter: Exporter, process: Process, options: Options) -> Site:
     ready_at = process.clock.monotonic() + exporter.configuration.polling.deadline
 
+    searched = exporter.discovery.searched
+
     def ready() -> bool:
-        tried = (state.data.poll.tried for state in process.targets)
-        return process.clock.monotonic() >= ready_at or all(tried)
+        if process.clock.monotonic() >= ready_at:
+            return True
+        return searched.is_set() and all(state.data.poll.tried for state in process.targets)
 
     return Site(
         metrics_page=exporter.metrics_page,

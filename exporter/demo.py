@@ -53,15 +53,12 @@ async def run(options: daemon.Options, *, signals: Signals, once: bool = False) 
 
 
 def _configuration(simulated: SimulatedAzure) -> str:
-    """The configuration that polls every scale set of the simulated Azure."""
-    sets = "".join(
-        f"  - id: {scale_set.identity.resource_id}\n" for scale_set in simulated.fleet.scale_sets
-    )
+    """The configuration that finds and polls every scale set of the simulated Azure."""
     return (
         f"azure:\n  cloud: custom\n  endpoint: {simulated.url}\n  audience: {simulated.url}\n"
         "  detail: full\n  credential: {type: managed_identity}\n"
         # Two pages of one set every 15 s stay below Azure's ten calls a minute and set.
         "polling: {interval: 15s}\n"
         "metrics:\n  tags: [team, env]\n"
-        f"scale_sets:\n{sets}"
+        "discovery:\n  - {subscriptions: [all], refresh: 60s}\n"
     )

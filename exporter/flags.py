@@ -24,6 +24,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     flags = reader.parse_args(arguments)
     if flags.demo and flags.config_file is not None:
         reader.error("--demo brings its own configuration: leave out --config.file")
+    if flags.subscriptions and (flags.demo or flags.config_file is not None):
+        reader.error("--subscription stands for a configuration: leave out the other one")
     if flags.config_file is None:
         flags.config_file = DEFAULT_CONFIGURATION
     flags.listen_addresses = tuple(flags.listen_addresses or [DEFAULT_ADDRESS])
@@ -62,6 +64,18 @@ def _file(text: str) -> str:
     return text
 
 
+_SUBSCRIPTION = re.compile(r"all|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+def _subscription(text: str) -> str:
+    if not _SUBSCRIPTION.fullmatch(text):
+        raise argparse.ArgumentTypeError(
+            f"expected a subscription id such as 00000000-0000-0000-0000-000000000000, or all, "
+            f"got {text!r}"
+        )
+    return text
+
+
 def _count(text: str) -> int:
     if not (text.isascii() and text.isdigit()):
         raise argparse.ArgumentTypeError(f"expected a number from 0 on, got {text!r}")
@@ -88,6 +102,15 @@ def parser() -> argparse.ArgumentParser:
         dest="config_check",
         action="store_true",
         help="validate the configuration and exit: 0 good, 2 bad",
+    )
+    add(
+        "--subscription",
+        dest="subscriptions",
+        action="append",
+        type=_subscription,
+        metavar="ID",
+        help="no configuration needed: find and poll all scale sets of a subscription, with the "
+        "default credential; repeatable; all: of every subscription that it sees",
     )
     add(
         "--demo",

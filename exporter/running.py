@@ -11,7 +11,7 @@ import exporter
 from exporter import daemon, demo
 from exporter.checking import print_problems
 from exporter.configuration import ConfigurationError
-from exporter.configuration_file import read_configuration
+from exporter.configuration_file import of_subscriptions, read_configuration
 from exporter.printing import print_error
 from exporter.runtime import logs
 from exporter.runtime.rate_limited_log import write_out_all
@@ -56,7 +56,11 @@ async def _start(flags: argparse.Namespace, signals: Signals) -> int:
     )
     if flags.demo:
         return await demo.run(options, signals=signals, once=flags.once)
-    read = partial(read_configuration, flags.config_file)
+    read = (
+        partial(of_subscriptions, flags.subscriptions)
+        if flags.subscriptions
+        else partial(read_configuration, flags.config_file)
+    )
     configuration, text = read()
     if flags.once:
         return await daemon.run_once(configuration, text, options)

@@ -146,7 +146,31 @@ OWN_METRICS: tuple[OwnMetric, ...] = (
         help="What was charged in the last minute, as a part of what the exporter may use of it.",
         labels=_BUCKET,
     ),
-    OwnMetric(name="targets", kind="gauge", help="Scale sets that are polled."),
+    OwnMetric(
+        name="targets",
+        kind="gauge",
+        help="Scale sets that are polled, by origin: configured, discovered.",
+        labels=("origin",),
+    ),
+    OwnMetric(
+        name="discovery_up",
+        kind="gauge",
+        help="1 if the last refresh of an entry of discovery was complete, else 0; block is the "
+        "entry's index.",
+        labels=("block",),
+    ),
+    OwnMetric(
+        name="discovery_last_success_timestamp_seconds",
+        kind="gauge",
+        help="When the last complete refresh of an entry of discovery ended.",
+        labels=("block",),
+    ),
+    OwnMetric(
+        name="discovery_failures_total",
+        kind="counter",
+        help="Lists of a discovery that failed, by reason.",
+        labels=("block", "reason"),
+    ),
     OwnMetric(name="series", kind="gauge", help="Series about Azure served at the last scrape."),
     OwnMetric(
         name="exposition_bytes",

@@ -10,25 +10,23 @@ from __future__ import annotations
 import codecs
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated
 
 import msgspec
-from msgspec import Meta, Raw, Struct
+from msgspec import Raw, Struct
 
 from exporter.azure.error_body import BYTE_ORDER_MARK, error_in
 from exporter.azure.errors import BrokenAnswer
-from exporter.azure.ownership import check_id, check_instances, check_name
+from exporter.azure.ownership import check_instances
 from exporter.model.instance_view import Instance, InstancePage, Problem
 from exporter.model.lenient_decode import (
     decode_instance,
-    decode_leniently,
     folded,
     identify,
     lacks_something,
     mended,
     respelled,
 )
-from exporter.model.scale_set import ScaleSetId, ScaleSetModel, short_region
+from exporter.model.scale_set import ScaleSetId
 
 WHOLE_BYTES = 1024 * 1024
 """A page up to this size is decoded in one go: twice what Azure's 120 instances need, and 5 ms."""
@@ -54,35 +52,6 @@ class _Page(Struct, rename="camel"):
     next_link: str | None = None
 
 
-class _Sku(Struct):
-    name: str | None = None
-    capacity: Annotated[int, Meta(ge=0, le=2**31 - 1)] | None = None
-
-
-class _UpgradePolicy(Struct):
-    mode: str | None = None
-
-
-class _Profile(Struct, rename="camel"):
-    priority: str | None = None
-    eviction_policy: str | None = None
-
-
-class _ScaleSetProperties(Struct, rename="camel"):
-    orchestration_mode: str | None = None
-    upgrade_policy: _UpgradePolicy | None = None
-    virtual_machine_profile: _Profile | None = None
-
-
-class _ScaleSet(Struct):
-    id: str | None = None
-    name: str | None = None
-    location: str | None = None
-    sku: _Sku | None = None
-    tags: dict[str, str | None] | None = None
-    properties: _ScaleSetProperties | None = None
-
-
 class _Source(Struct):
     value: list[Raw]
 
@@ -92,7 +61,6 @@ _PAGE = msgspec.json.Decoder(_Page)
 _ENVELOPE = msgspec.json.Decoder(dict[str, Raw])
 _ITEMS = msgspec.json.Decoder(list[Raw])
 _LINK = msgspec.json.Decoder(str | None)
-_SCALE_SET = msgspec.json.Decoder(_ScaleSet)
 
 
 def decode_instance_page(
@@ -126,7 +94,7 @@ def _decoded(body: bytes) -> Iterator[InstancePage]:
             yield from _checked(body)
             yield from _chunks(body.removeprefix(BYTE_ORDER_MARK))
             return
-        text = _text(body)
+        text = text_of(body)
         page = _whole(text)
         if page is not None:
             yield page
@@ -134,47 +102,6 @@ def _decoded(body: bytes) -> Iterator[InstancePage]:
             yield from _chunks(text)
     except RecursionError:
         raise BrokenAnswer("the answer is nested too deeply") from None
-
-
-def decode_scale_set(
-    body: bytes, *, scale_set: ScaleSetId | None = None
-) -> tuple[ScaleSetModel, list[Problem]]:
-    """Decode `VirtualMachineScaleSets_Get`.
-
-    Args:
-        scale_set: what was asked for; None where it cannot be another one's answer.
-
-    Raises:
-        BrokenAnswer: the body is not a JSON object, or names another scale set.
-    """
-    problems: list[Problem] = []
-    try:
-        found = _scale_set(_text(body), problems)
-    except RecursionError:
-        raise BrokenAnswer("the answer is nested too deeply") from None
-    if found is None:
-        raise BrokenAnswer("the answer is not a JSON object")
-    if found == _ScaleSet() and (summary := error_in(body)):
-        raise BrokenAnswer(f"the answer is not a scale set{summary}")
-    if scale_set is not None:
-        check_id(found.id or "", scale_set)
-        if found.name:
-            check_name(found.name, scale_set)
-    sku = found.sku or _Sku()
-    properties = found.properties or _ScaleSetProperties()
-    profile = properties.virtual_machine_profile
-    model = ScaleSetModel(
-        location=short_region(found.location) or None,
-        sku=sku.name,
-        capacity=sku.capacity,
-        orchestration_mode=properties.orchestration_mode,
-        upgrade_policy=properties.upgrade_policy.mode if properties.upgrade_policy else None,
-        has_profile=profile is not None,
-        priority=profile.priority if profile else None,
-        eviction_policy=profile.eviction_policy if profile else None,
-        tags={key: tag for key, tag in (found.tags or {}).items() if tag is not None},
-    )
-    return model, problems
 
 
 def _whole(text: bytes) -> InstancePage | None:
@@ -211,17 +138,8 @@ def _has_link(items: Sequence[Raw], text: bytes) -> bool:
     if beside < _FRAME_WITH_LINK + max(0, len(items) - 1):
         # Too small for one: most pages are not parsed twice.
         return False
-    link = folded(_envelope(mended(text))).get("nextlink")
+    link = envelope_of(mended(text)).get("nextlink")
     return link is not None and bytes(link).startswith(b'"')
-
-
-def _scale_set(body: bytes, problems: list[Problem]) -> _ScaleSet | None:
-    body = respelled(body, _ScaleSet) or body
-    try:
-        return _SCALE_SET.decode(body)
-    except (msgspec.DecodeError, UnicodeError):
-        body = mended(body)
-        return decode_leniently(respelled(body, _ScaleSet) or body, _ScaleSet, problems)
 
 
 def _checked(body: bytes) -> Iterator[InstancePage]:
@@ -249,15 +167,15 @@ def _chunks(text: bytes) -> Iterator[InstancePage]:
     text = mended(text)
     if len(text) > _SLICE:
         yield _nothing()
-    envelope = folded(_envelope(text))
+    envelope = envelope_of(text)
     if len(text) > _SLICE:
         yield _nothing()
     if "value" not in envelope:
         raise BrokenAnswer(f"the answer has no value: it is not a list{error_in(text)}")
-    waiting = deque(_items(envelope))
+    waiting = deque(items_of(envelope))
     ends = (waiting[0], waiting[-1]) if waiting else ()
     respell = any(respelled(raw, Instance) is not None for raw in ends)
-    next_link = _next_link(envelope)
+    next_link = next_link_of(envelope)
     while True:
         instances: list[Instance] = []
         problems: list[Problem] = []
@@ -287,16 +205,21 @@ def _chunks(text: bytes) -> Iterator[InstancePage]:
             return
 
 
-def _envelope(text: bytes) -> dict[str, Raw]:
+def envelope_of(text: bytes) -> dict[str, Raw]:
+    """The fields of an answer as their JSON texts, by their names in lower case.
+
+    Raises:
+        BrokenAnswer: it is not a JSON object.
+    """
     try:
-        return _ENVELOPE.decode(text)
+        return folded(_ENVELOPE.decode(text))
     except msgspec.ValidationError:
         raise BrokenAnswer("the answer is not a JSON object") from None
     except (msgspec.DecodeError, UnicodeError):
         raise BrokenAnswer("the answer is not valid JSON") from None
 
 
-def _items(envelope: Mapping[str, Raw]) -> list[Raw]:
+def items_of(envelope: Mapping[str, Raw]) -> list[Raw]:
     """A page as the JSON text of its items."""
     try:
         return _ITEMS.decode(envelope["value"])
@@ -304,7 +227,8 @@ def _items(envelope: Mapping[str, Raw]) -> list[Raw]:
         raise BrokenAnswer("the answer's value is not a list") from None
 
 
-def _next_link(envelope: Mapping[str, Raw]) -> str | None:
+def next_link_of(envelope: Mapping[str, Raw]) -> str | None:
+    """The address of the next page; None on the last one."""
     try:
         return _LINK.decode(envelope["nextlink"]) if "nextlink" in envelope else None
     except msgspec.DecodeError:
@@ -337,7 +261,7 @@ def _page(
     )
 
 
-def _text(body: bytes) -> bytes:
+def text_of(body: bytes) -> bytes:
     """The body without a byte order mark, once it is known to be UTF-8.
 
     msgspec looks at the fields it reads only, and an answer is never half valid.

@@ -69,6 +69,8 @@ class Operation:
         goes_first: whether its requests go before those of other operations while both wait.
         opens_breaker: whether its failures say that Azure fails as a whole. Rare calls, between
             two polls of a small fleet, must not hold back the polls, which may well succeed.
+        of_compute: whether Microsoft.Compute answers it, and charges it to `requests`; else no
+            answer names that limit, and it only keeps the calls from being many.
     """
 
     name: str
@@ -79,10 +81,13 @@ class Operation:
     page_size: int = 0
     goes_first: bool = False
     opens_breaker: bool = False
+    of_compute: bool = True
 
     @property
     def limits(self) -> tuple[DocumentedLimit, ...]:
         """The limits that a call is charged to."""
+        if not self.of_compute:
+            return ()
         return (self.requests,) if self.views is None else (self.requests, self.views)
 
 
@@ -118,4 +123,28 @@ GET_SCALE_SET = Operation(
 )
 """`VirtualMachineScaleSets_Get`."""
 
-OPERATIONS = (LIST_INSTANCES, LIST_VIRTUAL_MACHINES, GET_SCALE_SET)
+LIST_SCALE_SETS = Operation(
+    name="list_scale_sets",
+    rbac_action=f"{_COMPUTE}/read",
+    failure="listing the scale sets failed",
+    requests=LIST_INSTANCES.requests,
+)
+"""`VirtualMachineScaleSets_ListAll`, or `_List` of a resource group. Of a whole subscription the
+Resource Manager asks every region and names no limit; it is charged as that of a group."""
+
+LIST_SUBSCRIPTIONS = Operation(
+    name="list_subscriptions",
+    rbac_action="Microsoft.Resources/subscriptions/read",
+    failure="listing the subscriptions failed",
+    requests=GET_SCALE_SET.requests,
+    of_compute=False,
+)
+"""`Subscriptions_List`. The scope has no subscription, so that it is counted for itself."""
+
+OPERATIONS = (
+    LIST_INSTANCES,
+    LIST_VIRTUAL_MACHINES,
+    GET_SCALE_SET,
+    LIST_SCALE_SETS,
+    LIST_SUBSCRIPTIONS,
+)

@@ -10,8 +10,9 @@ from typing import Literal
 import structlog
 from yarl import URL
 
-from exporter.azure.decode import decode_instance_page, decode_scale_set
-from exporter.azure.errors import BrokenAnswer, Rejected
+from exporter.azure.decode import decode_instance_page
+from exporter.azure.decode_scale_sets import decode_scale_set
+from exporter.azure.errors import Rejected
 from exporter.azure.operation import (
     GET_SCALE_SET,
     LIST_INSTANCES,
@@ -19,15 +20,13 @@ from exporter.azure.operation import (
     Operation,
     Scope,
 )
+from exporter.azure.paging import PAGE_LIMIT, Paging
 from exporter.azure.ratelimit.usage import Reservation
 from exporter.azure.transport import Transport
-from exporter.azure.urls import instances_url, next_url, scale_set_url, virtual_machines_url
+from exporter.azure.urls import instances_url, scale_set_url, virtual_machines_url
 from exporter.model.instance_view import InstancePage, Problem
 from exporter.model.scale_set import ScaleSetId, ScaleSetModel
 from exporter.runtime.cooperative import CooperativeScheduler
-
-PAGE_LIMIT = 1000
-"""Pages of one walk: a set has 1000 instances at most, so even one on each page fits."""
 
 _log = structlog.get_logger(__name__)
 
@@ -128,27 +127,23 @@ class ScaleSetClient:
         self, first: URL, scale_set: ScaleSetId, reserved: Reservation
     ) -> AsyncGenerator[InstancePage | Restart, None]:
         until = self._until()
-        url, visited, restarted, complete = first, {str(first)}, False, False
+        paging, restarted, complete = self._paging(first), False, False
         try:
             while not complete:
                 try:
-                    body = await self._transport.get(url, reserved, until=until)
+                    body = await self._transport.get(paging.url, reserved, until=until)
                 except Rejected as error:
-                    if restarted or url == first or not error.stale_link:
+                    if restarted or paging.url == first or not error.stale_link:
                         raise
                     _log.debug("walk restarted", scale_set=str(scale_set))
-                    url, visited, restarted = first, {str(first)}, True
+                    paging, restarted = self._paging(first), True
                     yield RESTART
                     continue
-                following = None
+                complete = True
                 chunks = decode_instance_page(body, scale_set=scale_set)
                 while page := await self._next(chunks):
-                    following = self._following(page, visited)
+                    complete = not paging.goes_on(page.next_link)
                     yield page
-                if following is None:
-                    complete = True
-                else:
-                    url = following
         finally:
             self._budget.close(reserved, complete=complete)
 
@@ -183,6 +178,11 @@ class ScaleSetClient:
     ) -> Reservation:
         return self._budget.unreserved(operation, Scope.of(scale_set, location))
 
+    def _paging(self, first: URL) -> Paging:
+        return Paging(
+            first, self._endpoints, api_version=self._api_version, page_limit=self._page_limit
+        )
+
     def _until(self) -> float:
         return asyncio.get_running_loop().time() + self._deadline
 
@@ -190,15 +190,3 @@ class ScaleSetClient:
         """Decode one chunk of a page; None after the last."""
         async with self._cooperative.chunk():
             return next(chunks, None)
-
-    def _following(self, page: InstancePage, visited: set[str]) -> URL | None:
-        """The next page's address, which is None on the last one, noted as visited."""
-        if page.next_link is None:
-            return None
-        url = next_url(page.next_link, self._endpoints, api_version=self._api_version)
-        if str(url) in visited:
-            raise BrokenAnswer("nextLink leads back to a page that was read")
-        if len(visited) >= self._page_limit:
-            raise BrokenAnswer(f"the list has more than {self._page_limit} pages")
-        visited.add(str(url))
-        return url

@@ -19,6 +19,9 @@ from exporter.model.scale_set import ScaleSetId
 FILTER_VERSION = "2023-03-01"
 """The first version of `Microsoft.Compute` that lists the machines of one Flexible set."""
 
+SUBSCRIPTIONS_VERSION = "2022-12-01"
+"""The version of `Microsoft.Resources` by which subscriptions are listed."""
+
 _LONGEST = 65_536
 # All but RFC 3986's unreserved and reserved characters, and the percent sign.
 _ILLEGAL = re.compile(r"[^A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]")
@@ -61,6 +64,26 @@ def virtual_machines_url(endpoints: Endpoints, scale_set: ScaleSetId, *, api_ver
     wanted = quote(f"'virtualMachineScaleSet/id' eq '{scale_set.resource_id}'", safe="/'")
     query = f"$filter={wanted}&$expand=instanceView&{_version(version)}"
     return URL(f"{path}/virtualMachines?{query}", encoded=True)
+
+
+def scale_sets_url(
+    endpoints: Endpoints, subscription_id: str, resource_group: str = "", *, api_version: str
+) -> URL:
+    """`VirtualMachineScaleSets_ListAll`, or `_List` of a resource group: its first page."""
+    group = f"/resourceGroups/{quote(resource_group, safe='')}" if resource_group else ""
+    return URL(
+        f"{endpoints.resource_manager}/subscriptions/{quote(subscription_id, safe='')}{group}"
+        f"/providers/Microsoft.Compute/virtualMachineScaleSets?{_version(api_version)}",
+        encoded=True,
+    )
+
+
+def subscriptions_url(endpoints: Endpoints) -> URL:
+    """`Subscriptions_List`: its first page."""
+    return URL(
+        f"{endpoints.resource_manager}/subscriptions?{_version(SUBSCRIPTIONS_VERSION)}",
+        encoded=True,
+    )
 
 
 def next_url(link: str, endpoints: Endpoints, *, api_version: str) -> URL:

@@ -24,11 +24,9 @@ def check_rules(document: dict[str, Any]) -> Iterator[Problem]:
 
 
 def _scale_sets_are_named(document: dict[str, Any]) -> Iterator[Problem]:
-    if document.get("discovery"):
-        message = "not supported yet; list the scale sets under scale_sets"
-        yield Problem(("discovery",), message)
-    elif document.get("scale_sets") in (None, []):
-        yield Problem(("scale_sets",), "at least one scale set is needed")
+    if not document.get("discovery") and document.get("scale_sets") in (None, []):
+        message = "at least one scale set is needed, or an entry of discovery"
+        yield Problem(("scale_sets",), message)
 
 
 def _scale_sets_are_named_once(document: dict[str, Any]) -> Iterator[Problem]:

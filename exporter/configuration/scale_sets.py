@@ -110,16 +110,31 @@ class ScaleSet(Section):
         return ScaleSetId(self.subscription_id or "", self.resource_group or "", self.name or "")
 
 
+ALL = "all"
+"""In the place of a subscription: every one that the identity may see."""
+
+
+def _subscription(text: str) -> str:
+    return text if text == ALL else _subscription_id(text)
+
+
+Subscription = Annotated[str, AfterValidator(_subscription), Placeholder("guid")]
+
+
 class Discovery(Section):
     """One entry of `discovery`: which scale sets of some subscriptions are found and polled."""
 
-    subscriptions: tuple[SubscriptionId, ...] = Field(min_length=1, description="At least one.")
+    subscriptions: tuple[Subscription, ...] = Field(
+        min_length=1,
+        description="At least one; `all` stands for every subscription that the identity may see.",
+    )
     resource_groups: tuple[Pattern, ...] = Field((), description="All where not given.")
     names: tuple[Pattern, ...] = Field((), description=SAME)
     tags: dict[str, str] = Field(
         default_factory=dict, description="Tags that a scale set must all have."
     )
-    refresh: Duration = Field(300.0, description="Between two looks.")
+    refresh: Duration = Field(300.0, description="Between two refreshes.")
+    interval: Interval | None = Field(None, description="polling.interval where not given.")
     labels: Labels = Field(
         default_factory=dict, description="Extra labels on the series of the sets that are found."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Literal
 
 from pydantic import Field
@@ -18,7 +19,7 @@ from exporter.configuration.fields import (
     Text,
 )
 from exporter.configuration.scale_sets import Discovery, ScaleSet
-from exporter.model.scale_set import Target
+from exporter.model.scale_set import ScaleSetId, Target
 
 
 class Polling(Section):
@@ -116,27 +117,35 @@ class Configuration(Section):
     polling: Polling = Field(default_factory=Polling)
     scale_sets: tuple[ScaleSet, ...] = Field(
         (),
-        description="At least one. Two entries for one scale set, compared without letter case, "
-        "are an error.",
+        description="At least one, if there is no discovery. Two entries for one scale set, "
+        "compared without letter case, are an error.",
     )
     discovery: tuple[Discovery, ...] = Field(
-        (), description="Not supported yet: a list that is not empty is refused."
+        (),
+        description="Scale sets that are found. One that scale_sets lists too is polled as listed.",
     )
     metrics: Metrics = Field(default_factory=Metrics)
     web: Web = Field(default_factory=Web)
 
     def targets(self) -> tuple[Target, ...]:
-        """The scale sets to poll, in the file's order.
+        """The scale sets that are listed, in the file's order.
 
         Every target has the same label names, sorted; a label that its entry lacks is empty,
         for series of one family must not differ in their labels' names.
         """
-        names = sorted({name for entry in self.scale_sets for name in entry.labels})
-        return tuple(
-            Target(
-                scale_set=entry.scale_set,
-                interval=self.polling.interval if entry.interval is None else entry.interval,
-                labels=tuple((name, entry.labels.get(name, "")) for name in names),
-            )
-            for entry in self.scale_sets
+        return tuple(self.target(entry.scale_set, entry) for entry in self.scale_sets)
+
+    def target(self, scale_set: ScaleSetId, entry: ScaleSet | Discovery) -> Target:
+        """The target that an entry makes of a scale set."""
+        return Target(
+            scale_set=scale_set,
+            interval=self.polling.interval if entry.interval is None else entry.interval,
+            labels=tuple((name, entry.labels.get(name, "")) for name in self.label_names),
+            origin="discovered" if isinstance(entry, Discovery) else "configured",
         )
+
+    @cached_property
+    def label_names(self) -> tuple[str, ...]:
+        """The names of all extra labels, sorted."""
+        entries: tuple[ScaleSet | Discovery, ...] = (*self.scale_sets, *self.discovery)
+        return tuple(sorted({name for entry in entries for name in entry.labels}))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import Literal
 
 _RESOURCE_ID = re.compile(
     r"/subscriptions/(?P<subscription_id>[^/]+)"
@@ -59,6 +60,10 @@ class ScaleSetId:
         return f"{self.subscription_id}/{self.resource_group}/{self.name}"
 
 
+Origin = Literal["configured", "discovered"]
+"""Why a scale set is polled: the configuration lists it, or a discovery has found it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """A scale set to be polled: the requested interval in seconds, and its extra labels."""
@@ -66,6 +71,7 @@ class Target:
     scale_set: ScaleSetId
     interval: float
     labels: tuple[tuple[str, str], ...] = ()
+    origin: Origin = "configured"
 
     def has_series_of(self, other: Target) -> bool:
         """Whether both have the same series: spelling and labels are the same."""
@@ -90,3 +96,11 @@ class ScaleSetModel:
     def is_flexible(self) -> bool:
         """Whether the set is a Flexible one; an absent mode is a Uniform set of old days."""
         return (self.orchestration_mode or "").casefold() == "flexible"
+
+
+@dataclass(frozen=True, slots=True)
+class FoundScaleSet:
+    """A scale set as a list of scale sets has it: its identity in Azure's spelling, its model."""
+
+    scale_set: ScaleSetId
+    model: ScaleSetModel

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
@@ -58,29 +58,47 @@ def store_for(
     )
 
 
+async def restore_found(store: StateStore, poller: Poller, states: Sequence[TargetState]) -> None:
+    """Restore the states of targets that were found later: their files were left where they are."""
+    async with aclosing(store.saved(states, clean=False)) as found:
+        await poller.restore(found)
+
+
 @asynccontextmanager
 async def persisted(
-    store: StateStore | None, poller: Poller, states: Iterable[TargetState], stop: asyncio.Event
+    store: StateStore | None,
+    poller: Poller,
+    states: Iterable[TargetState],
+    stop: asyncio.Event,
+    *,
+    clean: bool = True,
 ) -> AsyncIterator[None]:
     """Restore states from their files, and save them while the context lasts.
 
     Args:
         store: what reads and writes; None for a cold start.
         stop: set when the process has to end: that does not wait for a slow disk.
+        clean: whether files of other targets are removed; those of targets that are yet to be
+            found must not be.
     """
     if store is None:
         yield
         return
-    await _restore(store, poller, states, stop)
+    await _restore(store, poller, states, stop, clean=clean)
     async with store.writing():
         yield
 
 
 async def _restore(
-    store: StateStore, poller: Poller, states: Iterable[TargetState], stop: asyncio.Event
+    store: StateStore,
+    poller: Poller,
+    states: Iterable[TargetState],
+    stop: asyncio.Event,
+    *,
+    clean: bool,
 ) -> None:
     async def restore() -> None:
-        async with aclosing(store.saved(states)) as found:
+        async with aclosing(store.saved(states, clean=clean)) as found:
             await poller.restore(found)
 
     restoring = asyncio.create_task(restore(), name="restore")

@@ -74,9 +74,9 @@ class StateStore(Observer):
         self._wake.set()
 
     async def saved(
-        self, states: Iterable[TargetState]
+        self, states: Iterable[TargetState], *, clean: bool = True
     ) -> AsyncGenerator[tuple[TargetState, Saved], None]:
-        """What the files hold of the targets; then all other state files are removed.
+        """What the files hold of the targets; then all other state files are removed, if wanted.
 
         Invalid files are ignored, logged and counted. After a reload the files of
         sets that stay are not read: their states know better.
@@ -105,7 +105,8 @@ class StateStore(Observer):
                 "state file rejected", reason=reason, files=count, example=examples[reason]
             )
         _log.info("state restored", directory=str(self._folder.path), scale_sets=found)
-        await self._clean(names)
+        if clean:
+            await self._clean(names)
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[None]:

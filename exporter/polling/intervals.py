@@ -45,7 +45,7 @@ class Intervals(Observer):
     def of_model(self, state: TargetState) -> float:
         """The seconds between two GETs of a set that are in force now."""
         now = self._clock.monotonic()
-        return self._plan(state, now).get_interval(self._demand(state, now))
+        return MODEL_INTERVAL * self._plan(state, now).gets
 
     def requested(self, state: TargetState) -> float:
         """The same with room to spare."""
@@ -88,7 +88,8 @@ class Intervals(Observer):
         """What the sets of one kind in a region may spend: the limit on GETs is shared by all."""
         rates = self._budget.rates(subscription, *part)
         gets = sum(load.gets for (location, _), load in loads.items() if location == part[0])
-        return replace(rates, gets=rates.gets * loads[part].gets / gets)
+        own = loads[part].gets
+        return replace(rates, gets=rates.gets * own / gets) if own else rates
 
     def _demand(self, state: TargetState, now: float) -> Demand:
         cost = self._budget.expected(state.target.scale_set)
@@ -97,7 +98,8 @@ class Intervals(Observer):
             pages=max(1, cost.pages) if cost else 1,
             views=cost.views if cost else state.capacity or 0,
             active=now < state.activity.until,
-            get_interval=MODEL_INTERVAL,
+            # A list of scale sets tells the models of those that are discovered.
+            get_interval=MODEL_INTERVAL if state.target.origin == "configured" else inf,
         )
 
 

@@ -34,6 +34,7 @@ class Job:
         planned: the interval that the budget allows at this moment.
         in_force: the interval that is shown and that data are kept by.
         put_in_force: changes that.
+        wanted: whether it is to be done, once it is due.
         lead: by how much the first run may come after that of the other jobs.
         retry: the interval after a failure; None for the usual one.
     """
@@ -45,6 +46,7 @@ class Job:
     planned: Callable[[TargetState], float]
     in_force: Callable[[TargetState], float]
     put_in_force: Callable[[TargetState, float], None]
+    wanted: Callable[[TargetState], bool] = lambda _: True
     lead: float = 0.0
     retry: float | None = None
 
@@ -76,6 +78,7 @@ def jobs_of(poller: Poller, intervals: Intervals) -> tuple[Job, ...]:
             planned=intervals.of_model,
             in_force=lambda state: state.data.model_interval,
             put_in_force=poller.set_model_interval,
+            wanted=poller.model_is_due,
             retry=MODEL_RETRY,
         ),
         Job(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncIterable
 from dataclasses import replace
 
 import structlog
@@ -18,20 +18,23 @@ from exporter.azure.errors import (
 )
 from exporter.azure.ratelimit.usage import Reservation
 from exporter.metrics.catalogue import CATALOGUE
-from exporter.metrics.mapper import MappedInstances, Mapper, family_of
+from exporter.metrics.mapper import MappedInstances, Mapper
 from exporter.metrics.transitions import Transitions
-from exporter.model.instance_view import Problem
 from exporter.model.poll import PollState
-from exporter.model.scale_set import ScaleSetModel, Target
+from exporter.model.scale_set import Target
 from exporter.polling.counters import count_codes, update_waiting_codes
 from exporter.polling.listing import Listing
+from exporter.polling.model_poller import ModelPoller
 from exporter.polling.outage import INTERNAL, describe
 from exporter.polling.publisher import Publisher
 from exporter.polling.retention import Retention
 from exporter.polling.saved import Saved
 from exporter.polling.source import ScaleSetSource, TargetStore
-from exporter.polling.target_state import ModelSnapshot, Snapshot, TargetData, TargetState
-from exporter.polling.targets import Observer
+from exporter.polling.target_state import (
+    Snapshot,
+    TargetData,
+    TargetState,
+)
 from exporter.runtime.clock import Clock
 from exporter.runtime.cooperative import CooperativeScheduler
 from exporter.telemetry import Telemetry
@@ -44,7 +47,7 @@ PUT_OFF = (
 _log = structlog.get_logger(__name__)
 
 
-class Poller(Observer):
+class Poller(ModelPoller):
     """Polls targets and writes what was found into their states; knows nothing of when.
 
     Args:
@@ -68,15 +71,17 @@ class Poller(Observer):
         cooperative: CooperativeScheduler | None = None,
         store: TargetStore | None = None,
     ) -> None:
-        self._source = source
-        self._mapper = mapper
-        self._publisher = publisher
-        self._telemetry = telemetry
-        self._clock = clock
-        self._retention = retention
+        super().__init__(
+            source=source,
+            mapper=mapper,
+            publisher=publisher,
+            telemetry=telemetry,
+            clock=clock,
+            retention=retention,
+            store=store,
+        )
         self._cooperative = cooperative or CooperativeScheduler()
         self._listing = Listing(source, mapper, self._cooperative)
-        self._store = store
         # Counters start at 0 for every label set that can be known, or increase() misses the
         # first failure.
         for result in ("success", "failure"):
@@ -131,15 +136,6 @@ class Poller(Observer):
         if data.snapshot:
             data.snapshot = self._retention.prolonged(data.snapshot, interval)
         self._publish(state, replace(data.poll, interval=interval))
-
-    def set_model_interval(self, state: TargetState, interval: float) -> None:
-        """Keep the model as the seconds between two GETs ask that are in force."""
-        data = state.data
-        model = data.live_model(self._clock.monotonic())
-        if model and interval != data.model_interval:
-            data.model = self._retention.prolonged(model, interval)
-            self._publisher.publish(state)
-        data.model_interval = interval
 
     async def restore(self, found: AsyncIterable[tuple[TargetState, Saved]]) -> None:
         """Serve what an earlier process saved, as old as it is: `azure_vmss_up` stays 0."""
@@ -199,35 +195,6 @@ class Poller(Observer):
                 self._succeeded(state, mapped, begun)
         return error
 
-    async def poll_model(
-        self, state: TargetState, reservation: Reservation | None = None
-    ) -> NoAnswer | None:
-        """Get the scale set model of one target; a failure leaves the old one and is logged once.
-
-        Returns as `poll` does.
-        """
-        scale_set, data = state.target.scale_set, state.data
-        try:
-            model, problems = await self._source.scale_set_model(
-                scale_set, location=state.location, reservation=reservation
-            )
-        except NotSent as not_sent:
-            return not_sent
-        except AzureError as error:
-            if state.data is data:
-                self._model_failed(state, error)
-            return error
-        except Exception:  # noqa: BLE001 - as in poll: a fault in one set's model ends no other
-            if data.model_reason != INTERNAL:
-                _log.exception("scale set model poll crashed", scale_set=str(scale_set))
-            if state.data is data:
-                self._model_failed(state, None)
-            return None
-        if state.data is not data:
-            return None
-        self._model_succeeded(state, model, problems)
-        return None
-
     def _restore(self, state: TargetState, saved: Saved) -> None:
         now, monotonic = self._clock.now(), self._clock.monotonic()
         data = state.data
@@ -248,16 +215,6 @@ class Poller(Observer):
                 model = self._model_snapshot(data, saved.model, since)
                 data.model = model if model.served_until > monotonic else None
         self._publish(state, poll)
-
-    def _model_snapshot(
-        self, data: TargetData, model: ScaleSetModel, since: float
-    ) -> ModelSnapshot:
-        until = since + self._retention.seconds(data.model_interval)
-        return ModelSnapshot(model=model, since=since, served_until=until)
-
-    def _save(self, state: TargetState) -> None:
-        if self._store is not None:
-            self._store.save(state)
 
     async def _walk(self, state: TargetState, reservation: Reservation | None) -> MappedInstances:
         data, memory = state.data, state.data.memory
@@ -332,37 +289,6 @@ class Poller(Observer):
         self._count("failure", duration)
         self._telemetry.counter("poll_failures_total", reason=reason).inc()
 
-    def _model_succeeded(
-        self, state: TargetState, model: ScaleSetModel, problems: Iterable[Problem]
-    ) -> None:
-        scale_set, data = str(state.target.scale_set), state.data
-        if data.model_reason is not None:
-            _log.info("scale set model recovered", scale_set=scale_set)
-        data.model_reason = data.model_message = None
-        for problem in problems:
-            family = family_of(problem.path, of_scale_set=True)
-            self._telemetry.counter("mapping_errors_total", family=family).inc()
-        if data.model and data.model.model.is_flexible != model.is_flexible:
-            mode = model.orchestration_mode or "Uniform"
-            _log.info("orchestration mode changed", scale_set=scale_set, mode=mode)
-        data.listed_as_flexible = False
-        data.model = self._model_snapshot(data, model, self._clock.monotonic())
-        self._publish(state, replace(data.poll, model_last_success=self._clock.now()))
-        self._save(state)
-
-    def _model_failed(self, state: TargetState, error: AzureError | None) -> None:
-        data = state.data
-        reason, data.model_message, logged = describe(error, messages=self._mapper.messages)
-        # While the polls fail too, they are logged: one outage is one line.
-        if data.poll.up and reason != data.model_reason:
-            data.model_reason = reason
-            _log.warning(
-                "scale set model failing",
-                scale_set=str(state.target.scale_set),
-                reason=reason,
-                error=logged,
-            )
-
     def _remove_data(self, state: TargetState) -> None:
         """Remove the data of a set that does not exist any more."""
         if state.data.snapshot or state.data.model:
@@ -388,7 +314,3 @@ class Poller(Observer):
     def _count(self, result: str, duration: float) -> None:
         self._telemetry.counter("polls_total", result=result).inc()
         self._telemetry.histogram("poll_duration_seconds").observe(duration)
-
-    def _publish(self, state: TargetState, poll: PollState) -> None:
-        state.data.poll = poll
-        self._publisher.publish(state)

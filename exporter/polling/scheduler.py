@@ -164,7 +164,8 @@ class Scheduler(Observer):
 
     async def _once(self, state: TargetState) -> None:
         for job in self._jobs:
-            await self._do(job, state)
+            if job.wanted(state):
+                await self._do(job, state)
 
     async def _start_all(self) -> None:
         targets, at = tuple(self._targets), self._time()
@@ -207,6 +208,9 @@ class Scheduler(Observer):
         backoff, earliest = Backoff(), 0.0
         while True:
             interval = await self._until_due(job, state, due, interval, earliest=earliest)
+            if not job.wanted(state):
+                due = self._time() + interval
+                continue
             await self._until_allowed(state, phase)
             begun, error = await self._do(job, state)
             if isinstance(error, NotSent):

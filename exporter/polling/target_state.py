@@ -100,7 +100,8 @@ class TargetState:
 
     Attributes:
         target: what is polled. Written by the registry, `Targets`.
-        data: what the polls have found. Written by `Poller`.
+        data: what the polls have found. Written by `Poller`, what is of the model by the
+            `ModelPoller` that it is built on.
         due: the monotonic time at which each operation is due. Written by `Scheduler`.
         activity: whether the set changes or fails. Written by `Intervals`.
         outage: the failures since the last success, for the log. Written by `Poller`.

@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import structlog
 
-from exporter.model.scale_set import ScaleSetId, Target
+from exporter.model.scale_set import Origin, ScaleSetId, Target
 from exporter.polling.target_state import TargetState
 from exporter.telemetry import Telemetry
 
@@ -59,6 +59,8 @@ class Targets:
         self._states: dict[tuple[str, str, str], TargetState] = {}
         self._all: tuple[TargetState, ...] | None = ()
         self._applying = asyncio.Lock()
+        for origin in get_args(Origin):
+            telemetry.gauge("targets", origin=origin).set(0)
 
     def __iter__(self) -> Iterator[TargetState]:
         """Iterate over the targets of this moment, whatever changes meanwhile."""
@@ -147,7 +149,7 @@ class Targets:
         if key in self._states:
             raise ValueError(f"{target.scale_set} is a target already")
         state = self._states[key] = TargetState.of(target)
-        self._changed()
+        self._count(target, 1)
         try:
             self._tell(lambda observer: observer.added(state))
         except Exception:
@@ -164,11 +166,13 @@ class Targets:
         except Exception:
             state.target = before
             raise
+        self._count(before, -1)
+        self._count(target, 1)
 
     def _remove(self, scale_set: ScaleSetId) -> None:
         state = self._states.pop(scale_set.key)
         state.removed = True
-        self._changed()
+        self._count(state.target, -1)
         self._tell(lambda observer: observer.removed(state))
 
     def _settle(self) -> None:
@@ -185,6 +189,6 @@ class Targets:
         if failures:
             raise failures[0]
 
-    def _changed(self) -> None:
+    def _count(self, target: Target, by: int) -> None:
         self._all = None
-        self._telemetry.gauge("targets").set(len(self._states))
+        self._telemetry.gauge("targets", origin=target.origin).inc(by)

@@ -32,6 +32,7 @@ _PATHS = [
             _SUBSCRIPTION + _COMPUTE + "(/locations/(?P<location>[^/]+))?/virtualMachineScaleSets",
         ),
         ("virtual_machines", _GROUP + _COMPUTE + "/virtualMachines"),
+        ("subscriptions", r"/subscriptions"),
     )
 ]
 _VERSION = re.compile(r"20\d\d-\d\d-\d\d(-preview)?")
@@ -127,7 +128,7 @@ def read(request: web.Request) -> Call | None:
             origin=f"{request.scheme}://{request.host}",
             path=url.raw_path,
             raw_query=url.raw_query_string,
-            subscription=names["subscription"],
+            subscription=names.get("subscription", ""),
             group=names.get("group"),
             name=names.get("name"),
             instance=names.get("instance"),

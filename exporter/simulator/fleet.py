@@ -84,6 +84,12 @@ class Fleet:
         """All scale sets."""
         return list(self._sets.values())
 
+    @property
+    def subscriptions(self) -> list[str]:
+        """The ids of all subscriptions: that of the description, and those of its scale sets."""
+        own = self.description.subscription_id
+        return list(dict.fromkeys((own, *(s.identity.subscription_id for s in self.scale_sets))))
+
     def find(self, identity: ScaleSetId) -> SimulatedScaleSet | None:
         """The scale set of that id in any letter case, or None."""
         return self._sets.get(identity.key)

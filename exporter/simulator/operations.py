@@ -42,11 +42,17 @@ class Answer:
 def answer(fleet: Fleet, call: Call, now: float) -> Answer:
     """Answer a call from the fleet as it is now. Raises ArmError."""
     version = call.version
+    if call.operation == "subscriptions":
+        return _subscriptions(fleet)
     _check_scope(fleet, call)
     if call.operation == "scale_sets":
         return _scale_sets(fleet, call, version)
     if call.operation == "virtual_machines":
         return _virtual_machines(fleet, call, version, now)
+    return _of_scale_set(fleet, call, version, now)
+
+
+def _of_scale_set(fleet: Fleet, call: Call, version: str, now: float) -> Answer:
     scale_set = fleet.find(call.identity)
     if scale_set is None:
         raise errors.scale_set_not_found(call.name or "", call.group or "")
@@ -63,6 +69,22 @@ def answer(fleet: Fleet, call: Call, now: float) -> Answer:
     if call.operation == "instance":
         return _instance(fleet, scale_set, call, now)
     return _instances(fleet, scale_set, call, now)
+
+
+def _subscriptions(fleet: Fleet) -> Answer:
+    return Answer(
+        {
+            "value": [
+                {
+                    "id": f"/subscriptions/{subscription_id}",
+                    "subscriptionId": subscription_id,
+                    "displayName": f"Subscription {number}",
+                    "state": "Enabled",
+                }
+                for number, subscription_id in enumerate(fleet.subscriptions, start=1)
+            ]
+        }
+    )
 
 
 def _check_scope(fleet: Fleet, call: Call) -> None:

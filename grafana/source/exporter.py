@@ -50,7 +50,7 @@ def now() -> frame.Section:
                     empty="no exporter",
                     size=SMALL,
                 ),
-                Ask(f"max({own('targets')})"),
+                Ask(f"max(sum without (origin) ({own('targets')}))"),
             ),
             shared_panels.polls_failing(
                 SETS, about="Scale sets whose last poll failed.", size=SMALL

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.azure.decode import WHOLE_BYTES, decode_instance_page, decode_scale_set
+from exporter.azure.decode import WHOLE_BYTES, decode_instance_page
+from exporter.azure.decode_scale_sets import decode_scale_set
 from exporter.azure.error_body import decode_error
 from exporter.azure.errors import BrokenAnswer
 from exporter.model.instance_view import Instance, InstancePage, Problem

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from exporter.azure.decode import decode_scale_set
+from exporter.azure.decode_scale_sets import decode_scale_set
 from exporter.azure.error_body import ErrorBody, ErrorDetail, decode_error
 from exporter.azure.errors import BrokenAnswer
 from exporter.model.scale_set import ScaleSetModel

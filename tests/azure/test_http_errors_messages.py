@@ -7,7 +7,8 @@ import json
 import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from exporter.azure.decode import decode_instance_page, decode_scale_set
+from exporter.azure.decode import decode_instance_page
+from exporter.azure.decode_scale_sets import decode_scale_set
 from exporter.azure.errors import AzureError, BrokenAnswer, Forbidden, Rejected
 from exporter.azure.http_errors import Answer, failure_of
 from exporter.azure.operation import Scope

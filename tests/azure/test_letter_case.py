@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from exporter.azure.decode import WHOLE_BYTES, decode_instance_page, decode_scale_set
+from exporter.azure.decode import WHOLE_BYTES, decode_instance_page
+from exporter.azure.decode_scale_sets import decode_scale_set
 from exporter.azure.error_body import ErrorDetail, decode_error
 from exporter.metrics.mapper import Mapper, TargetMemory
 from exporter.model.instance_view import Instance
@@ -157,7 +158,7 @@ def test_a_page_without_room_for_a_link_is_not_read_again(
     def read_again(_: bytes) -> None:
         pytest.fail("read again")
 
-    monkeypatch.setattr("exporter.azure.decode._envelope", read_again)
+    monkeypatch.setattr("exporter.azure.decode.envelope_of", read_again)
     items = b",".join([json.dumps(PLAIN).encode()] * count)
     assert len(decode_page(b'{"value":[%b]}' % items).instances) == count
 

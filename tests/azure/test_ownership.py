@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from exporter.azure.decode import WHOLE_BYTES, decode_instance_page, decode_scale_set
+from exporter.azure.decode import WHOLE_BYTES, decode_instance_page
+from exporter.azure.decode_scale_sets import decode_scale_set
 from exporter.azure.errors import BrokenAnswer
 from exporter.model.scale_set import ScaleSetId
 from support.answers import SUBSCRIPTION, WEB

@@ -38,7 +38,7 @@ def test_the_configuration_of_the_readme_loads() -> None:
     ]
     (block,) = (block for block in blocks if block.startswith("azure:"))
     loaded = load(block, environment={}, reserved_labels=RESERVED_LABELS)
-    assert len(loaded.targets()) == 1
+    assert len(loaded.discovery) == 1
 
 
 def test_the_flags_of_the_readme_exist() -> None:

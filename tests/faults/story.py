@@ -207,10 +207,10 @@ class Story(ServedPage):
             while not condition():  # noqa: ASYNC110 - what threads do sets no event
                 await asyncio.sleep(0)
 
-    async def until_own(self, name: str, value: float) -> None:
-        """Let threads work until one of the exporter's own metrics without labels has a value."""
+    async def until_own(self, name: str, value: float, **labels: str) -> None:
+        """Let threads work until one of the exporter's own metrics has a value."""
         registry = self.process.telemetry.registry
-        await self.until(lambda: registry.get_sample_value(OWN + name) == value)
+        await self.until(lambda: registry.get_sample_value(OWN + name, labels) == value)
 
     def state(self, name: str = "web") -> TargetState:
         """What is known of a set."""

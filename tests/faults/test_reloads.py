@@ -113,7 +113,7 @@ async def test_a_reload_in_mid_poll_keeps_what_stays_and_publishes_nothing_of_wh
         assert azure.calls["web"] in (calls + 1, calls + 2)
         page = await story.page()
         assert "batch" not in page
-        assert await story.value("azure_vmss_exporter_targets") == 1
+        assert await story.value("azure_vmss_exporter_targets", origin="configured") == 1
         assert await story.value("azure_vmss_up", scale_set="web") == 1
         assert await story.value("azure_vmss_instance_creations_total") == 0
         await reloads.end()
@@ -274,7 +274,7 @@ async def test_sets_come_and_go_while_the_poll_of_another_is_under_way(
         azure.pages["web"] = [[machine(0), machine(1), machine(2)]]
         reloads.found = story.configuration("web", "new")
         reloads.signals.reload.set()
-        await story.until_own("targets", 2)
+        await story.until_own("targets", 2, origin="configured")
         await story.until(lambda: exporter.prepared.configuration == reloads.found)
         await story.clock.advance(1)
         assert "batch" not in await story.page()
@@ -303,7 +303,7 @@ async def test_a_set_that_goes_in_mid_poll_publishes_nothing_and_leaves_no_task(
         await mid_poll(story, "batch")
         reloads.found = story.configuration("web")
         reloads.signals.reload.set()
-        await story.until_own("targets", 1)
+        await story.until_own("targets", 1, origin="configured")
         await story.clock.advance(0)
         assert not [task for task in asyncio.all_tasks() if task.get_name().endswith("/batch")]
         let_go(story, "batch")

@@ -61,7 +61,9 @@ async def test_what_is_wanted_is_added_updated_and_removed_and_the_rest_is_left_
     assert targets.find(target("a").scale_set) is kept
     assert targets.find(target("c").scale_set) is None
     assert len(targets) == len(list(targets)) == 3
-    shown = telemetry.registry.get_sample_value("azure_vmss_exporter_targets")
+    shown = telemetry.registry.get_sample_value(
+        "azure_vmss_exporter_targets", {"origin": "configured"}
+    )
     assert shown == 3
 
 

@@ -33,9 +33,10 @@ def by_set(exporter: ExporterProcess, family: str) -> dict[str, float]:
     return {dict(labels)["scale_set"]: value for (_, labels), value in found.items()}
 
 
-def own(exporter: ExporterProcess, name: str) -> float:
-    """One of the exporter's own values, its labels aside."""
-    (value,) = samples(exporter.get(f"/metrics?name[]={OWN}{name}")).values()
+def own(exporter: ExporterProcess, name: str, **labels: str) -> float:
+    """One of the exporter's own values, with these labels."""
+    found = samples(exporter.get(f"/metrics?name[]={OWN}{name}"))
+    (value,) = (value for (_, have), value in found.items() if labels.items() <= set(have))
     return value
 
 
@@ -71,7 +72,7 @@ def test_unchanged_sets_keep_their_data_new_ones_come_and_removed_ones_vanish(
             after = by_set(exporter, "azure_vmss_last_success_timestamp_seconds")
             assert after["web"] == fetched["web"], "an unchanged set keeps its schedule of an hour"
             assert own(exporter, "config_hash") != hash_before
-            assert own(exporter, "targets") == 2
+            assert own(exporter, "targets", origin="configured") == 2
             assert own(exporter, "config_last_reload_successful") == 1
             assert exporter.stop() == 0
             assert TOKEN not in "".join(exporter.log)

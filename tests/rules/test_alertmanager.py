@@ -24,6 +24,8 @@ ABOUT_THE_EXPORTER = {
     "AzureVMSSConfigurationReloadFailed",
     "AzureVMSSMappingErrors",
     "AzureVMSSStateNotWritten",
+    "AzureVMSSDiscoveryFailing",
+    "AzureVMSSDiscoveryFoundNothing",
 }
 WHY_DATA_IS_MISSING = {
     "AzureVMSSDataStale",

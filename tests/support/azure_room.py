@@ -14,9 +14,10 @@ from yarl import URL
 
 from exporter.azure.endpoints import Endpoints
 from exporter.azure.errors import AzureError
+from exporter.azure.paging import PAGE_LIMIT
 from exporter.azure.ratelimit.budget import Budget
 from exporter.azure.ratelimit.retry_after import RetryAfterGate
-from exporter.azure.scale_sets import PAGE_LIMIT, Restart, ScaleSetClient
+from exporter.azure.scale_sets import Restart, ScaleSetClient
 from exporter.azure.transport import Transport
 from exporter.model.instance_view import InstancePage
 from exporter.model.scale_set import ScaleSetId

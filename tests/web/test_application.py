@@ -53,7 +53,7 @@ async def test_the_page_holds_every_series_once_and_its_families_together(
     await case.poll()
     body = await text(client)
     found = samples(body)
-    assert ("azure_vmss_exporter_targets", frozenset()) in found
+    assert ("azure_vmss_exporter_targets", frozenset({("origin", "configured")})) in found
     names = [line.split()[2] for line in body.splitlines() if line.startswith("# TYPE ")]
     assert len(set(names)) == len(names)
     assert "azure_vmss_exporter_polls_total" in names

@@ -1,0 +1,181 @@
+"""Azure's JSON about scale sets themselves, and about subscriptions. Pure: bytes in, values out.
+
+Absent stays absent, and one odd item of a list never loses the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, NamedTuple
+
+import msgspec
+from msgspec import Meta, Raw, Struct
+
+from exporter.azure.decode import envelope_of, items_of, next_link_of, text_of
+from exporter.azure.error_body import error_in
+from exporter.azure.errors import BrokenAnswer
+from exporter.azure.ownership import check_id, check_name
+from exporter.model.instance_view import Problem
+from exporter.model.lenient_decode import decode_leniently, mended, respelled
+from exporter.model.scale_set import FoundScaleSet, ScaleSetId, ScaleSetModel, short_region
+
+
+class _Sku(Struct):
+    name: str | None = None
+    capacity: Annotated[int, Meta(ge=0, le=2**31 - 1)] | None = None
+
+
+class _UpgradePolicy(Struct):
+    mode: str | None = None
+
+
+class _Profile(Struct, rename="camel"):
+    priority: str | None = None
+    eviction_policy: str | None = None
+
+
+class _ScaleSetProperties(Struct, rename="camel"):
+    orchestration_mode: str | None = None
+    upgrade_policy: _UpgradePolicy | None = None
+    virtual_machine_profile: _Profile | None = None
+
+
+class _ScaleSet(Struct):
+    id: str | None = None
+    name: str | None = None
+    location: str | None = None
+    sku: _Sku | None = None
+    tags: dict[str, str | None] | None = None
+    properties: _ScaleSetProperties | None = None
+
+
+class _Subscription(Struct, rename="camel"):
+    subscription_id: str | None = None
+    state: str | None = None
+
+
+class ScaleSetPage(NamedTuple):
+    """One page of a list of scale sets.
+
+    Attributes:
+        found: the readable items, in Azure's order.
+        lost: the number of items whose id is not a scale set's.
+        next_link: the address of the next page; None on the last one.
+    """
+
+    found: list[FoundScaleSet]
+    lost: int
+    next_link: str | None
+
+
+_SCALE_SET = msgspec.json.Decoder(_ScaleSet)
+_GONE = frozenset(("disabled", "deleted"))
+
+PIECE_ITEMS = 50
+"""Items that are decoded at a time: some milliseconds of work."""
+
+
+def decode_scale_sets(body: bytes) -> Iterator[ScaleSetPage]:
+    """Decode one page of a list of scale sets, some items at a time; the last has the next link.
+
+    Raises:
+        BrokenAnswer: the body is not a JSON object, has no list `value`, or its `nextLink` is
+            neither text nor null.
+    """
+    try:
+        items, link = _list(body)
+        for begin in range(0, max(1, len(items)), PIECE_ITEMS):
+            piece = items[begin : begin + PIECE_ITEMS]
+            found = [one for raw in piece if (one := _found(raw)) is not None]
+            last = begin + PIECE_ITEMS >= len(items)
+            yield ScaleSetPage(found, len(piece) - len(found), link if last else None)
+    except RecursionError:
+        raise BrokenAnswer("the answer is nested too deeply") from None
+
+
+def decode_subscriptions(body: bytes) -> tuple[list[str], str | None]:
+    """Decode one page of `Subscriptions_List`: the ids of those in use, and the next link.
+
+    Raises:
+        BrokenAnswer: as `decode_scale_sets`.
+    """
+    try:
+        items, link = _list(body)
+        found = [
+            decode_leniently(respelled(raw, _Subscription) or raw, _Subscription, [])
+            for raw in items
+        ]
+    except RecursionError:
+        raise BrokenAnswer("the answer is nested too deeply") from None
+    ids = [
+        one.subscription_id
+        for one in found
+        if one and one.subscription_id and (one.state or "").casefold() not in _GONE
+    ]
+    return ids, link
+
+
+def _list(body: bytes) -> tuple[list[Raw], str | None]:
+    envelope = envelope_of(mended(text_of(body)))
+    if "value" not in envelope:
+        raise BrokenAnswer(f"the answer has no value: it is not a list{error_in(body)}")
+    return items_of(envelope), next_link_of(envelope)
+
+
+def _found(raw: Raw) -> FoundScaleSet | None:
+    item = _scale_set(bytes(raw), [])
+    identity = ScaleSetId.parse((item.id or "").strip()) if item else None
+    return FoundScaleSet(identity, _model(item)) if item and identity else None
+
+
+def decode_scale_set(
+    body: bytes, *, scale_set: ScaleSetId | None = None
+) -> tuple[ScaleSetModel, list[Problem]]:
+    """Decode `VirtualMachineScaleSets_Get`.
+
+    Args:
+        scale_set: what was asked for; None where it cannot be another one's answer.
+
+    Raises:
+        BrokenAnswer: the body is not a JSON object, or names another scale set.
+    """
+    problems: list[Problem] = []
+    try:
+        found = _scale_set(text_of(body), problems)
+    except RecursionError:
+        raise BrokenAnswer("the answer is nested too deeply") from None
+    if found is None:
+        raise BrokenAnswer("the answer is not a JSON object")
+    if found == _ScaleSet() and (summary := error_in(body)):
+        raise BrokenAnswer(f"the answer is not a scale set{summary}")
+    if scale_set is not None:
+        check_id(found.id or "", scale_set)
+        if found.name:
+            check_name(found.name, scale_set)
+    return _model(found), problems
+
+
+def _scale_set(body: bytes, problems: list[Problem]) -> _ScaleSet | None:
+    body = respelled(body, _ScaleSet) or body
+    try:
+        return _SCALE_SET.decode(body)
+    except (msgspec.DecodeError, UnicodeError):
+        body = mended(body)
+        return decode_leniently(respelled(body, _ScaleSet) or body, _ScaleSet, problems)
+
+
+def _model(found: _ScaleSet) -> ScaleSetModel:
+    sku = found.sku or _Sku()
+    properties = found.properties or _ScaleSetProperties()
+    profile = properties.virtual_machine_profile
+    return ScaleSetModel(
+        location=short_region(found.location) or None,
+        sku=sku.name,
+        capacity=sku.capacity,
+        orchestration_mode=properties.orchestration_mode,
+        upgrade_policy=properties.upgrade_policy.mode if properties.upgrade_policy else None,
+        has_profile=profile is not None,
+        priority=profile.priority if profile else None,
+        eviction_policy=profile.eviction_policy if profile else None,
+        tags={key: tag for key, tag in (found.tags or {}).items() if tag is not None},
+    )
