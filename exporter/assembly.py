@@ -174,6 +174,12 @@ class Exporter:
         """What it was built from."""
         return self.prepared.configuration
 
+    async def run(self) -> None:
+        """Poll and search for scale sets, until cancelled: neither ends by itself."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.scheduler.run(), name="scheduler")
+            group.create_task(self.discovery.run(), name="discovery")
+
     async def apply(self, prepared: Prepared) -> Changes:
         """Poll the listed sets of a configuration that differs in nothing else.
 

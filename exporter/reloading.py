@@ -125,7 +125,7 @@ async def poll_until(
         The exit code: 1 if the poll loops end by themselves, which they never should. Else the
         prepared configuration, and its text.
     """
-    polling = asyncio.create_task(_poll(exporter), name="polling")
+    polling = asyncio.create_task(exporter.run(), name="polling")
     stopping = asyncio.create_task(signals.stop.wait(), name="stop")
     reloading = asyncio.create_task(_reloaded(exporter, process, signals, read), name="reload")
     tasks = [polling, stopping, reloading]
@@ -150,13 +150,6 @@ async def poll_until(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _poll(exporter: Exporter) -> None:
-    """Poll and search, until cancelled: neither ends by itself."""
-    async with asyncio.TaskGroup() as group:
-        group.create_task(exporter.scheduler.run(), name="scheduler")
-        group.create_task(exporter.discovery.run(), name="discovery")
 
 
 _Found = tuple[Prepared, str, _Effect]

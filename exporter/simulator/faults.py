@@ -53,6 +53,7 @@ Operation = Literal[
     "scale_set_view",
     "scale_sets",
     "virtual_machines",
+    "subscriptions",
     "token",
 ]
 

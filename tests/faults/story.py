@@ -180,7 +180,7 @@ class Story(ServedPage):
     @asynccontextmanager
     async def polling(self) -> AsyncIterator[None]:
         """Let every set be polled on schedule."""
-        async with polled_on_schedule(self.exporter.scheduler):
+        async with polled_on_schedule(self.exporter):
             yield
 
     def restart(self) -> None:

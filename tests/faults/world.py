@@ -72,12 +72,13 @@ class Instead:
     operation: str | None
     scale_set: str | None
     page: int | None
+    subscription: str | None = None
     happened: int = 0
 
     def strikes(self, call: Call) -> bool:
         """Whether it is for this call."""
-        wanted = (self.operation, self.scale_set, self.page)
-        given = (call.operation, call.name, call.page)
+        wanted = (self.operation, self.scale_set, self.page, self.subscription)
+        given = (call.operation, call.name, call.page, call.subscription)
         return all(want in (None, have) for want, have in zip(wanted, given, strict=True))
 
 
@@ -147,7 +148,7 @@ class World(ServedPage):
         configuration = load(yaml.safe_dump(document), environment={})
         async with (
             build(configuration, self.process) as self.exporter,
-            polled_on_schedule(self.exporter.scheduler),
+            polled_on_schedule(self.exporter),
         ):
             await self.clock.advance(120)
             yield self
@@ -165,9 +166,10 @@ class World(ServedPage):
         operation: str | None = "instances",
         scale_set: str | None = None,
         page: int | None = None,
+        subscription: str | None = None,
     ) -> Instead:
         """Let Azure answer something else, until `heal`."""
-        made = Instead(answer, operation, scale_set, page)
+        made = Instead(answer, operation, scale_set, page, subscription)
         self._instead.append(made)
         return made
 

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Protocol
 
+from exporter.assembly import Exporter
 from exporter.azure.ratelimit.budget import Budget
 from exporter.azure.ratelimit.usage import Request, Reservation
-from exporter.polling.scheduler import Scheduler
 from support.answers import samples
 
 OWN = "azure_vmss_exporter_"
@@ -55,12 +55,12 @@ class ServedPage(Protocol):
 
 
 @asynccontextmanager
-async def polled_on_schedule(scheduler: Scheduler) -> AsyncIterator[None]:
-    """Let every set be polled when it is due."""
-    running = asyncio.create_task(scheduler.run())
+async def polled_on_schedule(exporter: Exporter) -> AsyncIterator[None]:
+    """Let every set be polled when it is due, and sets be searched for."""
+    running = asyncio.create_task(exporter.run())
     try:
         yield
-        assert not running.done(), "the scheduler never ends by itself"
+        assert not running.done(), "neither ends by itself"
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
