@@ -8,7 +8,7 @@ import logging
 import os
 import socket
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 
 import structlog
@@ -28,6 +28,9 @@ from exporter.web.connections import ConnectionLimits
 from exporter.web.listening import listening_sockets
 from exporter.web.scrapes import MAX_REQUESTS
 from exporter.web.server import running
+
+SEARCH_LIMIT = 30.0
+"""Seconds for the first search, until the garbage collector is enabled all the same."""
 
 SHUTDOWN_TIMEOUT = 2.0
 """Seconds for scrapes under way at the end."""
@@ -96,7 +99,8 @@ async def run(
             addresses = await stack.enter_async_context(serving(site, options.listen))
             _log_start(exporter, options, addresses)
             while True:
-                with collecting(in_force.exporter.scheduler.begun):
+                now = in_force.exporter
+                with collecting(now.scheduler.begun, now.discovery.searched):
                     ended = await poll_until(in_force.exporter, process, events, read)
                 if isinstance(ended, int):
                     return ended
@@ -118,8 +122,10 @@ async def run(
 
 
 @contextmanager
-def collecting(begun: asyncio.Event) -> Iterator[None]:
+def collecting(begun: asyncio.Event, searched: asyncio.Event) -> Iterator[None]:
     """Enable the garbage collector once all long-lived objects are there, the poll loops included.
+
+    Those of sets that are searched for are waited for, but not for long.
 
     Walking over it again and again would cost each full collection 35 ms of the loop's time, with
     thousands of sets 100 ms. `poll_until` disables it before the poll loops end.
@@ -127,6 +133,9 @@ def collecting(begun: asyncio.Event) -> Iterator[None]:
 
     async def collect() -> None:
         await begun.wait()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SEARCH_LIMIT):
+                await searched.wait()
         gc.freeze()
         gc.enable()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 
 import structlog
@@ -156,8 +156,11 @@ class Discovery:
             search = Search(failures=[Failure("", INTERNAL, type(error).__name__)])
         self._record(block, search)
         self._update(block, search)
+        self._poller.models_found({key: found.model for key, found in search.found.items()})
+        before = set(self._targets)
         await self._apply()
-        await self._give_models(search.found.values())
+        self._poller.models_found({})
+        await self._give_models(search.found.values(), known=before)
         self._unsearched -= self.failures.get(block.number) is None
         self.failures[block.number] = search.failures
         if self._unsearched <= 0:
@@ -227,9 +230,12 @@ class Discovery:
             await self._restore([state for state in self._targets if state not in before])
         return changes
 
-    async def _give_models(self, found: Iterable[FoundScaleSet]) -> None:
+    async def _give_models(
+        self, found: Iterable[FoundScaleSet], *, known: Collection[TargetState]
+    ) -> None:
+        """Give the models of targets that were there already; the others have theirs."""
         for number, one in enumerate(found, start=1):
-            if (state := self._targets.find(one.scale_set)) is not None:
+            if (state := self._targets.find(one.scale_set)) in known and state is not None:
                 self._poller.model_found(state, one.model)
             if number % CHANGES_AT_A_TIME == 0:
                 await asyncio.sleep(0)

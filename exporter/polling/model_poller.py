@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import structlog
@@ -54,6 +54,7 @@ class ModelPoller(Observer):
         self._clock = clock
         self._retention = retention
         self._store = store
+        self._found: Mapping[tuple[str, str, str], ScaleSetModel] = {}
 
     def set_model_interval(self, state: TargetState, interval: float) -> None:
         """Keep the model as the seconds between two GETs ask that are in force."""
@@ -93,8 +94,20 @@ class ModelPoller(Observer):
         self._model_succeeded(state, model, problems)
         return None
 
+    def models_found(self, models: Mapping[tuple[str, str, str], ScaleSetModel]) -> None:
+        """Take the models of targets that are about to be added, by their key.
+
+        They need no GET then, not even their first.
+        """
+        self._found = models
+
+    def added(self, state: TargetState) -> None:
+        """Begin with what a list of scale sets has told of the target."""
+        if (model := self._found.get(state.target.scale_set.key)) is not None:
+            self._model_succeeded(state, model, ())
+
     def model_found(self, state: TargetState, model: ScaleSetModel) -> None:
-        """Take the model of a target from a list of scale sets: it needs no GET then."""
+        """Take the model of a target from a list of scale sets, as that of a GET."""
         self._model_succeeded(state, model, ())
 
     def model_is_due(self, state: TargetState) -> bool:

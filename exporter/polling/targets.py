@@ -14,7 +14,7 @@ from exporter.model.scale_set import Origin, ScaleSetId, Target
 from exporter.polling.target_state import TargetState
 from exporter.telemetry import Telemetry
 
-CHANGES_AT_A_TIME = 50
+CHANGES_AT_A_TIME = 10
 """Targets that are added or removed before other tasks run: some milliseconds of work."""
 
 _log = structlog.get_logger(__name__)
