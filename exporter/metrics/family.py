@@ -137,12 +137,14 @@ class CountFamily(Family):
         open_ended: whether Azure's free words are label values, so that there may be many series.
         always: label sets served even at 0.
         beside: label sets served at 0 as soon as the given one was seen.
+        of_standby: whether instances in standby pools are counted; else all others are.
     """
 
     keys: Callable[[InstanceState], Iterable[Labels]]
     open_ended: bool = False
     always: tuple[Labels, ...] = ()
     beside: Callable[[Labels], Iterable[Labels]] | None = None
+    of_standby: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

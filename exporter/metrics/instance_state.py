@@ -135,6 +135,8 @@ class InstanceState(Struct, gc=False):
     vm_size: str | None
     names: SetNames
     flexible: bool = False
+    in_standby_pool: bool = False
+    resilient_deletion_state: str | None = None
     power_state: str = UNKNOWN
     provisioning_state: str = UNKNOWN
     failure_code: str | None = None

@@ -330,8 +330,9 @@ class Mapping:
             self._blocks.setdefault(name, []).append(_pressed(text))
         all_observed = [observed for _, observed in self._read]
         for family in self._mapper.count_families:
-            keys = family.keys
-            self._counts[family.name].update([key for r in all_observed for key in keys(r)])
+            keys, standby = family.keys, family.of_standby
+            counted = [r for r in all_observed if r.in_standby_pool is standby]
+            self._counts[family.name].update([key for r in counted for key in keys(r)])
         for observed in all_observed:
             self._unsettled += observed.unsettled
             self._fingerprint ^= observed.fingerprint

@@ -76,6 +76,8 @@ def normalize(
         (profile.vm_size if profile else None) or (instance.sku.name if instance.sku else None),
         names or SetNames(),
         flexible,
+        bool(view.is_vm_in_standby_pool),
+        (properties.resilient_vm_deletion_status or "").strip().lower() or None,
     )
     _read_instance_statuses(observed)
     _read_health(observed)
@@ -141,6 +143,9 @@ def _read_provisioning(observed: InstanceState, provisioning: ParsedStatus | Non
         state = fallback.strip().lower()
     elif provisioning:
         observed.unknown_codes += 1
+    if state == "failed" and observed.resilient_deletion_state == "inprogress":
+        # Azure tries again: the state alternates between the two until it has worked.
+        state = "deleting"
     if state:
         observed.provisioning_state = _known(state, PROVISIONING_STATES, observed)
     if observed.provisioning_state == "failed":

@@ -7,7 +7,7 @@ unknown fields are ignored. Times stay text here: the mapper reads those that it
 
 from __future__ import annotations
 
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, field
 
 
 class Status(Struct, rename="camel", gc=False):
@@ -95,6 +95,7 @@ class InstanceView(Struct, rename="camel", gc=False):
     os_version: str | None = None
     hyper_v_generation: str | None = None
     maintenance_redeploy_status: MaintenanceRedeployStatus | None = None
+    is_vm_in_standby_pool: bool | None = field(default=None, name="isVMInStandbyPool")
 
 
 class HardwareProfile(Struct, rename="camel", gc=False):
@@ -127,6 +128,7 @@ class InstanceProperties(Struct, rename="camel", gc=False):
     protection_policy: ProtectionPolicy | None = None
     platform_fault_domain: int | str | None = None
     virtual_machine_scale_set: ScaleSetReference | None = None
+    resilient_vm_deletion_status: str | None = field(default=None, name="resilientVMDeletionStatus")
 
 
 class Sku(Struct, rename="camel", gc=False):

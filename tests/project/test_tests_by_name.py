@@ -29,6 +29,7 @@ ELSEWHERE = {
     "flags": "process/test_cli.py",
     "metrics/catalogue/disk": "metrics/test_mapper_of_parts.py",
     "metrics/catalogue/extension": "metrics/test_mapper_of_parts.py",
+    "metrics/catalogue/lifecycle": "metrics/test_mapper_lifecycle.py",
     "metrics/catalogue/vm_agent": "metrics/test_mapper_of_parts.py",
     "metrics/instance_state": "metrics/test_normalize.py",
     "model/instance_view": "azure/test_decode.py",

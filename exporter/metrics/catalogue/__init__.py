@@ -2,15 +2,25 @@
 
 `scale_set.py` has what holds for a set: its polls, its model, its counts. `instance.py`,
 `vm_agent.py`, `extension.py` and `disk.py` have what holds for one instance, by the part of the
-instance view that tells it. `transitions.py` has what changed from poll to poll.
+instance view that tells it. `lifecycle.py` has what Azure keeps out of service on purpose,
+`transitions.py` what changed from poll to poll.
 """
 
-from exporter.metrics.catalogue import disk, extension, instance, scale_set, transitions, vm_agent
+from exporter.metrics.catalogue import (
+    disk,
+    extension,
+    instance,
+    lifecycle,
+    scale_set,
+    transitions,
+    vm_agent,
+)
 from exporter.metrics.family import Family
 
 CATALOGUE: tuple[Family, ...] = (
     *scale_set.FAMILIES,
     *instance.FAMILIES,
+    *lifecycle.FAMILIES,
     *vm_agent.FAMILIES,
     *extension.FAMILIES,
     *disk.FAMILIES,
