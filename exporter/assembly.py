@@ -324,3 +324,5 @@ def record_configuration(configuration: Configuration, text: str, process: Proce
     telemetry.gauge("config_last_reload_success_timestamp_seconds").set(process.clock.now())
     for warning in unknown_patterns(configuration):
         _log.warning("pattern matches no family", problem=warning)
+    if "resource_graph" in configuration.model_fields_set:
+        _log.warning("setting has no effect yet", setting="resource_graph")

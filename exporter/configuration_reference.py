@@ -22,6 +22,7 @@ from exporter.configuration import (
     Discovery,
     Metrics,
     Polling,
+    ResourceGraph,
     ScaleSet,
     Web,
 )
@@ -35,6 +36,7 @@ SECTIONS: Mapping[str, type[Section]] = {
     "scale_set": ScaleSet,
     "discovery": Discovery,
     "metrics": Metrics,
+    "resource_graph": ResourceGraph,
     "web": Web,
 }
 """The models, by the name that stands for each on the page."""

@@ -4,7 +4,7 @@ from exporter.configuration.azure import Azure, Credential
 from exporter.configuration.errors import ConfigurationError
 from exporter.configuration.loading import load
 from exporter.configuration.scale_sets import Discovery, ScaleSet
-from exporter.configuration.settings import Configuration, Metrics, Polling, Web
+from exporter.configuration.settings import Configuration, Metrics, Polling, ResourceGraph, Web
 
 __all__ = [
     "Azure",
@@ -14,6 +14,7 @@ __all__ = [
     "Discovery",
     "Metrics",
     "Polling",
+    "ResourceGraph",
     "ScaleSet",
     "Web",
     "load",

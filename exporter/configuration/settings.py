@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from exporter.configuration.azure import Azure
 from exporter.configuration.fields import (
@@ -99,6 +99,23 @@ class Metrics(Section):
     )
 
 
+def _mode(value: object) -> object:
+    # YAML reads the bare word off as false.
+    return "off" if value is False else value
+
+
+class ResourceGraph(Section):
+    """`resource_graph`: Azure's second source, Resource Graph. Accepted; nothing uses it yet."""
+
+    mode: Annotated[Literal["off", "auto"], BeforeValidator(_mode)] = Field(
+        "auto", description="off, or auto: where it agrees with Compute. No effect yet."
+    )
+    interval: Duration = Field(30.0, description="Between two queries. No effect yet.")
+    platform_events: Boolean = Field(
+        default=False, description="Host failures, evictions and live migrations. No effect yet."
+    )
+
+
 class Web(Section):
     """`web`: what the pages, the JSON and the log show."""
 
@@ -125,6 +142,7 @@ class Configuration(Section):
         description="Scale sets that are found. One that scale_sets lists too is polled as listed.",
     )
     metrics: Metrics = Field(default_factory=Metrics)
+    resource_graph: ResourceGraph = Field(default_factory=ResourceGraph)
     web: Web = Field(default_factory=Web)
 
     def targets(self) -> tuple[Target, ...]:

@@ -15,6 +15,7 @@ from exporter.configuration import (
     Discovery,
     Metrics,
     Polling,
+    ResourceGraph,
     ScaleSet,
     Web,
     load,
@@ -23,7 +24,17 @@ from exporter.configuration import (
 ROOT = Path(__file__).parent.parent.parent
 EXAMPLE = (ROOT / "config.example.yaml").read_text(encoding="utf-8")
 PAGE = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
-SECTIONS = (Configuration, Azure, Credential, Polling, ScaleSet, Discovery, Metrics, Web)
+SECTIONS = (
+    Configuration,
+    Azure,
+    Credential,
+    Polling,
+    ScaleSet,
+    Discovery,
+    Metrics,
+    ResourceGraph,
+    Web,
+)
 ENVIRONMENT = {
     "AZURE_SUBSCRIPTION_ID": "00000000-0000-0000-0000-000000000000",
     "AZURE_TENANT_ID": "22222222-2222-2222-2222-222222222222",

@@ -291,3 +291,12 @@ def test_a_variable_is_no_yaml_and_no_key() -> None:
 def test_a_configuration_never_changes(full: Configuration) -> None:
     with pytest.raises(ValidationError, match="frozen"):
         full.polling.interval = 1.0  # type: ignore[misc]  # the very thing under test
+
+
+@pytest.mark.parametrize(
+    ("text", "mode"), [("off", "off"), ("'off'", "off"), ("auto", "auto"), ("null", "auto")]
+)
+def test_the_resource_graph_is_switched_off_by_a_bare_word(text: str, mode: str) -> None:
+    loaded = _good(f"resource_graph: {{mode: {text}}}\n")
+    assert loaded.resource_graph.mode == mode
+    assert "resource_graph" in loaded.model_fields_set
