@@ -29,6 +29,11 @@ from exporter.web.listening import listening_sockets
 from exporter.web.scrapes import MAX_REQUESTS
 from exporter.web.server import running
 
+NOTHING_FOUND = (
+    "discovery found no scale set; check the patterns, and that the identity may read the "
+    "subscriptions"
+)
+
 SEARCH_LIMIT = 30.0
 """Seconds for the first search, until the garbage collector is enabled all the same."""
 
@@ -181,6 +186,8 @@ async def run_once(
         ]
         for problem in searches:
             print_error(problem)
+        if configuration.discovery and not len(exporter.targets):
+            print_error(NOTHING_FOUND)
         failed = [state for state in exporter.targets if not state.data.poll.up]
         for state in failed:
             message = state.data.poll.message or "not polled: Azure asked to wait"

@@ -304,6 +304,10 @@ class Telemetry:
         """The histogram of that name, with its labels filled in."""
         return self._child(name, Histogram, labels)
 
+    def clear(self, name: str) -> None:
+        """Serve a metric under none of its labels; until it gets a value under some again."""
+        self._metrics[name].clear()
+
     def hide(self, name: str) -> None:
         """Serve a metric that has no value no more; until it gets one again."""
         if (metric := self._metrics.pop(name, None)) is not None:

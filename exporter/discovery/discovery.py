@@ -104,14 +104,18 @@ class Discovery:
             state.target.scale_set.key[:2]: state.target.scale_set.resource_group
             for state in targets
         }
+        # What is wanted is worked out of all entries: one change at a time.
+        self._changing = asyncio.Lock()
         self._unsearched = len(self._blocks)
         if not self._blocks:
             self.searched.set()
-        for block in self._blocks:
-            telemetry.gauge("discovery_up", block=str(block.number)).set(0)
 
     async def begin(self) -> Changes:
         """Poll the listed sets, and of those found before the ones that may still be wanted."""
+        for name in ("discovery_up", "discovery_last_success_timestamp_seconds"):
+            self._telemetry.clear(name)
+        for block in self._blocks:
+            self._telemetry.gauge("discovery_up", block=str(block.number)).set(0)
         wanted = carried_over(self.configuration, tuple(self._targets))
         for target in wanted:
             if target.origin == "discovered":
@@ -121,13 +125,14 @@ class Discovery:
 
     async def change(self, configuration: Configuration) -> Changes:
         """Take a configuration that differs in the listed sets and the interval only."""
-        self.configuration = configuration
-        for block in self._blocks:
-            block.found = {
-                key: configuration.target(target.scale_set, block.entry)
-                for key, target in block.found.items()
-            }
-        return await self._apply()
+        async with self._changing:
+            self.configuration = configuration
+            for block in self._blocks:
+                block.found = {
+                    key: configuration.target(target.scale_set, block.entry)
+                    for key, target in block.found.items()
+                }
+            return await self._apply()
 
     async def run(self) -> None:
         """Refresh every entry again and again, until cancelled."""
@@ -155,12 +160,13 @@ class Discovery:
             _log.exception("discovery crashed", block=block.number)
             search = Search(failures=[Failure("", INTERNAL, type(error).__name__)])
         self._record(block, search)
-        self._update(block, search)
-        self._poller.models_found({key: found.model for key, found in search.found.items()})
-        before = set(self._targets)
-        await self._apply()
-        self._poller.models_found({})
-        await self._give_models(search.found.values(), known=before)
+        async with self._changing:
+            self._update(block, search)
+            self._poller.models_found({key: found.model for key, found in search.found.items()})
+            before = set(self._targets)
+            await self._apply()
+            self._poller.models_found({})
+            await self._give_models(search.found.values(), known=before)
         self._unsearched -= self.failures.get(block.number) is None
         self.failures[block.number] = search.failures
         if self._unsearched <= 0:

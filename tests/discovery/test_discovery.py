@@ -234,3 +234,29 @@ async def test_thousands_that_come_and_go_leave_the_others_alone(
     assert len(polling.targets) == 500
     assert first.data.poll.up
     assert len(polling.publisher._published) == 500
+
+
+async def test_entries_that_are_refreshed_at_a_time_take_nothing_from_each_other(
+    discover: Discover, lists: FakeLists, polling: Polling, clock: FakeClock
+) -> None:
+    for number in range(60):
+        lists.put(f"web-{number}")
+        lists.put(f"jobs-{number}", subscription=OTHER)
+    entries = ", ".join(f"{{subscriptions: [{one}]}}" for one in (SUBSCRIPTION, OTHER))
+    discovery = discover(configured(f"[{entries}]"))
+    running = asyncio.create_task(discovery.run())
+    await clock.advance(1)
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+    assert len(polling.targets) == 120
+    assert all(state.data.model is not None for state in polling.targets)
+
+
+async def test_an_entry_that_is_gone_is_not_shown_any_more(
+    discover: Discover, polling: Polling
+) -> None:
+    await discover().begin()
+    assert own(polling, "discovery_up", block="0") == 0
+    await discover(configured("[]", LISTED)).begin()
+    assert own(polling, "discovery_up", block="0") is None

@@ -234,3 +234,40 @@ def test_once_fails_where_a_set_fails(tmp_path: Path) -> None:
     assert good.stderr == ""
     assert len(ended.stderr.splitlines()) == 1
     assert "rg-web/none: " in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--subscription=none"], "expected a subscription id such as"),
+        (["--subscription=all", "--demo"], "--subscription stands for a configuration"),
+        (["--subscription=all", "--config.file=x"], "--subscription stands for a configuration"),
+    ],
+)
+def test_a_subscription_is_an_id_or_all_and_stands_for_a_configuration(
+    arguments: list[str], message: str, tmp_path: Path
+) -> None:
+    ended = run(*arguments, folder=tmp_path)
+    assert ended.returncode == 2
+    assert message in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+
+
+def test_a_subscription_needs_no_file(tmp_path: Path) -> None:
+    ended = run("--subscription=all", "--config.check", folder=tmp_path)
+    assert ended.returncode == 0
+    assert "and those that discovery finds" in ended.stdout
+
+
+def test_once_over_a_fleet_that_is_found(tmp_path: Path) -> None:
+    with simulated_azure(tmp_path, FLEET) as url:
+        text = Path(configured(tmp_path, url, "web").partition("=")[2]).read_text()
+        found = (
+            text[: text.index("scale_sets:")] + "discovery: [{subscriptions: [all], names: [%s]}]\n"
+        )
+        for name, printed in (("web", True), ("none", False)):
+            (tmp_path / "found.yaml").write_text(found % name)
+            ended = run("--once", f"--config.file={tmp_path / 'found.yaml'}", folder=tmp_path)
+            assert ended.returncode == 0, ended.stderr
+            assert ("azure_vmss_up{" in ended.stdout) is printed
+            assert ("found no scale set" in ended.stderr) is not printed
