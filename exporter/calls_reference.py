@@ -5,15 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 
-from exporter.azure.operation import (
-    GET_SCALE_SET,
-    LIST_INSTANCES,
-    LIST_SCALE_SETS,
-    LIST_SUBSCRIPTIONS,
-    LIST_VIRTUAL_MACHINES,
-    OPERATIONS,
-    Operation,
-)
+from exporter.azure.operation import LIST_INSTANCES, OPERATIONS, Operation
 
 _INTRODUCTION = """# Calls to Azure
 
@@ -26,26 +18,6 @@ that, over all calls of a limit. The Resource Manager's own limit, of a subscrip
 regions, paces all of them.
 """
 
-_WHEN: dict[Operation, tuple[str, str]] = {
-    LIST_INSTANCES: (
-        "each Uniform set, every `polling.interval` or as the budget allows",
-        "one per page of some {page_size} instances, and every VM viewed",
-    ),
-    LIST_VIRTUAL_MACHINES: (
-        "each Flexible set, as above; beside it a `get_scale_set` where the list is empty",
-        "one per page of some {page_size} instances",
-    ),
-    GET_SCALE_SET: (
-        "each listed set every five minutes; a discovered one where no list has told its model",
-        "1",
-    ),
-    LIST_SCALE_SETS: (
-        "each subscription of an entry of `discovery`, or its named groups, every `refresh`",
-        "one per page of some 50 sets",
-    ),
-    LIST_SUBSCRIPTIONS: ("each entry of `discovery` with `all`, every `refresh`", "1"),
-}
-
 
 def render() -> str:
     """The whole page."""
@@ -56,12 +28,18 @@ def _table() -> Iterator[str]:
     yield "| call | when | requests | limit, and what it holds | action |"
     yield "|---|---|---|---|---|"
     for operation in OPERATIONS:
-        when, requests = _WHEN[operation]
         limits = ", ".join(f"`{limit.policy}` {limit.capacity:,}" for limit in operation.limits)
         yield (
-            f"| `{operation.name}` | {when} | {requests.format(page_size=operation.page_size)} "
+            f"| `{operation.name}` | {operation.when} | {_requests(operation)} "
             f"| {limits or 'none of Compute'} | `{operation.rbac_action}` |"
         )
+
+
+def _requests(operation: Operation) -> str:
+    if not operation.page_size:
+        return "1"
+    views = ", and every VM viewed" if operation.views else ""
+    return f"one per page of some {operation.page_size} items{views}"
 
 
 def _example() -> Iterator[str]:

@@ -63,9 +63,10 @@ class Operation:
         name: the value of the label `operation`.
         rbac_action: the action that the identity must be allowed.
         failure: the beginning of an error message, for people.
+        when: when the call is made, for the page about the calls.
         requests: the limit that each request is charged to.
         views: the limit that the VMs on a page are charged to; None if no VM is viewed.
-        page_size: how many instances Azure was seen to put on a page; 0 for a call of one page.
+        page_size: how many items Azure was seen to put on a page; 0 for a call of one page.
         goes_first: whether its requests go before those of other operations while both wait.
         opens_breaker: whether its failures say that Azure fails as a whole. Rare calls, between
             two polls of a small fleet, must not hold back the polls, which may well succeed.
@@ -76,6 +77,7 @@ class Operation:
     name: str
     rbac_action: str
     failure: str
+    when: str
     requests: DocumentedLimit
     views: DocumentedLimit | None = None
     page_size: int = 0
@@ -95,6 +97,7 @@ LIST_INSTANCES = Operation(
     name="list_instances",
     rbac_action=f"{_COMPUTE}/virtualMachines/read",
     failure="listing the instances failed",
+    when="each Uniform set, every `polling.interval` or as the budget allows",
     requests=DocumentedLimit("HighCostGetVMScaleSetSubscriptionMaximum", 1080),
     # Its refill is not documented; it is taken to be a third, as of the others.
     views=DocumentedLimit("VMScaleSetVMViewsSubscriptionMaximum", 30_000),
@@ -108,6 +111,7 @@ LIST_VIRTUAL_MACHINES = Operation(
     name="list_virtual_machines",
     rbac_action="Microsoft.Compute/virtualMachines/read",
     failure="listing the virtual machines failed",
+    when="each Flexible set, as above; with a `get_scale_set` where the list is empty",
     requests=DocumentedLimit("HighCostGetSubscriptionMaximum", 900),
     page_size=50,
     goes_first=True,
@@ -119,6 +123,7 @@ GET_SCALE_SET = Operation(
     name="get_scale_set",
     rbac_action=f"{_COMPUTE}/read",
     failure="reading the scale set failed",
+    when="each listed set every five minutes; a discovered one where no list told its model",
     requests=DocumentedLimit("GetVMScaleSetSubscriptionMaximum", 2400),
 )
 """`VirtualMachineScaleSets_Get`."""
@@ -127,6 +132,8 @@ LIST_SCALE_SETS = Operation(
     name="list_scale_sets",
     rbac_action=f"{_COMPUTE}/read",
     failure="listing the scale sets failed",
+    when="each subscription of an entry of `discovery`, or its named groups, every `refresh`",
+    page_size=50,
     requests=LIST_INSTANCES.requests,
 )
 """`VirtualMachineScaleSets_ListAll`, or `_List` of a resource group. Of a whole subscription the
@@ -136,6 +143,7 @@ LIST_SUBSCRIPTIONS = Operation(
     name="list_subscriptions",
     rbac_action="Microsoft.Resources/subscriptions/read",
     failure="listing the subscriptions failed",
+    when="each entry of `discovery` with `all`, every `refresh`",
     requests=GET_SCALE_SET.requests,
     of_compute=False,
 )
