@@ -132,7 +132,9 @@ class ModelPoller(Observer):
         if data.model and data.model.model.is_flexible != model.is_flexible:
             mode = model.orchestration_mode or "Uniform"
             _log.info("orchestration mode changed", scale_set=scale_set, mode=mode)
-        data.listed_as_flexible = False
+        if model.orchestration_mode:
+            # Old api-versions tell none: what the list has shown stays then.
+            data.listed_as_flexible = False
         if data.model and data.model.model == model:
             model = data.model.model  # Its lines need not be rendered again.
         data.model = self._model_snapshot(data, model, self._clock.monotonic())

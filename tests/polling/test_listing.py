@@ -58,6 +58,8 @@ async def test_a_flexible_set_is_recognized_by_azures_400_once(
     with capture_logs() as logs:
         for _ in range(3):
             assert await polling.poller.poll(state) is None
+            # That of an old api-version, which knows no mode.
+            assert await polling.poller.poll_model(state) is None
     assert listed(declined) == (1, 3)
     assert [log["event"] for log in logs if log["log_level"] == "info"] == ["scale set is flexible"]
 
