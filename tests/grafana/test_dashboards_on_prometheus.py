@@ -139,7 +139,8 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scraped]:
                 enough = "min(count_over_time(azure_vmss_exporter_build_info[1m])) >= 5"
                 everyone = "count(azure_vmss_exporter_build_info) == 5"
                 eventually(lambda: server.query(f"{everyone} and {enough}") or None, seconds=60)
-                known = server.query("group by (subscription_id) (azure_vmss_up)")
+                of_web = 'azure_vmss_up{scale_set="web"}'
+                known = server.query(f"group by (subscription_id) ({of_web})")
                 yield Scraped(server, time.time(), known[0]["metric"]["subscription_id"])
         finally:
             site.shutdown()
