@@ -80,7 +80,8 @@ def values(server: Prometheus, name: str, seconds: int) -> dict[str, str]:
     if name in {"fleet", "exporter"}:
         return found | dict.fromkeys(("subscription", "resource_group", "scale_set"), ".*")
     group, scale_set = SHOWN_SET
-    known = server.query("group by (subscription_id) (azure_vmss_up)")
+    of_set = f'azure_vmss_up{{resource_group="{group}",scale_set="{scale_set}"}}'
+    known = server.query(f"group by (subscription_id) ({of_set})")
     changed = server.query(MOST_CHANGED.format(name=scale_set, seconds=seconds))
     return found | {
         "subscription": known[0]["metric"]["subscription_id"],
