@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from exporter.azure.scale_sets import ScaleSetClient
+from exporter.azure.paging import Paging
 from exporter.metrics.mapper import Mapping
 from exporter.model.instance_view import Instance
 from exporter.polling.poller import Poller
@@ -66,7 +66,7 @@ def test_an_instance_that_is_left_out_is_found(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_page_that_nobody_asks_for_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ScaleSetClient, "_following", lambda *_: None)
+    monkeypatch.setattr(Paging, "goes_on", lambda *_: False)
     breaches = run(replace(PLAN, days=0.01)).breaches
     assert any(breach.startswith("served: ") and "missing" in breach for breach in breaches)
 
