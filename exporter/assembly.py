@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
+import aiohttp
 import structlog
 
 from exporter.azure.auth import token_sources
 from exporter.azure.auth.token_cache import TokenSource
+from exporter.azure.auth.token_watch import TokenWatch
+from exporter.azure.circuit_breaker import OpenCircuits
 from exporter.azure.lists import Lists
 from exporter.azure.ratelimit.budget import Budget
 from exporter.azure.ratelimit.retry_after import RetryAfterGate
@@ -32,6 +35,7 @@ from exporter.polling.poller import Poller
 from exporter.polling.publisher import Publisher
 from exporter.polling.retention import Retention
 from exporter.polling.scheduler import Scheduler
+from exporter.polling.target_state import TargetState
 from exporter.polling.targets import Changes, Observer, Targets
 from exporter.preparation import Prepared, prepare, unknown_patterns
 from exporter.runtime import logs
@@ -56,7 +60,7 @@ class Process:
         gate: until when Azure asked to wait.
         budget: what may be spent of Azure's limits.
         targets: the scale sets that are polled.
-        tokens: the source of tokens in place of the configured credential; None for that.
+        tokens: the sources of tokens in place of configured credentials, by their names.
 
     Args:
         own_process: whether the `process_*` and `python_*` families are served.
@@ -68,7 +72,7 @@ class Process:
         version: str,
         python_version: str,
         clock: Clock | None = None,
-        tokens: TokenSource | None = None,
+        tokens: Mapping[str, TokenSource] | None = None,
         own_process: bool = True,
     ) -> None:
         self.version = version
@@ -85,43 +89,61 @@ class Process:
         self.budget = Budget(clock=self.clock, telemetry=self.telemetry)
         self.overdue = Overdue(self.clock)
         self.targets = Targets(telemetry=self.telemetry)
-        self.tokens = tokens
+        self.tokens = dict(tokens or {})
         self.telemetry.gauge("poll_lag_seconds").set_function(self.overdue.largest)
         self.telemetry.gauge("event_loop_lag_seconds").set_function(self.watch.largest)
         logs.count_lost(self.telemetry.counter("log_lines_lost_total").inc)
 
 
-class Connection:
-    """The connection to Azure: session, token and client. It is closed with its last user.
+class Client:
+    """What asks Azure with one credential.
 
     Attributes:
-        prepared: what it was made for.
+        tokens: of the credential.
+        scale_sets: the calls about scale sets.
+        lists: the calls that tell which there are.
+
+    Args:
+        name: the credential's; empty for `azure.credential`.
+        circuits: shows whether all endpoints answer.
+        expiries: when the tokens of all credentials end.
     """
 
-    def __init__(self, prepared: Prepared, process: Process) -> None:
-        azure, polling = prepared.configuration.azure, prepared.configuration.polling
-        self.prepared = prepared
-        self._users = 0
-        self._tokens = process.tokens or token_sources.build(
-            azure.credential,
-            prepared.endpoints,
+    def __init__(
+        self,
+        name: str,
+        prepared: Prepared,
+        process: Process,
+        *,
+        session: aiohttp.ClientSession,
+        circuits: OpenCircuits,
+        expiries: dict[TokenWatch, float],
+    ) -> None:
+        configuration, endpoints = prepared.configuration, prepared.endpoints[name]
+        azure, polling = configuration.azure, configuration.polling
+        self.tokens = process.tokens.get(name) or token_sources.build(
+            configuration.credentials[name] if name else azure.credential,
+            endpoints,
             clock=process.clock,
             tls=prepared.tls,
             telemetry=process.telemetry,
+            name=name,
+            expiries=expiries,
         )
-        self._session = new_session(prepared.tls)
         transport = Transport(
-            session=self._session,
-            endpoints=prepared.endpoints,
-            tokens=self._tokens,
+            session=session,
+            endpoints=endpoints,
+            tokens=self.tokens,
             telemetry=process.telemetry,
             clock=process.clock,
             timeout=polling.timeout,
             deadline=polling.deadline,
             gate=process.gate,
             budget=process.budget,
+            credential=name,
+            circuits=circuits,
         )
-        self.client = ScaleSetClient(
+        self.scale_sets = ScaleSetClient(
             transport,
             api_version=azure.api_version,
             detail=azure.detail,
@@ -134,6 +156,32 @@ class Connection:
             deadline=polling.deadline,
             cooperative=process.cooperative,
         )
+
+
+class Connection:
+    """The connection to Azure, one session for all credentials. It is closed with its last user.
+
+    Attributes:
+        prepared: what it was made for.
+        clients: what asks with each credential, by its name.
+    """
+
+    def __init__(self, prepared: Prepared, process: Process) -> None:
+        self.prepared = prepared
+        self._users = 0
+        self._session = new_session(prepared.tls)
+        circuits, expiries = OpenCircuits(process.telemetry), dict[TokenWatch, float]()
+        self.clients = {
+            name: Client(
+                name,
+                prepared,
+                process,
+                session=self._session,
+                circuits=circuits,
+                expiries=expiries,
+            )
+            for name in prepared.endpoints
+        }
 
     @property
     def is_open(self) -> bool:
@@ -149,10 +197,10 @@ class Connection:
         finally:
             self._users -= 1
             if not self._users:
-                try:
-                    await self._tokens.close()
-                finally:
-                    await self._session.close()
+                async with AsyncExitStack() as stack:
+                    stack.push_async_callback(self._session.close)
+                    for client in self.clients.values():
+                        stack.push_async_callback(client.tokens.close)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -217,7 +265,7 @@ async def build(
     polling = configuration.polling
     if prepared is None:
         prepared = await asyncio.to_thread(prepare, configuration)
-    mapper, where = prepared.mapper, prepared.endpoints
+    mapper = prepared.mapper
     if carried and carried.connection.is_open and prepared.asks_like(carried.connection.prepared):
         connection = carried.connection
     else:
@@ -226,7 +274,7 @@ async def build(
         store = store_for(
             configuration,
             mapper,
-            azure=where.resource_manager,
+            azures=_azures(carried.prepared) | _azures(prepared) if carried else _azures(prepared),
             version=process.version,
             telemetry=process.telemetry,
             clock=process.clock,
@@ -235,7 +283,7 @@ async def build(
             mapper=mapper, clock=process.clock, max_series=configuration.metrics.max_series
         )
         poller = Poller(
-            source=connection.client,
+            sources={name: one.scale_sets for name, one in connection.clients.items()},
             mapper=mapper,
             publisher=publisher,
             telemetry=process.telemetry,
@@ -257,7 +305,7 @@ async def build(
         )
         discovery = Discovery(
             configuration,
-            finder=Finder(connection.lists),
+            finders={name: Finder(one.lists) for name, one in connection.clients.items()},
             targets=process.targets,
             poller=poller,
             clock=process.clock,
@@ -277,15 +325,14 @@ async def build(
                 cache=publisher.cache, allowed=prepared.families, telemetry=process.telemetry
             ),
         )
-        known = () if _is_elsewhere(carried, prepared) else process.targets
+        known = [state for state in process.targets if not _is_elsewhere(state, carried, prepared)]
         await publisher.fill(known)
         # Last, and nothing of it raises: none of it could be undone.
         process.budget.share = polling.budget_share
         observers: tuple[Observer | None, ...] = (poller, publisher, intervals, scheduler, store)
         process.targets.observers = tuple(filter(None, observers))
-        if _is_elsewhere(carried, prepared):
-            # The sets of another Azure are others, whatever their names.
-            await process.targets.apply(())
+        # The sets of another Azure are others, whatever their names.
+        await process.targets.apply([state.target for state in known])
         for state in process.targets:
             poller.adopt(state)
         await discovery.begin()
@@ -294,9 +341,11 @@ async def build(
 
 def staying(exporter: Exporter, prepared: Prepared) -> frozenset[ScaleSetId]:
     """The sets that go on with what is known of them if another configuration takes its place."""
-    if _is_elsewhere(exporter, prepared):
-        return frozenset()
-    known = {state.target.scale_set.key: state.target for state in exporter.targets}
+    known = {
+        state.target.scale_set.key: state.target
+        for state in exporter.targets
+        if not _is_elsewhere(state, exporter, prepared)
+    }
     return frozenset(
         target.scale_set
         for target in carried_over(prepared.configuration, exporter.targets)
@@ -304,10 +353,18 @@ def staying(exporter: Exporter, prepared: Prepared) -> frozenset[ScaleSetId]:
     )
 
 
-def _is_elsewhere(carried: Exporter | None, prepared: Prepared) -> bool:
-    """Whether a configuration asks another Azure than the one before."""
-    where = prepared.endpoints.resource_manager
-    return carried is not None and carried.prepared.endpoints.resource_manager != where
+def _is_elsewhere(state: TargetState, carried: Exporter | None, prepared: Prepared) -> bool:
+    """Whether the Azure of a target's credential is another one by a new configuration."""
+    if carried is None:
+        return False
+    name = state.target.credential
+    before, after = _azures(carried.prepared), _azures(prepared)
+    return before.get(name) != after.get(name)
+
+
+def _azures(prepared: Prepared) -> dict[str, str]:
+    """The address of the Azure of each credential, by its name."""
+    return {name: where.resource_manager for name, where in prepared.endpoints.items()}
 
 
 def record_configuration(configuration: Configuration, text: str, process: Process) -> None:

@@ -21,6 +21,7 @@ from exporter.configuration import (
     Credential,
     Discovery,
     Metrics,
+    NamedCredential,
     Polling,
     ResourceGraph,
     ScaleSet,
@@ -32,6 +33,7 @@ SECTIONS: Mapping[str, type[Section]] = {
     "configuration": Configuration,
     "azure": Azure,
     "credential": Credential,
+    "named_credential": NamedCredential,
     "polling": Polling,
     "scale_set": ScaleSet,
     "discovery": Discovery,
@@ -76,7 +78,10 @@ def render(template: str) -> str:
 
 def _section(model: type[Section]) -> str:
     text = ""
+    inherited = {name for base in model.__bases__ for name in getattr(base, "model_fields", ())}
     for name, field in model.model_fields.items():
+        if name in inherited:
+            continue  # The page has it where the base stands.
         key = "\n".join(_key(name, field))
         if field.description == SAME:
             text += f"{key}\n"

@@ -62,7 +62,7 @@ class Options:
         return Process(
             version=self.version,
             python_version=self.python_version,
-            tokens=tokens,
+            tokens={"": tokens} if tokens else None,
             own_process=lasting,
         )
 

@@ -7,7 +7,7 @@ others would.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -16,7 +16,7 @@ from yarl import URL
 from exporter.azure import certificates, endpoints
 from exporter.azure.endpoints import Endpoints
 from exporter.azure.proxies import proxy_for
-from exporter.configuration import Configuration, ConfigurationError
+from exporter.configuration import Configuration, ConfigurationError, Credential
 from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.family import FamilyFilter
 from exporter.metrics.mapper import Mapper
@@ -32,13 +32,15 @@ class Prepared:
     """What a configuration comes to on this machine.
 
     Attributes:
+        endpoints: the addresses of the Azure of each credential, by its name; under the empty name
+            those of `azure`.
         trusted: the files of certificate authorities, as they were when they were read.
         families: which families are served.
         mapper: what writes their lines.
     """
 
     configuration: Configuration
-    endpoints: Endpoints
+    endpoints: Mapping[str, Endpoints]
     tls: ssl.SSLContext
     trusted: tuple[str, ...]
     families: FamilyFilter
@@ -67,6 +69,7 @@ class Prepared:
         return (
             self.trusted == other.trusted
             and mine.azure == others.azure
+            and mine.credentials == others.credentials
             and mine.polling.timeout == others.polling.timeout
             and mine.polling.deadline == others.polling.deadline
         )
@@ -100,10 +103,12 @@ def unknown_patterns(configuration: Configuration) -> Iterator[str]:
 
 def _prepare(configuration: Configuration) -> Prepared:
     azure = configuration.azure
-    where = endpoints.resolve(azure)
-    proxy_for(URL(where.resource_manager))
-    if where.authority and azure.credential.type not in _WITHOUT_AUTHORITY:
-        proxy_for(URL(where.authority))
+    where = {"": endpoints.resolve(azure)}
+    _check_way_to(where[""], azure.credential)
+    for name, named in configuration.credentials.items():
+        where[name] = endpoints.resolve(azure, named)
+        _check_authority(name, named, where[name])
+        _check_way_to(where[name], named)
     families = FamilyFilter(
         deny=tuple(configuration.metrics.deny), opt_in=tuple(configuration.metrics.opt_in)
     )
@@ -123,3 +128,19 @@ def _prepare(configuration: Configuration) -> Prepared:
             messages=configuration.web.messages,
         ),
     )
+
+
+def _check_way_to(where: Endpoints, credential: Credential) -> None:
+    proxy_for(URL(where.resource_manager))
+    if where.authority and credential.type not in _WITHOUT_AUTHORITY:
+        proxy_for(URL(where.authority))
+
+
+def _check_authority(name: str, credential: Credential, where: Endpoints) -> None:
+    """The custom cloud of `azure` may have no login service, where its credential needs none."""
+    if not where.authority and credential.type not in _WITHOUT_AUTHORITY:
+        problem = (
+            f"credentials.{name}.type: {credential.type} needs azure.authority_host, or a cloud "
+            "of its own"
+        )
+        raise ConfigurationError((problem,))

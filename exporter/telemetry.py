@@ -218,7 +218,8 @@ OWN_METRICS: tuple[OwnMetric, ...] = (
     OwnMetric(
         name="token_expiry_timestamp_seconds",
         kind="gauge",
-        help="When the token in use ends; absent without one, or where a file gives it.",
+        help="When the token in use ends, of several credentials the one that ends first; absent "
+        "without one, or where a file gives it.",
         absent=True,
     ),
     OwnMetric(

@@ -101,7 +101,8 @@ async def new_world(
     clock = TimelapseClock(asyncio.get_running_loop())
     azure = SimulatedAzure(fleet, token="", clock=clock)
     session = InProcessSession(handler_of(azure.application), seed=seed)
-    process = Process(version="1", python_version="3", clock=clock, tokens=tokens(azure, clock))
+    source = {"": tokens(azure, clock)}
+    process = Process(version="1", python_version="3", clock=clock, tokens=source)
     prepare(process)
     pollers: list[WatchedPoller] = []
 

@@ -70,7 +70,7 @@ async def test_session_and_token_live_on_where_their_settings_do(
     in_force: InForce, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
     connection = in_force.exporter.connection
-    closed = Closed(monkeypatch, connection._tokens)
+    closed = Closed(monkeypatch, connection.clients[""].tokens)
     after = await in_force.change_to(prepared(text))
     assert after.connection is connection
     assert connection.is_open
@@ -87,7 +87,7 @@ async def test_the_session_is_closed_even_if_the_token_source_fails_to_close(
     async def close() -> None:
         raise ValueError("odd")
 
-    monkeypatch.setattr(connection._tokens, "close", close)
+    monkeypatch.setattr(connection.clients[""].tokens, "close", close)
     await in_force.end()
     assert connection._session.closed
 
@@ -105,7 +105,7 @@ async def test_what_asks_azure_otherwise_gets_a_session_of_its_own(
     in_force: InForce, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
     connection = in_force.exporter.connection
-    closed = Closed(monkeypatch, connection._tokens)
+    closed = Closed(monkeypatch, connection.clients[""].tokens)
     after = await in_force.change_to(prepared(text))
     assert after.connection is not connection
     assert (closed.times, connection._session.closed) == (1, True)

@@ -43,7 +43,13 @@ class _NoRetryAfterGate(RetryAfterGate):
     """Does not wait, whatever Azure asks for."""
 
     def put(
-        self, subscription_id: str, location: str, retry_after: float | None, *, policy: str = ""
+        self,
+        subscription_id: str,
+        location: str,
+        retry_after: float | None,
+        *,
+        policy: str = "",
+        credential: str = "",
     ) -> None:
         """Forget it."""
 

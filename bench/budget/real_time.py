@@ -70,7 +70,7 @@ async def _run(plan: FleetPlan, minutes: float, seed: int) -> RealTime:
     await azure.start()
     try:
         process = Process(version=exporter.__version__, python_version=platform.python_version())
-        process.tokens = StillToken(azure, process.clock)
+        process.tokens[""] = StillToken(azure, process.clock)
         settings = configuration.load(yaml.safe_dump(_settings(azure)), environment={})
         async with assembly.build(settings, process) as assembled:
             return await _poll(plan, minutes, azure, process, assembled)

@@ -27,19 +27,32 @@ LONGEST_PROBE = 30.0
 """Seconds from one call that tries to the next, doubling from the first to the longest."""
 
 
+class OpenCircuits:
+    """Shows whether any circuit breaker is open."""
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self._gauge = telemetry.gauge("azure_circuit_open")
+        self._gauge.set(0)
+        self._open: set[CircuitBreaker] = set()
+
+    def show(self, breaker: CircuitBreaker, *, is_open: bool) -> None:
+        """Record one that has opened or closed."""
+        (self._open.add if is_open else self._open.discard)(breaker)
+        self._gauge.set(bool(self._open))
+
+
 class CircuitBreaker:
     """Closed while calls go out; open while only probes do.
 
     An answer of any kind, 4xx and 429 included, closes it: Azure is there.
 
     Args:
-        telemetry: shows whether it is open.
+        circuits: shows whether it is open.
     """
 
-    def __init__(self, *, clock: Clock, telemetry: Telemetry) -> None:
+    def __init__(self, *, clock: Clock, circuits: OpenCircuits) -> None:
         self._clock = clock
-        self._gauge = telemetry.gauge("azure_circuit_open")
-        self._gauge.set(0)
+        self._circuits = circuits
         self._failures = 0
         self._failing: set[tuple[str, ...]] = set()
         self._last_answer = clock.monotonic()
@@ -111,7 +124,7 @@ class CircuitBreaker:
         self._last_answer = self._clock.monotonic()
         self._next_probe = None
         self._between = FIRST_PROBE
-        self._gauge.set(0)
+        self._circuits.show(self, is_open=False)
 
     def _failed(self, scope: Scope, error: AzureError, *, probe: bool) -> None:
         now = self._clock.monotonic()
@@ -128,7 +141,7 @@ class CircuitBreaker:
             and now - self._last_answer >= SILENCE
         ):
             self._next_probe = now + self._between
-            self._gauge.set(1)
+            self._circuits.show(self, is_open=True)
 
 
 class Outcome:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from yarl import URL
 
-from exporter.configuration.azure import Azure
+from exporter.configuration import Azure, NamedCredential
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,13 +64,17 @@ _CLOUDS = {
 }
 
 
-def resolve(settings: Azure) -> Endpoints:
+def resolve(azure: Azure, named: NamedCredential | None = None) -> Endpoints:
     """The addresses of the configured cloud.
 
     An audience is taken as it is written: Entra ID tells `https://a/` from `https://a`.
+
+    Args:
+        named: a credential that may be of another cloud.
     """
+    settings = azure if named is None or named.cloud is None else named
     if settings.cloud != "custom":
-        return _CLOUDS[settings.cloud]
+        return _CLOUDS[settings.cloud or azure.cloud]
     resource_manager = (settings.endpoint or "").rstrip("/")
     audience = settings.audience or resource_manager
     scope = audience if audience.endswith("/.default") else f"{audience}/.default"

@@ -52,7 +52,7 @@ class Lists:
             api_version=self._api_version,
         )
         paging = Paging(first, self._transport.endpoints, api_version=self._api_version)
-        scope, until, goes_on = Scope(subscription_id), self._until(), True
+        scope, until, goes_on = self._scope(subscription_id), self._until(), True
         while goes_on:
             body = await self._get(paging, LIST_SCALE_SETS, scope, until)
             pieces, goes_on = decode_scale_sets(body), False
@@ -67,7 +67,7 @@ class Lists:
         found: list[str] = []
         until, goes_on = self._until(), True
         while goes_on:
-            body = await self._get(paging, LIST_SUBSCRIPTIONS, Scope(""), until)
+            body = await self._get(paging, LIST_SUBSCRIPTIONS, self._scope(""), until)
             ids, link = decode_subscriptions(body)
             found += ids
             goes_on = paging.goes_on(link)
@@ -80,6 +80,9 @@ class Lists:
             return await self._transport.get(paging.url, reservation, until=until)
         finally:
             budget.close(reservation)
+
+    def _scope(self, subscription_id: str) -> Scope:
+        return Scope(subscription_id, credential=self._transport.credential)
 
     def _until(self) -> float:
         return asyncio.get_running_loop().time() + self._deadline

@@ -35,16 +35,18 @@ class Scope:
         subscription_id: whose limits.
         location: the region's short name; empty for a call of no region, or if it is not known.
         scale_set: the one that is asked about; None for a call about several.
+        credential: the name of the credential that asks; empty for `azure.credential`.
     """
 
     subscription_id: str
     location: str = ""
     scale_set: ScaleSetId | None = None
+    credential: str = ""
 
     @classmethod
-    def of(cls, scale_set: ScaleSetId, location: str = "") -> Scope:
+    def of(cls, scale_set: ScaleSetId, location: str = "", credential: str = "") -> Scope:
         """The scope of a call about one scale set."""
-        return cls(scale_set.subscription_id, location, scale_set)
+        return cls(scale_set.subscription_id, location, scale_set, credential)
 
     @property
     def key(self) -> tuple[str, ...]:

@@ -176,7 +176,9 @@ class ScaleSetClient:
     def _unreserved(
         self, operation: Operation, scale_set: ScaleSetId, location: str
     ) -> Reservation:
-        return self._budget.unreserved(operation, Scope.of(scale_set, location))
+        return self._budget.unreserved(
+            operation, Scope.of(scale_set, location, self._transport.credential)
+        )
 
     def _paging(self, first: URL) -> Paging:
         return Paging(

@@ -21,7 +21,7 @@ import exporter
 from exporter.azure.auth.token_cache import TokenSource
 from exporter.azure.authorization import Authorization
 from exporter.azure.body import masked, read_body
-from exporter.azure.circuit_breaker import CircuitBreaker
+from exporter.azure.circuit_breaker import CircuitBreaker, OpenCircuits
 from exporter.azure.clock_check import ClockCheck
 from exporter.azure.connection_failures import Asked
 from exporter.azure.endpoints import Endpoints
@@ -81,6 +81,8 @@ class Transport:
         gate: until when Azure asked to wait.
         budget: what may be spent of Azure's limits.
         retries: how often a request is repeated at most, after a failure that may pass.
+        credential: the name of the credential that the tokens are of.
+        circuits: shows whether the endpoint answers; of its own if None.
     """
 
     def __init__(
@@ -97,7 +99,10 @@ class Transport:
         budget: Budget,
         body_limit: int = BODY_LIMIT,
         retries: int = RETRIES,
+        credential: str = "",
+        circuits: OpenCircuits | None = None,
     ) -> None:
+        self.credential = credential
         self.budget = budget
         self.endpoints = endpoints
         self._session = session
@@ -109,7 +114,7 @@ class Transport:
         self._body_limit = body_limit
         self._gate = gate
         self._clock_check = ClockCheck(clock)
-        self._breaker = CircuitBreaker(clock=clock, telemetry=telemetry)
+        self._breaker = CircuitBreaker(clock=clock, circuits=circuits or OpenCircuits(telemetry))
         self._retries = Retries(
             clock=clock, telemetry=telemetry, breaker=self._breaker, count=retries
         )
@@ -252,7 +257,7 @@ class Transport:
     def _record_throttling(self, error: Throttled, call: _Call) -> None:
         scope = call.scope
         if error.layer == "arm":
-            self.budget.throttled_by_resource_manager(scope.subscription_id)
+            self.budget.throttled_by_resource_manager(scope)
         else:
             self.budget.throttled(call.operation, scope, error.policy)
         # The Resource Manager counts by subscription, Compute by subscription and region.
@@ -260,4 +265,10 @@ class Transport:
         count_throttling(
             self._telemetry, error, subscription_id=scope.subscription_id, location=location
         )
-        self._gate.put(scope.subscription_id, location, error.retry_after, policy=error.policy)
+        self._gate.put(
+            scope.subscription_id,
+            location,
+            error.retry_after,
+            policy=error.policy,
+            credential=scope.credential,
+        )

@@ -1,6 +1,7 @@
 """From the YAML file to a typed configuration; every problem is found at once."""
 
-from exporter.configuration.azure import Azure, Credential
+from exporter.configuration.azure import Azure
+from exporter.configuration.credentials import Credential, NamedCredential
 from exporter.configuration.errors import ConfigurationError
 from exporter.configuration.loading import load
 from exporter.configuration.scale_sets import Discovery, ScaleSet
@@ -13,6 +14,7 @@ __all__ = [
     "Credential",
     "Discovery",
     "Metrics",
+    "NamedCredential",
     "Polling",
     "ResourceGraph",
     "ScaleSet",

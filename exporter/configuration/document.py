@@ -19,10 +19,10 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from exporter.configuration.composing import TAG, compose
 from exporter.configuration.errors import (
-    SECRETS,
     ConfigurationError,
     Path,
     Problem,
+    secret_at,
     shown_text,
 )
 from exporter.configuration.variables import is_variable, substitute
@@ -186,9 +186,9 @@ class _Walk:
             found = self._texts[node] = _text_of(node.value, self._environment)
         for name in found.unset:
             # A name within a secret may be a chunk of it, as in pa${ss}word.
-            below = any(path[: len(secret)] == secret for secret in SECRETS)
-            whole = path in SECRETS and is_variable(node.value)
-            named = "named here" if below and not whole else name
+            secret = secret_at(path)
+            whole = path == secret and is_variable(node.value)
+            named = "named here" if secret and not whole else name
             self._break(path, f"environment variable {named} is not set")
         if found.problem:
             self._break(path, found.problem)

@@ -9,8 +9,33 @@ from typing import TypeAlias
 Path: TypeAlias = tuple[str | int, ...]
 """The way to a value: keys of mappings and indices of lists, from the top of the file."""
 
-SECRETS: frozenset[Path] = frozenset({("azure", "credential", "client_secret")})
-"""The settings of which nothing is ever shown, not even what stands below them by mistake."""
+_ANY_NAME = None
+_SECRETS: tuple[tuple[str | None, ...], ...] = (
+    ("azure", "credential", "client_secret"),
+    ("credentials", _ANY_NAME, "client_secret"),
+)
+
+
+def secret_at(path: Path) -> Path | None:
+    """The path of the secret that a setting is, or that it stands below by mistake; else None.
+
+    Nothing is ever shown of either.
+    """
+    for secret in _SECRETS:
+        if len(path) >= len(secret) and _agrees(path, secret):
+            return path[: len(secret)]
+    return None
+
+
+def touches_secret(path: Path) -> bool:
+    """Whether a value there is a secret, stands in its place, or below it."""
+    return any(_agrees(path, secret) for secret in _SECRETS)
+
+
+def _agrees(path: Path, secret: tuple[str | None, ...]) -> bool:
+    """Whether the two are equal as far as both go."""
+    return all(want in (_ANY_NAME, have) for have, want in zip(path, secret, strict=False))
+
 
 _PLAIN_KEY = re.compile(r"[\w-]{1,80}")
 
@@ -49,11 +74,8 @@ class ConfigurationError(Exception):
 
 def shown_path(path: Path) -> str:
     """A path as people write it: `scale_sets[3].interval`. It never holds a line break."""
-    for secret in SECRETS:
-        if path[: len(secret)] == secret:
-            return ".".join(map(str, secret))
     text = ""
-    for step in path:
+    for step in secret_at(path) or path:
         if isinstance(step, int):
             text += f"[{step}]"
         elif _PLAIN_KEY.fullmatch(step):

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import ValidationError
 
-from exporter.configuration.azure import Cloud, CredentialType
+from exporter.configuration.addresses import Cloud
+from exporter.configuration.credentials import CredentialType
 from exporter.configuration.document import Document, read_document
 from exporter.configuration.errors import ConfigurationError, Problem
 from exporter.configuration.fields import Surroundings

@@ -40,6 +40,16 @@ def _scale_sets_are_named_once(document: dict[str, Any]) -> Iterator[Problem]:
         first.setdefault(identity.key, path)
 
 
+def _credentials_are_there(document: dict[str, Any]) -> Iterator[Problem]:
+    names = _section(document, "credentials")
+    for source in ("scale_sets", "discovery"):
+        for path, entry in _entries(document, source):
+            name = entry.get("credential")
+            if isinstance(name, str) and name not in names:
+                there = f"there are {', '.join(map(str, names))}" if names else "there are none"
+                yield Problem((*path, "credential"), f"not one of credentials: {there}")
+
+
 def _a_request_ends_before_the_deadline(document: dict[str, Any]) -> Iterator[Problem]:
     timeout = _duration(document, "timeout")
     deadline = _duration(document, "deadline")
@@ -85,6 +95,7 @@ def _tags_have_labels_of_their_own(document: dict[str, Any]) -> Iterator[Problem
 _RULES: tuple[Callable[[dict[str, Any]], Iterator[Problem]], ...] = (
     _scale_sets_are_named,
     _scale_sets_are_named_once,
+    _credentials_are_there,
     _a_request_ends_before_the_deadline,
     _labels_are_few,
     _tags_have_labels_of_their_own,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, field_validator
 
+from exporter.configuration.credentials import CredentialName
 from exporter.configuration.fields import (
     SAME,
     Duration,
@@ -88,6 +89,9 @@ class ScaleSet(Section):
         description="Extra labels on this set's series. Every set gets the same label names, empty "
         "where it has none.",
     )
+    credential: CredentialName | None = Field(
+        None, description="One of credentials; azure.credential where not given."
+    )
 
     @field_validator("subscription_id", "resource_group", "name")
     @classmethod
@@ -137,4 +141,7 @@ class Discovery(Section):
     interval: Interval | None = Field(None, description="polling.interval where not given.")
     labels: Labels = Field(
         default_factory=dict, description="Extra labels on the series of the sets that are found."
+    )
+    credential: CredentialName | None = Field(
+        None, description="One of credentials; azure.credential where not given."
     )

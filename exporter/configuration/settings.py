@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from exporter.configuration.azure import Azure
+from exporter.configuration.credentials import CredentialName, NamedCredential
 from exporter.configuration.fields import (
     MOST_ENTRIES,
     Boolean,
@@ -131,6 +132,11 @@ class Configuration(Section):
     """The whole file, checked. Made by `exporter.configuration.load` only."""
 
     azure: Azure = Field(default_factory=Azure)
+    credentials: dict[CredentialName, NamedCredential] = Field(
+        default_factory=dict,
+        description="Of other tenants and clouds, by name. An entry of scale_sets or discovery "
+        "names the one that it is read with.",
+    )
     polling: Polling = Field(default_factory=Polling)
     scale_sets: tuple[ScaleSet, ...] = Field(
         (),
@@ -159,6 +165,7 @@ class Configuration(Section):
             scale_set=scale_set,
             interval=self.polling.interval if entry.interval is None else entry.interval,
             labels=tuple((name, entry.labels.get(name, "")) for name in self.label_names),
+            credential=entry.credential or "",
             origin="discovered" if isinstance(entry, Discovery) else "configured",
         )
 

@@ -7,7 +7,7 @@ import inspect
 from typing import TYPE_CHECKING, Any, get_args
 
 from exporter.configuration.document import Document
-from exporter.configuration.errors import SECRETS, Path, Problem
+from exporter.configuration.errors import Path, Problem, touches_secret
 from exporter.configuration.fields import Section
 from exporter.configuration.settings import Configuration
 
@@ -62,17 +62,11 @@ def describe(error: ErrorDetails, document: Document) -> Problem:
 
 
 def _got(path: Path, kind: str, document: Document) -> str:
-    if path not in document.places or any(_touches(path, secret) for secret in SECRETS):
+    if path not in document.places or touches_secret(path):
         return ""
     place = document.places[path]
     advice = "; put it in quotes" if kind == "string_type" and place.quotable else ""
     return f", got {place.shown}{advice}"
-
-
-def _touches(path: Path, secret: Path) -> bool:
-    """Whether a value there is the secret, stands in its place, or below it."""
-    shorter = min(len(path), len(secret))
-    return path[:shorter] == secret[:shorter]
 
 
 def _unknown_key(path: Path) -> str:
@@ -86,12 +80,13 @@ def _unknown_key(path: Path) -> str:
 def _section_at(path: Path) -> type[Section]:
     section: type[Section] = Configuration
     for step in path:
-        if isinstance(step, str):
+        # An index of a list, or the name of a credential, leads to no other kind of section.
+        if isinstance(step, str) and step in section.model_fields:
             section = _section_of(section.model_fields[step].annotation)
     return section
 
 
 def _section_of(annotation: Any) -> type[Section]:
-    """The section that a field holds, alone or in a tuple."""
+    """The section that a field holds, alone, in a tuple or by names."""
     candidates = (annotation, *get_args(annotation))
     return next(one for one in candidates if inspect.isclass(one) and issubclass(one, Section))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import structlog
@@ -68,7 +68,7 @@ class Discovery:
     """Searches for scale sets, and applies what it finds to the registry of targets.
 
     Args:
-        finder: searches.
+        finders: search with each credential, by its name.
         targets: the registry.
         poller: takes the models that the lists have.
         restore: restores the saved states of targets that are new; None if none are saved.
@@ -83,7 +83,7 @@ class Discovery:
         self,
         configuration: Configuration,
         *,
-        finder: Finder,
+        finders: Mapping[str, Finder],
         targets: Targets,
         poller: Poller,
         clock: Clock,
@@ -93,7 +93,7 @@ class Discovery:
         self.configuration = configuration
         self.failures: dict[int, list[Failure]] = {}
         self.searched = asyncio.Event()
-        self._finder = finder
+        self._finders = finders
         self._targets = targets
         self._poller = poller
         self._clock = clock
@@ -155,7 +155,7 @@ class Discovery:
     async def _refresh(self, block: _Block) -> bool:
         """Search, and apply what was found; whether everything could be searched."""
         try:
-            search = await self._finder.search(block.selection)
+            search = await self._finders[block.entry.credential or ""].search(block.selection)
         except Exception as error:  # noqa: BLE001 - a fault here must not end the polls
             _log.exception("discovery crashed", block=block.number)
             search = Search(failures=[Failure("", INTERNAL, type(error).__name__)])

@@ -66,11 +66,18 @@ Origin = Literal["configured", "discovered"]
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A scale set to be polled: the requested interval in seconds, and its extra labels."""
+    """A scale set to be polled.
+
+    Attributes:
+        interval: the requested one, in seconds.
+        labels: the extra labels of its series, by name.
+        credential: the name of the credential that it is read with; empty for `azure.credential`.
+    """
 
     scale_set: ScaleSetId
     interval: float
     labels: tuple[tuple[str, str], ...] = ()
+    credential: str = ""
     origin: Origin = "configured"
 
     def has_series_of(self, other: Target) -> bool:

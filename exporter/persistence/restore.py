@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
@@ -29,7 +29,7 @@ def store_for(
     configuration: Configuration,
     mapper: Mapper,
     *,
-    azure: str,
+    azures: Mapping[str, str],
     version: str,
     telemetry: Telemetry,
     clock: Clock,
@@ -38,7 +38,7 @@ def store_for(
 
     Args:
         mapper: what the lines are written by.
-        azure: the address of the Resource Manager.
+        azures: the address of the Resource Manager of each credential, by its name.
         version: the exporter's version.
         telemetry: the exporter's own metrics.
     """
@@ -51,7 +51,7 @@ def store_for(
     )
     return StateStore(
         StateDirectory(Path(configuration.polling.state_dir)),
-        azure=azure,
+        azures=azures,
         form=form_of(version=version, families=mapper.families, settings=settings),
         telemetry=telemetry,
         clock=clock,

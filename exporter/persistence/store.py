@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from itertools import islice
 from typing import get_args
 
 import structlog
 
-from exporter.model.scale_set import ScaleSetId, Target
+from exporter.model.scale_set import Target
 from exporter.persistence.directory import StateDirectory
 from exporter.persistence.state_file import Reason, Refused, decode, encode
 from exporter.polling.saved import Saved
@@ -42,16 +42,23 @@ class StateStore(Observer):
     A write that fails is not repeated: the set's next good poll writes anew.
 
     Args:
-        azure: the address of the Azure that has the sets: ids are unique in one Azure only.
+        azures: the address of the Azure that has the sets of each credential, by its name: ids are
+            unique in one Azure only.
         form: what rendered lines depend on, as `form_of` tells.
         telemetry: the exporter's own metrics.
     """
 
     def __init__(
-        self, folder: StateDirectory, *, azure: str, form: str, telemetry: Telemetry, clock: Clock
+        self,
+        folder: StateDirectory,
+        *,
+        azures: Mapping[str, str],
+        form: str,
+        telemetry: Telemetry,
+        clock: Clock,
     ) -> None:
         self._folder = folder
-        self._azure = azure
+        self._azures = azures
         self._form = form
         self._telemetry = telemetry
         self._clock = clock
@@ -65,12 +72,12 @@ class StateStore(Observer):
 
     def save(self, state: TargetState) -> None:
         """Write the file of a target soon; however often it is asked for until then, once."""
-        self._pending[self._name(state.target.scale_set)] = state
+        self._pending[self._name(state.target)] = state
         self._wake.set()
 
     def removed(self, state: TargetState) -> None:
         """Remove the file of a target soon: it is not polled any more."""
-        self._pending[self._name(state.target.scale_set)] = None
+        self._pending[self._name(state.target)] = None
         self._wake.set()
 
     async def saved(
@@ -87,7 +94,7 @@ class StateStore(Observer):
         complaints: Counter[Reason] = Counter()
         examples: dict[Reason, str] = {}
         while batch := list(islice(waiting, AT_A_TIME)):
-            names.update(self._name(state.target.scale_set) for state in batch)
+            names.update(self._name(state.target) for state in batch)
             new = [state for state in batch if state.is_new]
             read = await asyncio.to_thread(self._read, new, self._clock.now())
             for state, saved, refused in read:
@@ -176,10 +183,10 @@ class StateStore(Observer):
     def _read_one(self, state: TargetState, now: float) -> tuple[Saved | None, Refused | None]:
         target = state.target
         try:
-            data = self._folder.read(self._name(target.scale_set))
+            data = self._folder.read(self._name(target))
             if data is None:
                 return None, None
-            identity = self._identity(target.scale_set)
+            identity = self._identity(target)
             saved, other_form = decode(
                 data, scale_set=identity, form=self._form, target=target, now=now
             )
@@ -202,7 +209,7 @@ class StateStore(Observer):
                     self._folder.remove(name)
                 else:
                     target, saved = known
-                    identity = self._identity(target.scale_set)
+                    identity = self._identity(target)
                     data = encode(saved, scale_set=identity, form=self._form, target=target)
                     self._folder.write(name, data)
             except OSError as error:
@@ -211,8 +218,8 @@ class StateStore(Observer):
                 failures[name] = _FAULT.format(type(error).__name__)
         return failures
 
-    def _identity(self, scale_set: ScaleSetId) -> str:
-        return "/".join((self._azure, *scale_set.key))
+    def _identity(self, target: Target) -> str:
+        return "/".join((self._azures[target.credential], *target.scale_set.key))
 
-    def _name(self, scale_set: ScaleSetId) -> str:
-        return hashlib.sha256(self._identity(scale_set).encode(errors="replace")).hexdigest()
+    def _name(self, target: Target) -> str:
+        return hashlib.sha256(self._identity(target).encode(errors="replace")).hexdigest()

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from exporter.azure.ratelimit.usage import Reservation
 from exporter.azure.scale_sets import Restart
 from exporter.metrics.mapper import Mapper, Mapping
-from exporter.polling.source import ScaleSetSource
+from exporter.polling.source import Sources
 from exporter.polling.target_state import TargetState
 from exporter.runtime.cooperative import CooperativeScheduler
 
@@ -20,10 +20,8 @@ class Listing:
         cooperative: where mapping yields to other tasks.
     """
 
-    def __init__(
-        self, source: ScaleSetSource, mapper: Mapper, cooperative: CooperativeScheduler
-    ) -> None:
-        self._source = source
+    def __init__(self, sources: Sources, mapper: Mapper, cooperative: CooperativeScheduler) -> None:
+        self._sources = sources
         self._mapper = mapper
         self._cooperative = cooperative
 
@@ -41,7 +39,7 @@ class Listing:
             NotSent: Azure has asked to wait.
         """
         target, memory, location = state.target, state.data.memory, state.location
-        source = self._source
+        source = self._sources[target.credential]
         listed = source.virtual_machine_pages if flexible else source.instance_pages
         mapping = self._mapper.start(target, memory, flexible=flexible)
         pages = listed(target.scale_set, location=location, reservation=reservation)

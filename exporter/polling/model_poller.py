@@ -16,7 +16,7 @@ from exporter.model.scale_set import ScaleSetModel
 from exporter.polling.outage import INTERNAL, describe
 from exporter.polling.publisher import Publisher
 from exporter.polling.retention import Retention
-from exporter.polling.source import ScaleSetSource, TargetStore
+from exporter.polling.source import Sources, TargetStore
 from exporter.polling.target_state import (
     MODEL_INTERVAL,
     ModelSnapshot,
@@ -39,7 +39,7 @@ class ModelPoller(Observer):
     def __init__(
         self,
         *,
-        source: ScaleSetSource,
+        sources: Sources,
         mapper: Mapper,
         publisher: Publisher,
         telemetry: Telemetry,
@@ -47,7 +47,7 @@ class ModelPoller(Observer):
         retention: Retention,
         store: TargetStore | None,
     ) -> None:
-        self._source = source
+        self._sources = sources
         self._mapper = mapper
         self._publisher = publisher
         self._telemetry = telemetry
@@ -73,8 +73,9 @@ class ModelPoller(Observer):
         Returns as `poll` does.
         """
         scale_set, data = state.target.scale_set, state.data
+        source = self._sources[state.target.credential]
         try:
-            model, problems = await self._source.scale_set_model(
+            model, problems = await source.scale_set_model(
                 scale_set, location=state.location, reservation=reservation
             )
         except NotSent as not_sent:

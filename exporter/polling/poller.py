@@ -29,7 +29,7 @@ from exporter.polling.outage import INTERNAL, describe
 from exporter.polling.publisher import Publisher
 from exporter.polling.retention import Retention
 from exporter.polling.saved import Saved
-from exporter.polling.source import ScaleSetSource, TargetStore
+from exporter.polling.source import Sources, TargetStore
 from exporter.polling.target_state import (
     Snapshot,
     TargetData,
@@ -62,7 +62,7 @@ class Poller(ModelPoller):
     def __init__(
         self,
         *,
-        source: ScaleSetSource,
+        sources: Sources,
         mapper: Mapper,
         publisher: Publisher,
         telemetry: Telemetry,
@@ -72,7 +72,7 @@ class Poller(ModelPoller):
         store: TargetStore | None = None,
     ) -> None:
         super().__init__(
-            source=source,
+            sources=sources,
             mapper=mapper,
             publisher=publisher,
             telemetry=telemetry,
@@ -81,7 +81,7 @@ class Poller(ModelPoller):
             store=store,
         )
         self._cooperative = cooperative or CooperativeScheduler()
-        self._listing = Listing(source, mapper, self._cooperative)
+        self._listing = Listing(sources, mapper, self._cooperative)
         # Counters start at 0 for every label set that can be known, or increase() misses the
         # first failure.
         for result in ("success", "failure"):

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import structlog
 
 from exporter.azure.errors import NoAnswer, NotSent
-from exporter.azure.operation import LIST_INSTANCES, Scope
+from exporter.azure.operation import LIST_INSTANCES
 from exporter.azure.ratelimit.budget import Budget
 from exporter.azure.ratelimit.retry_after import RetryAfterGate
 from exporter.azure.ratelimit.usage import Reservation
@@ -236,7 +236,7 @@ class Scheduler(Observer):
         """Run a job once, as soon as the budget allows it and a slot is free."""
         reservation = await self._budget.reserve(
             job.call(state),
-            Scope.of(state.target.scale_set, state.location),
+            state.scope,
             instances=state.capacity,
             # One that was slow waits for a slot first, maybe for long: see Slots.
             in_advance=not self._slots.is_slow((state, job)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from typing import Protocol
 
 from exporter.azure.ratelimit.usage import Reservation
@@ -44,6 +44,10 @@ class ScaleSetSource(Protocol):
     ) -> tuple[ScaleSetModel, list[Problem]]:
         """Get the set model; raises AzureError."""
         ...
+
+
+Sources = Mapping[str, ScaleSetSource]
+"""The sources by the name of the credential that they ask with."""
 
 
 class TargetStore(Protocol):

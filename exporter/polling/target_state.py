@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from exporter.azure.operation import LIST_INSTANCES, LIST_VIRTUAL_MACHINES, Operation
+from exporter.azure.operation import LIST_INSTANCES, LIST_VIRTUAL_MACHINES, Operation, Scope
 from exporter.exposition.text_format import cut
 from exporter.metrics.mapper import MappedInstances, TargetMemory
 from exporter.model.poll import PollState
@@ -134,6 +134,11 @@ class TargetState:
         """
         model = self.data.model
         return cut(short_region(model.model.location)) if model else ""
+
+    @property
+    def scope(self) -> Scope:
+        """What its calls are about, and by which limits they are counted."""
+        return Scope.of(self.target.scale_set, self.location, self.target.credential)
 
     @property
     def capacity(self) -> int | None:

@@ -56,6 +56,17 @@ def unauthorized(code: str, message: str, problem: str = "invalid_token") -> Arm
     return error(401, code, message, headers=GATEWAY | {"WWW-Authenticate": challenge})
 
 
+def wrong_tenant() -> ArmError:
+    """The token is of another tenant than the subscription."""
+    return unauthorized(
+        "InvalidAuthenticationTokenTenant",
+        "The access token is from the wrong issuer "
+        "'https://sts.windows.net/22222222-2222-2222-2222-222222222222/'. It must match the tenant "
+        "'https://sts.windows.net/33333333-3333-3333-3333-333333333333/' associated with this "
+        "subscription.",
+    )
+
+
 def claims_challenge(claims: str) -> ArmError:
     """401 of continuous access evaluation: the token must be got anew with these claims."""
     message = "Continuous access evaluation resulted in challenge with result: InteractionRequired."

@@ -39,11 +39,15 @@ class Answer:
     fans_out: bool = False
 
 
-def answer(fleet: Fleet, call: Call, now: float) -> Answer:
-    """Answer a call from the fleet as it is now. Raises ArmError."""
+def answer(fleet: Fleet, call: Call, now: float, *, seen: frozenset[str] | None = None) -> Answer:
+    """Answer a call from the fleet as it is now. Raises ArmError.
+
+    Args:
+        seen: the subscriptions that the caller sees, in lower case; None for all.
+    """
     version = call.version
     if call.operation == "subscriptions":
-        return _subscriptions(fleet)
+        return _subscriptions(fleet, seen)
     _check_scope(fleet, call)
     if call.operation == "scale_sets":
         return _scale_sets(fleet, call, version)
@@ -71,7 +75,7 @@ def _of_scale_set(fleet: Fleet, call: Call, version: str, now: float) -> Answer:
     return _instances(fleet, scale_set, call, now)
 
 
-def _subscriptions(fleet: Fleet) -> Answer:
+def _subscriptions(fleet: Fleet, seen: frozenset[str] | None) -> Answer:
     return Answer(
         {
             "value": [
@@ -82,6 +86,7 @@ def _subscriptions(fleet: Fleet) -> Answer:
                     "state": "Enabled",
                 }
                 for number, subscription_id in enumerate(fleet.subscriptions, start=1)
+                if seen is None or subscription_id.casefold() in seen
             ]
         }
     )

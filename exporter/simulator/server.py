@@ -66,6 +66,8 @@ class SimulatedAzure:
         requests: what was received, the last 10,000.
         tokens: the bearer tokens that are accepted; add to it and take from it at will.
         expired_tokens: tokens that are refused as expired.
+        tenants: the subscriptions of the tenant that a token is of, in lower case; all where it
+            is not named here.
         issued_token: what the token service gives out.
         token_lifetime: seconds that the token service promises for it.
     """
@@ -85,6 +87,7 @@ class SimulatedAzure:
         self.requests: deque[ReceivedRequest] = deque(maxlen=REMEMBERED_REQUESTS)
         self.tokens = {token}
         self.expired_tokens: set[str] = set()
+        self.tenants: dict[str, frozenset[str]] = {}
         self.issued_token = token
         self.token_lifetime = 86_400.0
         self._identity_secret = identity_secret
@@ -142,12 +145,9 @@ class SimulatedAzure:
         received.status = response.status
         return response
 
-    async def _respond(self, request: web.Request, call: Call | None) -> web.StreamResponse:
+    async def _respond(self, request: web.Request, found: Call | None) -> web.StreamResponse:
         token = self._check_token(request)
-        if request.method != "GET":
-            raise errors.method_not_allowed(request.method)
-        if call is None:
-            raise errors.path_not_found(request.path)
+        call = self._check_call(request, found, token)
         struck = self.faults.strike(
             operation=call.operation,
             scale_set=call.name,
@@ -163,7 +163,7 @@ class SimulatedAzure:
         if refusal is not None:
             limit = self.limits.description.principal_reads.capacity
             raise errors.throttled_by_arm(call.subscription, limit, refusal.wait)
-        answer = operations.answer(self.fleet, call, self.clock.now())
+        answer = operations.answer(self.fleet, call, self.clock.now(), seen=self.tenants.get(token))
         refusal = self.limits.spend(answer.charges)
         if refusal is not None:
             now = self.clock.now()
@@ -198,6 +198,16 @@ class SimulatedAzure:
         if scheme.casefold() != "bearer" or token not in self.tokens:
             raise errors.unauthorized("InvalidAuthenticationToken", "The access token is invalid.")
         return token
+
+    def _check_call(self, request: web.Request, call: Call | None, token: str) -> Call:
+        if request.method != "GET":
+            raise errors.method_not_allowed(request.method)
+        if call is None:
+            raise errors.path_not_found(request.path)
+        seen = self.tenants.get(token)
+        if seen is not None and call.subscription and call.subscription.casefold() not in seen:
+            raise errors.wrong_tenant()
+        return call
 
     async def _instead(
         self, request: web.Request, call: Call, fault: Fault, token: str

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 
-from exporter.azure.circuit_breaker import CircuitBreaker
+from exporter.azure.circuit_breaker import CircuitBreaker, OpenCircuits
 from exporter.azure.errors import AzureError, ServerFailed, TimedOut, Unreachable
 from exporter.azure.operation import Scope
 from exporter.model.scale_set import ScaleSetId
@@ -17,7 +17,7 @@ from support.clock import FakeClock
 
 @pytest.fixture
 def breaker(clock: FakeClock, telemetry: Telemetry) -> CircuitBreaker:
-    return CircuitBreaker(clock=clock, telemetry=telemetry)
+    return CircuitBreaker(clock=clock, circuits=OpenCircuits(telemetry))
 
 
 def named(name: str) -> Scope:

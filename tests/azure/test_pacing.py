@@ -186,7 +186,7 @@ async def test_a_429_of_the_resource_manager_halves_the_pace(
     paced: Caller, clock: FakeClock
 ) -> None:
     west = paced.budget.rates(SUBSCRIPTION, "west")
-    paced.budget.throttled_by_resource_manager(SUBSCRIPTION.upper())
+    paced.budget.throttled_by_resource_manager(Scope(SUBSCRIPTION.upper()))
     assert paced.budget.reads(SUBSCRIPTION) == FULL_RATE / 2
     assert paced.budget.rates(SUBSCRIPTION, "west") == west
     await clock.advance(60)

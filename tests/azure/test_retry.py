@@ -13,7 +13,7 @@ from aiohttp import web
 from aioresponses import aioresponses as mocked_answers
 from yarl import URL
 
-from exporter.azure.circuit_breaker import CircuitBreaker
+from exporter.azure.circuit_breaker import CircuitBreaker, OpenCircuits
 from exporter.azure.errors import (
     AzureError,
     BrokenAnswer,
@@ -131,7 +131,7 @@ class Attempts:
 
 
 def new_retries(clock: FakeClock, telemetry: Telemetry, *, draw: float) -> Retries:
-    breaker = CircuitBreaker(clock=clock, telemetry=telemetry)
+    breaker = CircuitBreaker(clock=clock, circuits=OpenCircuits(telemetry))
     return Retries(clock=clock, telemetry=telemetry, breaker=breaker, draw=lambda: draw)
 
 

@@ -56,3 +56,16 @@ async def test_the_expiry_of_a_token_from_a_file_is_absent(tmp_path: Path) -> No
     assert await source.get() == "given"
     assert sample(telemetry, "token_expiry_timestamp_seconds") is None
     await source.close()
+
+
+def test_of_several_credentials_the_token_that_ends_first_is_shown() -> None:
+    telemetry = Telemetry(version="1", python_version="3", process=False)
+    expiries: dict[TokenWatch, float] = {}
+    one, other = TokenWatch(telemetry, expiries), TokenWatch(telemetry, expiries)
+    one.got(2000.0)
+    other.got(1000.0)
+    assert sample(telemetry, "token_expiry_timestamp_seconds") == 1000
+    other.got(None)
+    assert sample(telemetry, "token_expiry_timestamp_seconds") == 2000
+    one.got(None)
+    assert sample(telemetry, "token_expiry_timestamp_seconds") is None

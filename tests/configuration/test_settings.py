@@ -85,6 +85,7 @@ def test_a_full_file_is_read_whole(full: Configuration) -> None:
             "name": "web",
             "interval": 0.5,
             "labels": {"team": "web", "stage": "on"},
+            "credential": None,
         },
         {
             "id": "/subscriptions/00000000-0000-0000-0000-00000000000a/resourcegroups/rg-jobs"
@@ -94,6 +95,7 @@ def test_a_full_file_is_read_whole(full: Configuration) -> None:
             "name": None,
             "interval": None,
             "labels": {"rank": ""},
+            "credential": None,
         },
     ]
     assert full.discovery == ()

@@ -82,7 +82,7 @@ def discover(lists: FakeLists, polling: Polling, clock: FakeClock) -> Callable[.
     def made(configuration: Configuration | None = None) -> Discovery:
         return Discovery(
             configuration or configured(),
-            finder=Finder(lists),
+            finders={"": Finder(lists)},
             targets=polling.targets,
             poller=polling.poller,
             clock=clock,

@@ -234,7 +234,7 @@ class Story(ServedPage):
     def _new_process(self) -> None:
         # The collectors of the process itself would be the pytest process's.
         self.process = Process(
-            version="1", python_version="3", clock=self.clock, tokens=FakeTokens()
+            version="1", python_version="3", clock=self.clock, tokens={"": FakeTokens()}
         )
         budget = WatchedBudget(clock=self.clock, telemetry=self.process.telemetry)
         self.process.budget = budget

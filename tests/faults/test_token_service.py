@@ -8,7 +8,7 @@ from exporter.azure.auth import token_sources
 from exporter.azure.endpoints import Endpoints
 from exporter.azure.ratelimit.budget import Budget
 from exporter.azure.session import new_session
-from exporter.configuration.azure import Credential
+from exporter.configuration import Credential
 from exporter.simulator.faults import Fault
 from exporter.simulator.server import SimulatedAzure
 from support.azure_room import client

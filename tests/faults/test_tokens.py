@@ -7,7 +7,7 @@ from aiohttp import web
 
 from exporter.azure.auth import token_sources
 from exporter.azure.endpoints import Endpoints
-from exporter.configuration.azure import Credential
+from exporter.configuration import Credential
 from faults.world import TOKEN, UP, WatchedTokens, World, differing
 
 
@@ -18,7 +18,7 @@ async def test_a_token_service_that_is_down_for_an_hour(
     monkeypatch.setenv("IDENTITY_HEADER", "simulated-identity")
     endpoints = Endpoints(resource_manager=world.azure.url, scope=f"{world.azure.url}/.default")
     tokens = token_sources.build(Credential(type="managed_identity"), endpoints, clock=world.clock)
-    world.process.tokens = WatchedTokens(tokens, world)
+    world.process.tokens[""] = WatchedTokens(tokens, world)
     async with world.polling(keep_for="2h"):
         before = await world.served()
         assert await world.values(UP) == [1] * 4
@@ -93,7 +93,7 @@ async def test_one_set_of_another_tenant_costs_the_others_nothing(
     monkeypatch.setenv("IDENTITY_HEADER", "simulated-identity")
     endpoints = Endpoints(resource_manager=world.azure.url, scope=f"{world.azure.url}/.default")
     tokens = token_sources.build(Credential(type="managed_identity"), endpoints, clock=world.clock)
-    world.process.tokens = WatchedTokens(tokens, world)
+    world.process.tokens[""] = WatchedTokens(tokens, world)
     async with world.polling():
         before = await world.served()
         world.instead(another_tenant, scale_set="web")

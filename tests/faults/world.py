@@ -107,7 +107,7 @@ class World(ServedPage):
         self.process = Process(version="1", python_version="3", clock=clock)
         self._budget = WatchedBudget(clock=clock, telemetry=self.process.telemetry)
         self.process.budget = self._budget
-        self.process.tokens = WatchedTokens(FileTokens(str(self._token_file)), self)
+        self.process.tokens[""] = WatchedTokens(FileTokens(str(self._token_file)), self)
         clock.busy = lambda: self._budget.on_the_wire + self.on_the_way > self.waiting
         self.azure = self._new_azure()
         self.exporter: Exporter

@@ -42,7 +42,7 @@ class Life:
         telemetry = Telemetry(version="1", python_version="3", process=False)
         self.store = (
             StateStore(
-                StateDirectory(folder), azure="x", form="f", telemetry=telemetry, clock=clock
+                StateDirectory(folder), azures={"": "x"}, form="f", telemetry=telemetry, clock=clock
             )
             if folder
             else None

@@ -41,14 +41,14 @@ class Life:
         self.telemetry = Telemetry(version="1", python_version="3", process=False)
         self.folder = StateDirectory(folder)
         self.store = StateStore(
-            self.folder, azure=azure, form=form, telemetry=self.telemetry, clock=clock
+            self.folder, azures={"": azure}, form=form, telemetry=self.telemetry, clock=clock
         )
         mapper = Mapper()
         if configuration is not None:
             store = store_for(
                 configuration,
                 mapper,
-                azure=azure,
+                azures={"": azure},
                 version="1",
                 telemetry=self.telemetry,
                 clock=clock,

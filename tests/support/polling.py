@@ -57,7 +57,7 @@ class Polling:
         self.mapper = mapper or Mapper()
         self.publisher = Publisher(mapper=self.mapper, clock=clock, max_series=max_series)
         self.poller = Poller(
-            source=source,
+            sources={"": source},
             mapper=self.mapper,
             publisher=self.publisher,
             telemetry=self.telemetry,

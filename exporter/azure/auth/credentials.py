@@ -16,7 +16,7 @@ from exporter.azure.auth.identity_transport import IdentityTransport
 from exporter.azure.auth.token_cache import Credential
 from exporter.azure.endpoints import Endpoints
 from exporter.azure.errors import Unauthenticated
-from exporter.configuration import azure as configuration
+from exporter.configuration import credentials as configuration
 from exporter.runtime.files import read_file
 
 _LARGEST_FILE = 1024 * 1024

@@ -11,7 +11,7 @@ from exporter.azure.auth.token_file import FileTokens
 from exporter.azure.auth.token_watch import TokenWatch
 from exporter.azure.endpoints import Endpoints
 from exporter.azure.proxies import proxy_for
-from exporter.configuration import azure as configuration
+from exporter.configuration import credentials as configuration
 from exporter.runtime.clock import Clock, SystemClock
 from exporter.telemetry import Telemetry
 
@@ -32,20 +32,24 @@ def build(
     clock: Clock | None = None,
     tls: ssl.SSLContext | None = None,
     telemetry: Telemetry | None = None,
+    name: str = "",
+    expiries: dict[TokenWatch, float] | None = None,
 ) -> TokenSource:
     """The source of the configured tokens. It touches nothing before the first token is wanted.
 
     Args:
-        settings: `azure.credential`.
+        settings: `azure.credential`, or one of `credentials`.
         endpoints: the cloud, for the scope and the authority.
         clock: the time; the machine's if None.
         tls: the rules for TLS; those of the system if None.
         telemetry: where the token's expiry and failures are shown, if anywhere.
+        name: its name in `credentials`, for people.
+        expiries: as of `TokenWatch`.
 
     Raises:
         ConfigurationError: the proxy to the token service cannot be used.
     """
-    watch = None if telemetry is None else TokenWatch(telemetry)
+    watch = None if telemetry is None else TokenWatch(telemetry, expiries)
     if settings.type == "static":
         return FileTokens(settings.token_file or "", watch=watch)
     if endpoints.authority and settings.type not in ("managed_identity", "azure_cli"):
@@ -61,6 +65,6 @@ def build(
         make,
         scope=endpoints.scope,
         clock=clock or SystemClock(),
-        source=_SOURCES[settings.type],
+        source=_SOURCES[settings.type] + (f" of the credential {name}" if name else ""),
         watch=watch,
     )

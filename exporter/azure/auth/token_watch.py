@@ -22,10 +22,17 @@ _FAILURES = "token_failures_total"
 
 
 class TokenWatch:
-    """Counts what fails, and tells when the token in use ends."""
+    """Counts what fails, and tells when the token in use ends.
 
-    def __init__(self, telemetry: Telemetry) -> None:
+    Args:
+        expiries: when the tokens of all credentials end, where there are several.
+    """
+
+    def __init__(
+        self, telemetry: Telemetry, expiries: dict[TokenWatch, float] | None = None
+    ) -> None:
         self._telemetry = telemetry
+        self._expiries = {} if expiries is None else expiries
         # From 0 on, or `increase()` would miss the first failure.
         for reason in REASONS:
             telemetry.counter(_FAILURES, reason=reason)
@@ -33,9 +40,13 @@ class TokenWatch:
     def got(self, expires_on: float | None) -> None:
         """Record a token and its Unix time of expiry; None if that is unknown."""
         if expires_on is None:
-            self._telemetry.hide(_EXPIRY)
+            self._expiries.pop(self, None)
         else:
-            self._telemetry.gauge(_EXPIRY).set(expires_on)
+            self._expiries[self] = expires_on
+        if self._expiries:
+            self._telemetry.gauge(_EXPIRY).set(min(self._expiries.values()))
+        else:
+            self._telemetry.hide(_EXPIRY)
 
     def failed(self, error: AzureError) -> None:
         """Record a failed try."""

@@ -84,7 +84,8 @@ class Budget:
         # Those that wait for their first request.
         self._unused: set[Reservation] = set()
         self._costs: dict[tuple[str, ...], Cost] = {}
-        self._paces: dict[str, Pace] = {}
+        # By subscription and credential: the Resource Manager counts each client for itself.
+        self._paces: dict[str, dict[str, Pace]] = {}
         self._next_purge = clock.monotonic() + KEPT_FOR
 
     def rates(
@@ -108,8 +109,9 @@ class Budget:
         )
 
     def reads(self, subscription_id: str) -> float:
-        """How many requests of any kind may be sent per second, over all regions."""
-        return self._pace(subscription_id).per_second()
+        """How many requests of any kind one client may send per second, over all regions."""
+        paces = self._paces.get(subscription_id.casefold(), {}).values()
+        return min(pace.per_second() for pace in paces or [self._pace(Scope(subscription_id))])
 
     def expected(self, scale_set: ScaleSetId) -> Cost | None:
         """What the next walk over a set will cost by the last one; None before the first."""
@@ -136,7 +138,7 @@ class Budget:
         reservation = self.unreserved(operation, scope)
         region = reservation.region
         cost = self._cost(operation, scope, instances) if operation.page_size else Cost(1, 0)
-        pace = self._pace(scope.subscription_id)
+        pace = self._pace(scope)
         async with region.queues[operation]:
             while wait := self._wait(reservation, cost):
                 await self._clock.sleep(wait)
@@ -167,7 +169,7 @@ class Budget:
         """
         self._unused.discard(reservation)
         reservation.begun = True
-        pace = self._pace(reservation.scope.subscription_id)
+        pace = self._pace(reservation.scope)
         if reservation.reserved_requests < 1:
             await self._admit(reservation)
         await pace.send()
@@ -214,9 +216,9 @@ class Budget:
             if limit is not None:
                 limit.refused(policy, now)
 
-    def throttled_by_resource_manager(self, subscription_id: str) -> None:
+    def throttled_by_resource_manager(self, scope: Scope) -> None:
         """Record a 429 of the Resource Manager's, which concerns none of Compute's limits."""
-        self._pace(subscription_id).refused()
+        self._pace(scope).refused()
 
     def _cost(self, operation: Operation, scope: Scope, instances: int | None) -> Cost:
         known = self.expected(scope.scale_set) if scope.scale_set else None
@@ -276,10 +278,10 @@ class Budget:
         for limit in counted:
             if limit is not None and remains:
                 limit.answered(remains.keys(), now)
-        pace = self._pace(scope.subscription_id)
+        pace = self._pace(scope)
         pace.charge()
         for policy in pace.seen(limits.resource_manager):
-            self._show_pace(pace, policy, scope.subscription_id)
+            self._show_pace(policy, scope.subscription_id)
 
     def _release_expired(self, now: float) -> None:
         for unused in [unused for unused in self._unused if unused.expires <= now]:
@@ -287,7 +289,7 @@ class Budget:
 
     def _release(self, reservation: Reservation) -> None:
         self._unused.discard(reservation)
-        self._pace(reservation.scope.subscription_id).give_back(reservation.reserved_requests)
+        self._pace(reservation.scope).give_back(reservation.reserved_requests)
         reservation.release()
 
     def _purge(self, now: float) -> None:
@@ -323,13 +325,14 @@ class Budget:
         region.used = self._clock.monotonic()
         return region
 
-    def _pace(self, subscription_id: str) -> Pace:
-        pace = self._paces.get(subscription_id.casefold())
+    def _pace(self, scope: Scope) -> Pace:
+        paces = self._paces.setdefault(scope.subscription_id.casefold(), {})
+        pace = paces.get(scope.credential)
         if pace is None:
             pace = Pace(clock=self._clock, share=lambda: self.share, burst=self._burst)
-            self._paces[subscription_id.casefold()] = pace
+            paces[scope.credential] = pace
             for policy in pace.policies.values():
-                self._show_pace(pace, policy, subscription_id)
+                self._show_pace(policy, scope.subscription_id)
         return pace
 
     def _show(self, limit: Limit, policy: Policy, subscription_id: str, location: str) -> None:
@@ -340,8 +343,19 @@ class Budget:
 
         self._show_ratio(used_ratio, policy, subscription_id, location)
 
-    def _show_pace(self, pace: Pace, policy: Policy, subscription_id: str) -> None:
-        self._show_ratio(partial(pace.used_ratio, policy), policy, subscription_id, "")
+    def _show_pace(self, policy: Policy, subscription_id: str) -> None:
+        paces = self._paces[subscription_id.casefold()]
+
+        def used_ratio() -> float:
+            """Of the client that comes closest to the limit."""
+            ratios = [
+                pace.used_ratio(own)
+                for pace in paces.values()
+                if (own := pace.policies.get(policy.name))
+            ]
+            return max(ratios, default=0.0)
+
+        self._show_ratio(used_ratio, policy, subscription_id, "")
 
     def _show_ratio(
         self, ratio: Callable[[], float], policy: Policy, subscription_id: str, location: str
