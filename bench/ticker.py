@@ -23,6 +23,7 @@ from bench.limits import believe_in_wide_limits
 from exporter import assembly
 from exporter.configuration import load
 from exporter.metrics.catalogue import RESERVED_LABELS
+from exporter.process import Process
 
 TICK = 0.001
 """Seconds between two looks."""
@@ -90,7 +91,7 @@ async def watch(text: str, polls: int) -> Pauses:
         RuntimeError: where a poll failed.
     """
     configuration = load(text, environment=os.environ, reserved_labels=RESERVED_LABELS)
-    process = assembly.Process(version="bench", python_version="3")
+    process = Process(version="bench", python_version="3")
     collections = Collections()
     async with assembly.build(configuration, process) as exporter:
         gc.freeze()  # as the daemon does once it runs

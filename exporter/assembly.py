@@ -4,25 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
-import aiohttp
 import structlog
 
-from exporter.azure.auth import token_sources
-from exporter.azure.auth.token_cache import TokenSource
-from exporter.azure.auth.token_watch import TokenWatch
-from exporter.azure.circuit_breaker import OpenCircuits
-from exporter.azure.lists import Lists
-from exporter.azure.ratelimit.budget import Budget
-from exporter.azure.ratelimit.retry_after import RetryAfterGate
-from exporter.azure.scale_sets import ScaleSetClient
-from exporter.azure.session import new_session
-from exporter.azure.transport import Transport
 from exporter.configuration import Configuration
+from exporter.connection import Connection
 from exporter.discovery.discovery import Discovery, carried_over
 from exporter.discovery.finder import Finder
 from exporter.model.scale_set import ScaleSetId
@@ -38,169 +28,10 @@ from exporter.polling.scheduler import Scheduler
 from exporter.polling.target_state import TargetState
 from exporter.polling.targets import Changes, Observer, Targets
 from exporter.preparation import Prepared, prepare, unknown_patterns
-from exporter.runtime import logs
-from exporter.runtime.clock import Clock, SystemClock
-from exporter.runtime.cooperative import CooperativeScheduler
-from exporter.runtime.loop_lag import LoopLag
-from exporter.runtime.overdue import Overdue
-from exporter.telemetry import Telemetry
+from exporter.process import Process
 from exporter.web.metrics_page import MetricsPage
 
 _log = structlog.get_logger(__name__)
-
-
-class Process:
-    """What the process has once, whatever configurations come and go.
-
-    Attributes:
-        version: the exporter's version.
-        telemetry: the exporter's own metrics.
-        cooperative: lets long work yield, and scrapes go first.
-        watch: how late the event loop is.
-        gate: until when Azure asked to wait.
-        budget: what may be spent of Azure's limits.
-        targets: the scale sets that are polled.
-        tokens: the sources of tokens in place of configured credentials, by their names.
-
-    Args:
-        own_process: whether the `process_*` and `python_*` families are served.
-    """
-
-    def __init__(
-        self,
-        *,
-        version: str,
-        python_version: str,
-        clock: Clock | None = None,
-        tokens: Mapping[str, TokenSource] | None = None,
-        own_process: bool = True,
-    ) -> None:
-        self.version = version
-        self.clock = clock or SystemClock()
-        self.telemetry = Telemetry(
-            version=version,
-            python_version=python_version,
-            process=own_process,
-            monotonic=self.clock.monotonic,
-        )
-        self.cooperative = CooperativeScheduler()
-        self.watch = LoopLag(self.clock)
-        self.gate = RetryAfterGate(clock=self.clock, telemetry=self.telemetry)
-        self.budget = Budget(clock=self.clock, telemetry=self.telemetry)
-        self.overdue = Overdue(self.clock)
-        self.targets = Targets(telemetry=self.telemetry)
-        self.tokens = dict(tokens or {})
-        self.telemetry.gauge("poll_lag_seconds").set_function(self.overdue.largest)
-        self.telemetry.gauge("event_loop_lag_seconds").set_function(self.watch.largest)
-        logs.count_lost(self.telemetry.counter("log_lines_lost_total").inc)
-
-
-class Client:
-    """What asks Azure with one credential.
-
-    Attributes:
-        tokens: of the credential.
-        scale_sets: the calls about scale sets.
-        lists: the calls that tell which there are.
-
-    Args:
-        name: the credential's; empty for `azure.credential`.
-        circuits: shows whether all endpoints answer.
-        expiries: when the tokens of all credentials end.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        prepared: Prepared,
-        process: Process,
-        *,
-        session: aiohttp.ClientSession,
-        circuits: OpenCircuits,
-        expiries: dict[TokenWatch, float],
-    ) -> None:
-        configuration, endpoints = prepared.configuration, prepared.endpoints[name]
-        azure, polling = configuration.azure, configuration.polling
-        self.tokens = process.tokens.get(name) or token_sources.build(
-            configuration.credentials[name] if name else azure.credential,
-            endpoints,
-            clock=process.clock,
-            tls=prepared.tls,
-            telemetry=process.telemetry,
-            name=name,
-            expiries=expiries,
-        )
-        transport = Transport(
-            session=session,
-            endpoints=endpoints,
-            tokens=self.tokens,
-            telemetry=process.telemetry,
-            clock=process.clock,
-            timeout=polling.timeout,
-            deadline=polling.deadline,
-            gate=process.gate,
-            budget=process.budget,
-            credential=name,
-            circuits=circuits,
-        )
-        self.scale_sets = ScaleSetClient(
-            transport,
-            api_version=azure.api_version,
-            detail=azure.detail,
-            deadline=polling.deadline,
-            cooperative=process.cooperative,
-        )
-        self.lists = Lists(
-            transport,
-            api_version=azure.api_version,
-            deadline=polling.deadline,
-            cooperative=process.cooperative,
-        )
-
-
-class Connection:
-    """The connection to Azure, one session for all credentials. It is closed with its last user.
-
-    Attributes:
-        prepared: what it was made for.
-        clients: what asks with each credential, by its name.
-    """
-
-    def __init__(self, prepared: Prepared, process: Process) -> None:
-        self.prepared = prepared
-        self._users = 0
-        self._session = new_session(prepared.tls)
-        circuits, expiries = OpenCircuits(process.telemetry), dict[TokenWatch, float]()
-        self.clients = {
-            name: Client(
-                name,
-                prepared,
-                process,
-                session=self._session,
-                circuits=circuits,
-                expiries=expiries,
-            )
-            for name in prepared.endpoints
-        }
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it is in use."""
-        return self._users > 0
-
-    @asynccontextmanager
-    async def used(self) -> AsyncIterator[None]:
-        """Use it; the last one to end closes it."""
-        self._users += 1
-        try:
-            yield
-        finally:
-            self._users -= 1
-            if not self._users:
-                async with AsyncExitStack() as stack:
-                    stack.push_async_callback(self._session.close)
-                    for client in self.clients.values():
-                        stack.push_async_callback(client.tokens.close)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -306,6 +137,11 @@ async def build(
         discovery = Discovery(
             configuration,
             finders={name: Finder(one.lists) for name, one in connection.clients.items()},
+            graphs=(
+                {}
+                if configuration.resource_graph.mode == "off"
+                else {name: one.graph for name, one in connection.clients.items()}
+            ),
             targets=process.targets,
             poller=poller,
             clock=process.clock,
@@ -381,5 +217,6 @@ def record_configuration(configuration: Configuration, text: str, process: Proce
     telemetry.gauge("config_last_reload_success_timestamp_seconds").set(process.clock.now())
     for warning in unknown_patterns(configuration):
         _log.warning("pattern matches no family", problem=warning)
-    if "resource_graph" in configuration.model_fields_set:
-        _log.warning("setting has no effect yet", setting="resource_graph")
+    for key in ("interval", "platform_events"):
+        if key in configuration.resource_graph.model_fields_set:
+            _log.warning("setting has no effect yet", setting=f"resource_graph.{key}")

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 
 import structlog
 
-from exporter.assembly import Exporter, Process, build, record_configuration
+from exporter.assembly import Exporter, build, record_configuration
 from exporter.azure.auth.token_cache import TokenSource
 from exporter.configuration import Configuration
 from exporter.exposition.content_type import TEXT
 from exporter.printing import print_error, print_page
+from exporter.process import Process
 from exporter.reloading import InForce, Read, SignalEvents, not_reloaded, poll_until
 from exporter.runtime.loop_errors import LoopErrors
 from exporter.runtime.signals import Signals
@@ -258,6 +259,7 @@ def _site(exporter: Exporter, process: Process, options: Options) -> Site:
         ready=ready,
         version=options.version,
         telemetry_path=options.telemetry_path,
+        searches=exporter.discovery.status,
         max_requests=options.max_requests,
         messages=exporter.configuration.web.messages,
         cooperative=process.cooperative,
@@ -267,6 +269,7 @@ def _site(exporter: Exporter, process: Process, options: Options) -> Site:
 def _show(site: Site, exporter: Exporter) -> None:
     """Let the site show another exporter, all of it at once."""
     site.metrics_page = exporter.metrics_page
+    site.searches = exporter.discovery.status
     site.messages = exporter.configuration.web.messages
 
 

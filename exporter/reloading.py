@@ -11,11 +11,12 @@ from functools import partial
 
 import structlog
 
-from exporter.assembly import Exporter, Process, build, record_configuration, staying
+from exporter.assembly import Exporter, build, record_configuration, staying
 from exporter.configuration import Configuration, ConfigurationError
 from exporter.persistence.restore import persisted
 from exporter.polling.targets import Changes
 from exporter.preparation import Prepared, prepare
+from exporter.process import Process
 from exporter.runtime.files import OffLoop
 from exporter.runtime.signals import Signals
 

@@ -171,6 +171,13 @@ OWN_METRICS: tuple[OwnMetric, ...] = (
         help="Lists of a discovery that failed, by reason.",
         labels=("block", "reason"),
     ),
+    OwnMetric(
+        name="graph_queries_total",
+        kind="counter",
+        help="Pages asked of Resource Graph, by what is asked for and the result (success, "
+        "failure).",
+        labels=("kind", "result"),
+    ),
     OwnMetric(name="series", kind="gauge", help="Series about Azure served at the last scrape."),
     OwnMetric(
         name="exposition_bytes",

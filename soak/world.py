@@ -16,13 +16,14 @@ from unittest import mock
 import yaml
 from aiohttp import web
 
-from exporter import assembly, configuration
-from exporter.assembly import Exporter, Process
+from exporter import assembly, configuration, connection
+from exporter.assembly import Exporter
 from exporter.azure.auth.token_cache import TokenSource
 from exporter.azure.errors import NoAnswer
 from exporter.azure.ratelimit.usage import Reservation
 from exporter.polling.poller import Poller
 from exporter.polling.target_state import TargetState
+from exporter.process import Process
 from exporter.runtime.clock import Clock
 from exporter.simulator.fleet import Fleet
 from exporter.simulator.server import SimulatedAzure
@@ -111,7 +112,7 @@ async def new_world(
         return pollers[0]
 
     async with AsyncExitStack() as stack:
-        stack.enter_context(mock.patch.object(assembly, "new_session", return_value=session))
+        stack.enter_context(mock.patch.object(connection, "new_session", return_value=session))
         stack.enter_context(mock.patch.object(assembly, "Poller", watched))
         text = yaml.safe_dump(_settings(fleet) | settings)
         exporter = await stack.enter_async_context(

@@ -11,12 +11,13 @@ from typing import Any, cast
 import pytest
 
 from exporter import assembly, reloading
-from exporter.assembly import Process, staying
+from exporter.assembly import staying
 from exporter.azure.auth.token_cache import TokenSource
 from exporter.configuration import Configuration, load
 from exporter.polling.poller import Poller
 from exporter.polling.targets import Changes, Observer
 from exporter.preparation import Prepared, prepare
+from exporter.process import Process
 from exporter.reloading import InForce, SignalEvents
 from support.tls import Authority
 

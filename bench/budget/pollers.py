@@ -12,12 +12,12 @@ from contextlib import asynccontextmanager
 from typing import Protocol
 
 from bench.budget.fleets import INTERVAL, pages
-from exporter.assembly import Process
 from exporter.azure.ratelimit.budget import Budget
 from exporter.azure.ratelimit.retry_after import RetryAfterGate
 from exporter.azure.ratelimit.usage import Request, Reservation
 from exporter.polling.schedule import next_due, phase_of
 from exporter.polling.target_state import TargetState
+from exporter.process import Process
 from soak.world import World
 
 
@@ -49,7 +49,7 @@ class _NoRetryAfterGate(RetryAfterGate):
         retry_after: float | None,
         *,
         policy: str = "",
-        credential: str = "",
+        counted_by: str = "",
     ) -> None:
         """Forget it."""
 

@@ -21,7 +21,8 @@ from bench.budget.fleets import INTERVAL, SHARE, FleetPlan
 from bench.budget.quiet import quiet_logs
 from bench.budget.trial import TOKEN, UNSERVED, StillToken
 from exporter import assembly, configuration
-from exporter.assembly import Exporter, Process
+from exporter.assembly import Exporter
+from exporter.process import Process
 from exporter.simulator import buckets
 from exporter.simulator.server import SimulatedAzure
 

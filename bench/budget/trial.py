@@ -16,9 +16,9 @@ from bench.budget.fleets import INTERVAL, SHARE, FleetPlan
 from bench.budget.meter import Meter, region_charge
 from bench.budget.pollers import FixedInterval, Polling, RoundRobin, let_everything_go_out
 from bench.budget.quiet import quiet_logs
-from exporter.assembly import Process
 from exporter.azure.errors import NoAnswer
 from exporter.polling.target_state import TargetState
+from exporter.process import Process
 from exporter.runtime.clock import Clock
 from exporter.simulator import buckets
 from exporter.simulator.server import SimulatedAzure

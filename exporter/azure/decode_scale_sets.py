@@ -38,6 +38,7 @@ class _ScaleSetProperties(Struct, rename="camel"):
     orchestration_mode: str | None = None
     upgrade_policy: _UpgradePolicy | None = None
     virtual_machine_profile: _Profile | None = None
+    provisioning_state: str | None = None
 
 
 class _ScaleSet(Struct):
@@ -52,6 +53,33 @@ class _ScaleSet(Struct):
 class _Subscription(Struct, rename="camel"):
     subscription_id: str | None = None
     state: str | None = None
+
+
+class _Group(Struct, rename="camel"):
+    name: str | None = None
+    managed_by: str | None = None
+
+
+class _Row(Struct, rename="camel"):
+    """A row of `resource_graph.SCALE_SETS`."""
+
+    id: str | None = None
+    location: str | None = None
+    sku: _Sku | None = None
+    tags: dict[str, str | None] | None = None
+    orchestration_mode: str | None = None
+    upgrade_mode: str | None = None
+    has_profile: bool | int | None = None
+    priority: str | None = None
+    eviction_policy: str | None = None
+    provisioning_state: str | None = None
+
+
+class ResourceGroup(NamedTuple):
+    """A resource group: its name, and whether AKS has made it for the nodes of a cluster."""
+
+    name: str
+    is_of_aks: bool
 
 
 class ScaleSetPage(NamedTuple):
@@ -69,6 +97,7 @@ class ScaleSetPage(NamedTuple):
 
 
 _SCALE_SET = msgspec.json.Decoder(_ScaleSet)
+_AKS = "/microsoft.containerservice/managedclusters/"
 _GONE = frozenset(("disabled", "deleted"))
 
 PIECE_ITEMS = 50
@@ -113,6 +142,49 @@ def decode_subscriptions(body: bytes) -> tuple[list[str], str | None]:
         if one and one.subscription_id and (one.state or "").casefold() not in _GONE
     ]
     return ids, link
+
+
+def decode_resource_groups(body: bytes) -> tuple[list[ResourceGroup], str | None]:
+    """Decode one page of `ResourceGroups_List`, and the next link.
+
+    Raises:
+        BrokenAnswer: as `decode_scale_sets`.
+    """
+    try:
+        items, link = _list(body)
+        found = [decode_leniently(respelled(raw, _Group) or raw, _Group, []) for raw in items]
+    except RecursionError:
+        raise BrokenAnswer("the answer is nested too deeply") from None
+    return [
+        ResourceGroup(one.name, _AKS in (one.managed_by or "").casefold())
+        for one in found
+        if one and one.name
+    ], link
+
+
+def decode_row(raw: bytes) -> FoundScaleSet | None:
+    """Decode a row of Resource Graph about a scale set; None where its id is not one's.
+
+    Its empty strings are what the query made of what is absent.
+    """
+    row = decode_leniently(mended(raw), _Row, [])
+    identity = ScaleSetId.parse((row.id or "").strip()) if row else None
+    if row is None or identity is None:
+        return None
+    sku = row.sku or _Sku()
+    model = ScaleSetModel(
+        location=short_region(row.location) or None,
+        sku=sku.name,
+        capacity=sku.capacity,
+        orchestration_mode=row.orchestration_mode or None,
+        upgrade_policy=row.upgrade_mode or None,
+        has_profile=bool(row.has_profile),
+        priority=row.priority or None,
+        eviction_policy=row.eviction_policy or None,
+        provisioning_state=row.provisioning_state or None,
+        tags={key: tag for key, tag in (row.tags or {}).items() if tag is not None},
+    )
+    return FoundScaleSet(identity, model)
 
 
 def _list(body: bytes) -> tuple[list[Raw], str | None]:
@@ -177,5 +249,6 @@ def _model(found: _ScaleSet) -> ScaleSetModel:
         has_profile=profile is not None,
         priority=profile.priority if profile else None,
         eviction_policy=profile.eviction_policy if profile else None,
+        provisioning_state=properties.provisioning_state,
         tags={key: tag for key, tag in (found.tags or {}).items() if tag is not None},
     )

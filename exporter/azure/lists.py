@@ -5,11 +5,28 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Iterator
 
-from exporter.azure.decode_scale_sets import ScaleSetPage, decode_scale_sets, decode_subscriptions
-from exporter.azure.operation import LIST_SCALE_SETS, LIST_SUBSCRIPTIONS, Operation, Scope
+from exporter.azure.decode_scale_sets import (
+    ResourceGroup,
+    ScaleSetPage,
+    decode_resource_groups,
+    decode_scale_sets,
+    decode_subscriptions,
+)
+from exporter.azure.operation import (
+    LIST_RESOURCE_GROUPS,
+    LIST_SCALE_SETS,
+    LIST_SUBSCRIPTIONS,
+    Operation,
+    Scope,
+)
 from exporter.azure.paging import Paging
 from exporter.azure.transport import Transport
-from exporter.azure.urls import SUBSCRIPTIONS_VERSION, scale_sets_url, subscriptions_url
+from exporter.azure.urls import (
+    RESOURCES_VERSION,
+    resource_groups_url,
+    scale_sets_url,
+    subscriptions_url,
+)
 from exporter.runtime.cooperative import CooperativeScheduler
 
 
@@ -63,7 +80,7 @@ class Lists:
     async def subscriptions(self) -> list[str]:
         """List the ids of all subscriptions in use that the identity may see."""
         endpoints = self._transport.endpoints
-        paging = Paging(subscriptions_url(endpoints), endpoints, api_version=SUBSCRIPTIONS_VERSION)
+        paging = Paging(subscriptions_url(endpoints), endpoints, api_version=RESOURCES_VERSION)
         found: list[str] = []
         until, goes_on = self._until(), True
         while goes_on:
@@ -73,11 +90,25 @@ class Lists:
             goes_on = paging.goes_on(link)
         return found
 
+    async def resource_groups(self, subscription_id: str) -> list[ResourceGroup]:
+        """List the resource groups of a subscription."""
+        endpoints = self._transport.endpoints
+        first = resource_groups_url(endpoints, subscription_id)
+        paging = Paging(first, endpoints, api_version=RESOURCES_VERSION)
+        found: list[ResourceGroup] = []
+        scope, until, goes_on = self._scope(subscription_id), self._until(), True
+        while goes_on:
+            body = await self._get(paging, LIST_RESOURCE_GROUPS, scope, until)
+            groups, link = decode_resource_groups(body)
+            found += groups
+            goes_on = paging.goes_on(link)
+        return found
+
     async def _get(self, paging: Paging, operation: Operation, scope: Scope, until: float) -> bytes:
         budget = self._transport.budget
         reservation = budget.unreserved(operation, scope)
         try:
-            return await self._transport.get(paging.url, reservation, until=until)
+            return await self._transport.ask(paging.url, reservation, until=until)
         finally:
             budget.close(reservation)
 

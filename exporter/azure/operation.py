@@ -36,12 +36,14 @@ class Scope:
         location: the region's short name; empty for a call of no region, or if it is not known.
         scale_set: the one that is asked about; None for a call about several.
         credential: the name of the credential that asks; empty for `azure.credential`.
+        service: the service that counts the call, where that is not the Resource Manager.
     """
 
     subscription_id: str
     location: str = ""
     scale_set: ScaleSetId | None = None
     credential: str = ""
+    service: str = ""
 
     @classmethod
     def of(cls, scale_set: ScaleSetId, location: str = "", credential: str = "") -> Scope:
@@ -53,8 +55,13 @@ class Scope:
         """Tells what is asked about from others, whatever the letter case; the region aside."""
         return self.scale_set.key if self.scale_set else (self.subscription_id.casefold(),)
 
+    @property
+    def counted_by(self) -> str:
+        """Whose limits it is charged to over all regions: the subscription's, else the client's."""
+        return self.subscription_id.casefold() or f"/{self.credential}/{self.service}"
+
     def __str__(self) -> str:
-        return str(self.scale_set or self.subscription_id)
+        return str(self.scale_set or self.subscription_id or self.service or "subscriptions")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -72,6 +79,8 @@ class Operation:
         goes_first: whether its requests go before those of other operations while both wait.
         opens_breaker: whether its failures say that Azure fails as a whole. Rare calls, between
             two polls of a small fleet, must not hold back the polls, which may well succeed.
+        by_user: whether Azure counts it by the client over all subscriptions, as Resource Graph's
+            queries.
         of_compute: whether Microsoft.Compute answers it, and charges it to `requests`; else no
             answer names that limit, and it only keeps the calls from being many.
     """
@@ -85,6 +94,7 @@ class Operation:
     page_size: int = 0
     goes_first: bool = False
     opens_breaker: bool = False
+    by_user: bool = False
     of_compute: bool = True
 
     @property
@@ -151,10 +161,34 @@ LIST_SUBSCRIPTIONS = Operation(
 )
 """`Subscriptions_List`. The scope has no subscription, so that it is counted for itself."""
 
+QUERY_GRAPH = Operation(
+    name="query_graph",
+    rbac_action="Microsoft.ResourceGraph/resources/read",
+    failure="querying Resource Graph failed",
+    when="each entry of `discovery`, every `refresh`, with `resource_graph.mode: auto`",
+    requests=GET_SCALE_SET.requests,
+    page_size=1000,
+    by_user=True,
+    of_compute=False,
+)
+"""`Resources`: a query of Resource Graph, page by page. It is answered from an index of its own."""
+
+LIST_RESOURCE_GROUPS = Operation(
+    name="list_resource_groups",
+    rbac_action="Microsoft.Resources/subscriptions/resourceGroups/read",
+    failure="listing the resource groups failed",
+    when="each subscription whose sets are listed as a whole, to find those of AKS",
+    requests=GET_SCALE_SET.requests,
+    of_compute=False,
+)
+"""`ResourceGroups_List`. A subscription's list of sets was seen to miss those of AKS for hours."""
+
 OPERATIONS = (
     LIST_INSTANCES,
     LIST_VIRTUAL_MACHINES,
     GET_SCALE_SET,
     LIST_SCALE_SETS,
     LIST_SUBSCRIPTIONS,
+    LIST_RESOURCE_GROUPS,
+    QUERY_GRAPH,
 )

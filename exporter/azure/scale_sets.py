@@ -131,7 +131,7 @@ class ScaleSetClient:
         try:
             while not complete:
                 try:
-                    body = await self._transport.get(paging.url, reserved, until=until)
+                    body = await self._transport.ask(paging.url, reserved, until=until)
                 except Rejected as error:
                     if restarted or paging.url == first or not error.stale_link:
                         raise
@@ -168,7 +168,7 @@ class ScaleSetClient:
         reserved = reservation or self._unreserved(GET_SCALE_SET, scale_set, location)
         url = scale_set_url(self._endpoints, scale_set, api_version=self._api_version)
         try:
-            body = await self._transport.get(url, reserved, until=self._until())
+            body = await self._transport.ask(url, reserved, until=self._until())
         finally:
             self._budget.close(reserved)
         return decode_scale_set(body, scale_set=scale_set)

@@ -58,6 +58,7 @@ class _Call:
 
     url: URL
     reservation: Reservation
+    body: bytes | None = None
 
     @property
     def operation(self) -> Operation:
@@ -134,8 +135,10 @@ class Transport:
             for code in USUAL_CODES:
                 telemetry.start_at_zero("azure_requests_total", operation=name, code=code)
 
-    async def get(self, url: URL, reservation: Reservation, *, until: float) -> bytes:
-        """The body of one GET, which has the status 200.
+    async def ask(
+        self, url: URL, reservation: Reservation, *, until: float, body: bytes | None = None
+    ) -> bytes:
+        """The body of an answer, which has the status 200.
 
         The deadline is set around each request, not around a walk over pages: a generator must not
         cancel its caller's code between two pages.
@@ -143,13 +146,14 @@ class Transport:
         Args:
             url: of the configured endpoint.
             reservation: which call it belongs to, and what that may spend.
+            body: JSON, for a query that is sent by POST and changes nothing; None for a GET.
             until: when all must be done, by the event loop's clock.
 
         Raises:
             AzureError: there is no such answer.
             NotSent: Azure has asked to wait.
         """
-        call = _Call(url, reservation)
+        call = _Call(url, reservation, body)
         token = await self._authorization.token(until)
         try:
             async with asyncio.timeout_at(until):
@@ -194,12 +198,19 @@ class Transport:
     async def _exchange(self, call: _Call, token: str, request: Request) -> Answer:
         """One request on the wire, counted and timed, whatever its status."""
         request_headers = self._headers(call.url, token)
+        if call.body is not None:
+            request_headers["Content-Type"] = "application/json"
         # Whoever answers may repeat what it was sent, as a proxy does that is to find a fault.
         masks = (value_mask(token), *self._proxy_masks)
         begun = self._clock.monotonic()
         code = "error"
         try:
-            async with self._session.get(
+            send = (
+                self._session.get
+                if call.body is None
+                else partial(self._session.post, data=call.body)
+            )
+            async with send(
                 call.url,
                 headers=request_headers,
                 allow_redirects=False,
@@ -270,5 +281,5 @@ class Transport:
             location,
             error.retry_after,
             policy=error.policy,
-            credential=scope.credential,
+            counted_by=scope.counted_by,
         )

@@ -19,8 +19,11 @@ from exporter.model.scale_set import ScaleSetId
 FILTER_VERSION = "2023-03-01"
 """The first version of `Microsoft.Compute` that lists the machines of one Flexible set."""
 
-SUBSCRIPTIONS_VERSION = "2022-12-01"
-"""The version of `Microsoft.Resources` by which subscriptions are listed."""
+RESOURCES_VERSION = "2022-12-01"
+"""The version of `Microsoft.Resources` by which subscriptions and resource groups are listed."""
+
+GRAPH_VERSION = "2021-03-01"
+"""The version of `Microsoft.ResourceGraph`: the first that queries all subscriptions at once."""
 
 _LONGEST = 65_536
 # All but RFC 3986's unreserved and reserved characters, and the percent sign.
@@ -81,7 +84,25 @@ def scale_sets_url(
 def subscriptions_url(endpoints: Endpoints) -> URL:
     """`Subscriptions_List`: its first page."""
     return URL(
-        f"{endpoints.resource_manager}/subscriptions?{_version(SUBSCRIPTIONS_VERSION)}",
+        f"{endpoints.resource_manager}/subscriptions?{_version(RESOURCES_VERSION)}",
+        encoded=True,
+    )
+
+
+def resource_groups_url(endpoints: Endpoints, subscription_id: str) -> URL:
+    """`ResourceGroups_List`: its first page."""
+    return URL(
+        f"{endpoints.resource_manager}/subscriptions/{quote(subscription_id, safe='')}"
+        f"/resourcegroups?{_version(RESOURCES_VERSION)}",
+        encoded=True,
+    )
+
+
+def graph_url(endpoints: Endpoints) -> URL:
+    """Where Resource Graph answers queries."""
+    return URL(
+        f"{endpoints.resource_manager}/providers/Microsoft.ResourceGraph/resources"
+        f"?{_version(GRAPH_VERSION)}",
         encoded=True,
     )
 

@@ -106,10 +106,10 @@ def _mode(value: object) -> object:
 
 
 class ResourceGraph(Section):
-    """`resource_graph`: Azure's second source, Resource Graph. Accepted; nothing uses it yet."""
+    """`resource_graph`: Azure's second source, Resource Graph. Discovery uses it."""
 
     mode: Annotated[Literal["off", "auto"], BeforeValidator(_mode)] = Field(
-        "auto", description="off, or auto: where it agrees with Compute. No effect yet."
+        "auto", description="off, or auto: discovery queries it, and lists where that fails."
     )
     interval: Duration = Field(30.0, description="Between two queries. No effect yet.")
     platform_events: Boolean = Field(

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import structlog
 
 from exporter.azure.errors import NotFound
 from exporter.configuration import Configuration
+from exporter.configuration import Discovery as Entry
 from exporter.discovery.finder import Failure, Finder, Search
+from exporter.discovery.graph_finder import GraphFinder, ScaleSetGraph
 from exporter.discovery.selection import Selection
 from exporter.model.scale_set import FoundScaleSet, ScaleSetId, Target
 from exporter.polling.outage import INTERNAL
@@ -51,17 +53,39 @@ def carried_over(configuration: Configuration, states: Iterable[TargetState]) ->
     return list(targets.values())
 
 
+@dataclass(frozen=True, slots=True)
+class SearchStatus:
+    """How the searches of an entry of `discovery` stand.
+
+    Attributes:
+        block: the index of the entry.
+        search: the last search; None before the first.
+        found: how many scale sets it has found that are polled.
+        last_success: the Unix time of the last search that was complete.
+    """
+
+    block: int
+    search: Search | None
+    found: int
+    last_success: float | None
+
+
 class _Block:
     """One entry of `discovery`: what it has found, and how often each was missed since."""
 
-    def __init__(self, number: int, configuration: Configuration) -> None:
+    def __init__(
+        self, number: int, entry: Entry, selection: Selection, finder: GraphFinder
+    ) -> None:
         self.number = number
-        self.entry = configuration.discovery[number]
-        self.selection = Selection(self.entry)
+        self.entry = entry
+        self.selection = selection
+        self.finder = finder
         self.found: dict[_Key, Target] = {}
         self.missed: Counter[_Key] = Counter()
         self.failed: frozenset[tuple[str, str]] = frozenset()
         self.was_empty = False
+        self.last_success: float | None = None
+        self.search: Search | None = None
 
 
 class Discovery:
@@ -70,7 +94,8 @@ class Discovery:
     Args:
         finders: search with each credential, by its name.
         targets: the registry.
-        poller: takes the models that the lists have.
+        graphs: Resource Graph with each credential, where it is to be used.
+        poller: takes the models that were found.
         restore: restores the saved states of targets that are new; None if none are saved.
 
     Attributes:
@@ -88,18 +113,23 @@ class Discovery:
         poller: Poller,
         clock: Clock,
         telemetry: Telemetry,
+        graphs: Mapping[str, ScaleSetGraph] | None = None,
         restore: Restore | None = None,
     ) -> None:
         self.configuration = configuration
         self.failures: dict[int, list[Failure]] = {}
         self.searched = asyncio.Event()
-        self._finders = finders
         self._targets = targets
         self._poller = poller
         self._clock = clock
         self._telemetry = telemetry
         self._restore = restore
-        self._blocks = [_Block(n, configuration) for n in range(len(configuration.discovery))]
+        self._blocks = []
+        for number, entry in enumerate(configuration.discovery):
+            selection, credential = Selection(entry), entry.credential or ""
+            graph = (graphs or {}).get(credential)
+            finder = GraphFinder(selection, finders[credential], graph, clock=clock)
+            self._blocks.append(_Block(number, entry, selection, finder))
         self._groups = {
             state.target.scale_set.key[:2]: state.target.scale_set.resource_group
             for state in targets
@@ -141,6 +171,13 @@ class Discovery:
                 group.create_task(self._keep_refreshing(block))
             await asyncio.Event().wait()
 
+    def status(self) -> list[SearchStatus]:
+        """How the searches stand, of each entry."""
+        return [
+            SearchStatus(block.number, block.search, len(block.found), block.last_success)
+            for block in self._blocks
+        ]
+
     async def refresh(self) -> None:
         """Refresh every entry once."""
         for block in self._blocks:
@@ -155,7 +192,8 @@ class Discovery:
     async def _refresh(self, block: _Block) -> bool:
         """Search, and apply what was found; whether everything could be searched."""
         try:
-            search = await self._finders[block.entry.credential or ""].search(block.selection)
+            gone = {key for key, target in block.found.items() if self._is_gone(target)}
+            search = await block.finder.search(known=tuple(block.found), gone=gone)
         except Exception as error:  # noqa: BLE001 - a fault here must not end the polls
             _log.exception("discovery crashed", block=block.number)
             search = Search(failures=[Failure("", INTERNAL, type(error).__name__)])
@@ -249,6 +287,8 @@ class Discovery:
     def _record(self, block: _Block, search: Search) -> None:
         """Show how a refresh ended; each failure is logged once until it has passed."""
         number = str(block.number)
+        self._tell_way(block, search)
+        block.search = search
         self._telemetry.gauge("discovery_up", block=number).set(not search.failures)
         for failure in search.failures:
             self._telemetry.count_open(
@@ -266,7 +306,7 @@ class Discovery:
             _log.info("discovery recovered", block=block.number)
         block.failed = frozenset((failure.where, failure.reason) for failure in search.failures)
         if not search.failures:
-            now = self._clock.now()
+            now = block.last_success = self._clock.now()
             name = "discovery_last_success_timestamp_seconds"
             self._telemetry.gauge(name, block=number).set(now)
             if not search.found and not block.was_empty:
@@ -276,3 +316,19 @@ class Discovery:
                     advice="check the patterns, and that the identity may read the subscriptions",
                 )
             block.was_empty = not search.found
+
+    @staticmethod
+    def _tell_way(block: _Block, search: Search) -> None:
+        """Log when Resource Graph cannot be used, and when it can again."""
+        before = block.search.graph_failure if block.search else None
+        failure = search.graph_failure
+        if failure and (before is None or before.reason != failure.reason):
+            _log.warning(
+                "resource graph not used",
+                block=block.number,
+                reason=failure.reason,
+                error=failure.message,
+                instead="lists",
+            )
+        elif before and not failure:
+            _log.info("resource graph used again", block=block.number)

@@ -43,6 +43,10 @@ class Selection:
             and _matches(name, self._names)
         )
 
+    def may_want_of(self, resource_group: str) -> bool:
+        """Whether scale sets of a resource group may be wanted."""
+        return _matches(resource_group.casefold(), self._groups)
+
     def wants(self, found: FoundScaleSet) -> bool:
         """Whether a scale set is wanted. Names of tags have no letter case, their values have."""
         tags = {name.casefold(): value for name, value in found.model.tags.items()}

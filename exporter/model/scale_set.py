@@ -97,6 +97,7 @@ class ScaleSetModel:
     has_profile: bool = False
     priority: str | None = None
     eviction_policy: str | None = None
+    provisioning_state: str | None = None
     tags: dict[str, str] = field(default_factory=dict)
 
     @property

@@ -22,6 +22,9 @@ SUBSCRIPTION_LOW_COST = "GetVMScaleSetSubscriptionMaximum"
 RESOURCE_LOW_COST = "GetVMScaleSetResource"
 SUBSCRIPTION_VM = "GetVMScaleSetVMSubscriptionMaximum"
 RESOURCE_VM = "GetVMScaleSetVMResource"
+GRAPH_WINDOW = 5.0  # seconds; of Resource Graph's quota
+
+GRAPH_QUERIES = "graph_queries"
 VM_LIST = "HighCostGetSubscriptionMaximum"
 
 DEFAULTS = {
@@ -125,6 +128,11 @@ class Limits:
         """What is left in the bucket that the charge belongs to."""
         return self._bucket(charge).tokens
 
+    def resets_after(self, charge: Charge) -> float:
+        """Seconds until something flows back into the bucket that the charge belongs to."""
+        bucket, now = self._bucket(charge), self._monotonic()
+        return bucket.opened + (bucket.windows + 1) * bucket.window - now
+
     def drain(self, policy: str) -> None:
         """Empty every bucket of a policy that was used before, as another client would."""
         now = self._monotonic()
@@ -150,6 +158,9 @@ class Limits:
         ):
             if policy == name:
                 return TokenBucket(description.capacity, description.refill, 1.0, now)
+        if policy == GRAPH_QUERIES:
+            quota = self.description.graph_queries.capacity
+            return TokenBucket(quota, quota, GRAPH_WINDOW, now)
         given = self.description.policies.get(policy) or DEFAULTS[policy]
         return TokenBucket(given.capacity, given.refill, WINDOW, now)
 
@@ -206,3 +217,8 @@ def instance_get(scale_set: ScaleSetId, location: str, instance_id: str) -> list
 def machine_list(subscription_id: str, location: str) -> list[Charge]:
     """The list of virtual machines, where Flexible instances live."""
     return [Charge(VM_LIST, (subscription_id.casefold(), location))]
+
+
+def graph_query(principal: str) -> Charge:
+    """A page of Resource Graph, by the client over all subscriptions."""
+    return Charge(GRAPH_QUERIES, (principal,))

@@ -6,6 +6,7 @@ import base64
 import binascii
 import re
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import unquote
 
 from aiohttp import web
@@ -32,7 +33,9 @@ _PATHS = [
             _SUBSCRIPTION + _COMPUTE + "(/locations/(?P<location>[^/]+))?/virtualMachineScaleSets",
         ),
         ("virtual_machines", _GROUP + _COMPUTE + "/virtualMachines"),
+        ("resource_groups", _SUBSCRIPTION + "/resourcegroups"),
         ("subscriptions", r"/subscriptions"),
+        ("graph", r"/providers/Microsoft\.ResourceGraph/resources"),
     )
 ]
 _VERSION = re.compile(r"20\d\d-\d\d-\d\d(-preview)?")
@@ -44,7 +47,11 @@ _TOKEN_TEXT = re.compile(
 
 @dataclass(slots=True, kw_only=True)
 class Call:
-    """One request to ARM, taken apart. Every name keeps the spelling of the request."""
+    """One request to ARM, taken apart. Every name keeps the spelling of the request.
+
+    Attributes:
+        body: what a POST asks, as plain values.
+    """
 
     operation: str
     origin: str
@@ -58,6 +65,7 @@ class Call:
     location: str | None = None
     options: dict[str, str]
     page: int = 1
+    body: Any = None
 
     @property
     def identity(self) -> ScaleSetId:

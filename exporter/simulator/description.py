@@ -37,10 +37,23 @@ class LimitsDescription(Description):
     policies: dict[str, BucketDescription] = Field(default_factory=dict)
     principal_reads: BucketDescription = BucketDescription(capacity=250, refill=25)
     subscription_reads: BucketDescription = BucketDescription(capacity=3750, refill=375)
+    graph_queries: BucketDescription = BucketDescription(capacity=15, refill=15)
+
+
+class GraphDescription(Description):
+    """Resource Graph: whether it is there, how late its index is, and the rows of a page."""
+
+    enabled: bool = True
+    lag: float = Field(default=0.0, ge=0.0)
+    page_size: int = Field(default=1000, ge=1, le=1000)
 
 
 class ScaleSetDescription(Description):
-    """One scale set, or `repeat` scale sets of the same kind named `{name}-000` and so on."""
+    """One scale set, or `repeat` scale sets of the same kind named `{name}-000` and so on.
+
+    Attributes:
+        missed_by_list: whether the list of its subscription leaves it out, as was seen of AKS.
+    """
 
     name: Name
     resource_group: Name = "rg-demo"
@@ -65,6 +78,7 @@ class ScaleSetDescription(Description):
     pace: float = Field(default=0.0, ge=0.0, le=3600.0)
     trouble: float | None = Field(default=None, ge=0.0, le=1.0)
     page_size: int | None = Field(default=None, ge=1)
+    missed_by_list: bool = False
     repeat: int = Field(default=1, ge=1)
 
     @property
@@ -87,5 +101,6 @@ class FleetDescription(Description):
     page_size: int = Field(default=120, ge=1)
     subscription_id: Name = DEFAULT_SUBSCRIPTION
     limits: LimitsDescription = LimitsDescription()
+    graph: GraphDescription = GraphDescription()
     faults: list[Fault] = Field(default_factory=list)
     scale_sets: list[ScaleSetDescription] = Field(default_factory=list)

@@ -203,6 +203,36 @@ def throttled_by_arm(subscription_id: str, limit: int, wait: float) -> ArmError:
     )
 
 
+def throttled_by_graph(wait: float) -> ArmError:
+    """429 of Resource Graph."""
+    return error(
+        429,
+        "RateLimiting",
+        "Please provide below info when asking for support: timestamp, correlationId. Client "
+        "application has been throttled and should not attempt to repeat the request until an "
+        "amount of time has elapsed.",
+        headers=graph_quota(0, wait) | {"Retry-After": str(max(1, math.ceil(wait)))},
+    )
+
+
+def graph_quota(remaining: int, wait: float) -> dict[str, str]:
+    """What Resource Graph tells of a client's quota."""
+    return {
+        "x-ms-user-quota-remaining": str(remaining),
+        "x-ms-user-quota-resets-after": f"00:00:{max(1, math.ceil(wait)):02d}",
+    }
+
+
+def invalid_query(problem: str) -> ArmError:
+    """400 of Resource Graph: the query cannot be understood."""
+    inner = {
+        "code": "BadRequest",
+        "message": "Please provide below info when asking for support.",
+        "details": [{"code": "InvalidQuery", "message": f"Query is invalid. {problem}"}],
+    }
+    return ArmError(400, {"error": inner})
+
+
 def _throttle_detail(policy: str, refusal: Refusal, start: str, end: str) -> dict[str, str]:
     facts = {
         "operationGroup": policy,

@@ -17,13 +17,17 @@ CLAIMS = base64.urlsafe_b64encode(
     b'{"access_token":{"nbf":{"essential":true,"value":"1700000000"}}}'
 ).decode()
 
+_COMPUTE = "Microsoft.Compute/virtualMachineScaleSets"
 _ACTIONS = {
-    "instances": "virtualMachineScaleSets/virtualMachines/read",
-    "instance": "virtualMachineScaleSets/virtualMachines/read",
-    "scale_set": "virtualMachineScaleSets/read",
-    "scale_set_view": "virtualMachineScaleSets/instanceView/read",
-    "scale_sets": "virtualMachineScaleSets/read",
-    "virtual_machines": "virtualMachines/read",
+    "instances": f"{_COMPUTE}/virtualMachines/read",
+    "instance": f"{_COMPUTE}/virtualMachines/read",
+    "scale_set": f"{_COMPUTE}/read",
+    "scale_set_view": f"{_COMPUTE}/instanceView/read",
+    "scale_sets": f"{_COMPUTE}/read",
+    "virtual_machines": "Microsoft.Compute/virtualMachines/read",
+    "subscriptions": "Microsoft.Resources/subscriptions/read",
+    "resource_groups": "Microsoft.Resources/subscriptions/resourceGroups/read",
+    "graph": "Microsoft.ResourceGraph/resources/read",
 }
 _BODIES = {
     400: ("InvalidParameter", "The request URL is not valid."),
@@ -76,8 +80,7 @@ def status_error(fault: Fault, call: Call) -> ArmError:
     if fault.status == 401:  # noqa: PLR2004 - an HTTP status is its own name
         answer = errors.unauthorized("InvalidAuthenticationToken", "The access token is invalid.")
     elif fault.status == 403:  # noqa: PLR2004 - same
-        action = f"Microsoft.Compute/{_ACTIONS[call.operation]}"
-        answer = errors.forbidden(action, _scope(call))
+        answer = errors.forbidden(_ACTIONS[call.operation], _scope(call))
     elif fault.status == 404:  # noqa: PLR2004 - same
         answer = (
             errors.path_not_found(call.path)

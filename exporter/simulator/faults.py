@@ -54,6 +54,8 @@ Operation = Literal[
     "scale_sets",
     "virtual_machines",
     "subscriptions",
+    "resource_groups",
+    "graph",
     "token",
 ]
 

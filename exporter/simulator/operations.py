@@ -49,6 +49,8 @@ def answer(fleet: Fleet, call: Call, now: float, *, seen: frozenset[str] | None 
     if call.operation == "subscriptions":
         return _subscriptions(fleet, seen)
     _check_scope(fleet, call)
+    if call.operation == "resource_groups":
+        return _resource_groups(fleet, call)
     if call.operation == "scale_sets":
         return _scale_sets(fleet, call, version)
     if call.operation == "virtual_machines":
@@ -90,6 +92,23 @@ def _subscriptions(fleet: Fleet, seen: frozenset[str] | None) -> Answer:
             ]
         }
     )
+
+
+def _resource_groups(fleet: Fleet, call: Call) -> Answer:
+    found = []
+    for subscription, name in sorted(fleet.groups):
+        if subscription != call.subscription.casefold():
+            continue
+        path = f"/subscriptions/{call.subscription}/resourceGroups/{name}"
+        group: Json = {"id": path, "name": name, "location": "westeurope", "tags": {}}
+        if name.startswith("mc_"):
+            cluster = name.split("_")[2]
+            group["managedBy"] = (
+                f"/subscriptions/{call.subscription}/resourcegroups/{name.split('_')[1]}"
+                f"/providers/Microsoft.ContainerService/managedClusters/{cluster}"
+            )
+        found.append(group)
+    return Answer({"value": found})
 
 
 def _check_scope(fleet: Fleet, call: Call) -> None:
@@ -139,6 +158,7 @@ def _scale_sets(fleet: Fleet, call: Call, version: str) -> Answer:
         for scale_set in fleet.scale_sets
         if scale_set.identity.key[0] == subscription
         and (call.group is None or scale_set.identity.key[1] == call.group.casefold())
+        and (call.group is not None or not scale_set.description.missed_by_list)
         and (
             call.location is None
             or scale_set.description.location.casefold() == call.location.casefold()

@@ -28,6 +28,7 @@ from exporter.simulator.errors import ArmError
 from exporter.simulator.faults import Fault, Faults
 from exporter.simulator.fleet import Fleet
 from exporter.simulator.operations import Answer
+from exporter.simulator.resource_graph import ResourceGraph
 from exporter.simulator.times import azure_time
 
 REMEMBERED_REQUESTS = 10_000
@@ -66,6 +67,7 @@ class SimulatedAzure:
         requests: what was received, the last 10,000.
         tokens: the bearer tokens that are accepted; add to it and take from it at will.
         expired_tokens: tokens that are refused as expired.
+        graph: Resource Graph.
         tenants: the subscriptions of the tenant that a token is of, in lower case; all where it
             is not named here.
         issued_token: what the token service gives out.
@@ -87,6 +89,7 @@ class SimulatedAzure:
         self.requests: deque[ReceivedRequest] = deque(maxlen=REMEMBERED_REQUESTS)
         self.tokens = {token}
         self.expired_tokens: set[str] = set()
+        self.graph = ResourceGraph(fleet)
         self.tenants: dict[str, frozenset[str]] = {}
         self.issued_token = token
         self.token_lifetime = 86_400.0
@@ -158,6 +161,8 @@ class SimulatedAzure:
             instead = await self._instead(request, call, fault, token)
             if instead is not None:
                 return instead
+        if call.operation == "graph":
+            return await self._queried(request, call, token)
         reads = buckets.reads(call.subscription.casefold(), token)
         refusal = self.limits.spend(reads)
         if refusal is not None:
@@ -183,6 +188,16 @@ class SimulatedAzure:
                 response.headers.add("x-ms-ratelimit-remaining-resource", value)
         return response
 
+    async def _queried(self, request: web.Request, call: Call, token: str) -> web.StreamResponse:
+        charge = buckets.graph_query(token)
+        if refusal := self.limits.spend([charge]):
+            raise errors.throttled_by_graph(refusal.wait)
+        call.body = msgspec.json.decode(await request.read())
+        document = self.graph.answer(call, seen=self.tenants.get(token))
+        wait = self.limits.resets_after(charge)
+        headers = self._identifiers() | errors.graph_quota(self.limits.remaining(charge), wait)
+        return await wire.send(request, msgspec.json.encode(document), headers)
+
     def _check_token(self, request: web.Request) -> str:
         header = request.headers.get("Authorization")
         if header is None:
@@ -200,7 +215,8 @@ class SimulatedAzure:
         return token
 
     def _check_call(self, request: web.Request, call: Call | None, token: str) -> Call:
-        if request.method != "GET":
+        is_query = call is not None and call.operation == "graph"
+        if request.method != ("POST" if is_query else "GET"):
             raise errors.method_not_allowed(request.method)
         if call is None:
             raise errors.path_not_found(request.path)

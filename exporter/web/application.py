@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from exporter.discovery.discovery import SearchStatus
 from exporter.exposition.content_type import accepts_gzip, choose_format
 from exporter.model.scale_set import ScaleSetId
 from exporter.polling.targets import Targets
@@ -20,6 +21,7 @@ from exporter.web.bodies import PAGE_CHUNK
 from exporter.web.metrics_page import MetricsPage
 from exporter.web.responses import CLIENT_LIMIT, Responses, abort, endpoint_of
 from exporter.web.scrapes import MAX_REQUESTS, Scrapes
+from exporter.web.status_json import status_json
 
 _JSON = {"Content-Type": "application/json; charset=utf-8"}
 
@@ -33,6 +35,7 @@ class Site:
     Attributes:
         targets: the scale sets that are polled.
         ready: whether every target was tried, or the time for it is over.
+        searches: how the searches for scale sets stand.
         messages: whether Azure's messages are shown (`web.messages`).
         max_requests: scrapes that are answered at a time; 0 for no limit.
         client_limit: seconds that a client may take for one answer.
@@ -45,6 +48,7 @@ class Site:
     ready: Callable[[], bool]
     version: str
     telemetry_path: str = "/metrics"
+    searches: Callable[[], Iterable[SearchStatus]] = tuple
     messages: bool = True
     max_requests: int = MAX_REQUESTS
     client_limit: float = CLIENT_LIMIT
@@ -64,6 +68,7 @@ def make_application(site: Site) -> web.Application:
             web.get("/healthz", endpoints.healthy),
             web.get("/-/ready", endpoints.ready),
             web.get("/readyz", endpoints.ready),
+            web.get("/api/v1/status", endpoints.status),
             web.get("/api/v1/scale_sets/{subscription}/{group}/{name}", endpoints.scale_set),
         ]
     )
@@ -119,6 +124,13 @@ class _Endpoints:
             text = '{"error":"not a scale set that is polled here"}\n'
             return await self._responses.text(request, text, headers=_JSON, status=404)
         body = scale_set_json.chunks(state, self._site.clock, messages=self._site.messages)
+        return await self._responses.stream(request, body, _JSON)
+
+    async def status(self, request: web.Request) -> web.StreamResponse:
+        site = self._site
+        body = status_json(
+            site.targets, site.searches(), version=site.version, messages=site.messages
+        )
         return await self._responses.stream(request, body, _JSON)
 
     async def landing(self, request: web.Request) -> web.StreamResponse:

@@ -13,12 +13,15 @@ from exporter.azure.lists import Lists
 from exporter.azure.operation import (
     GET_SCALE_SET,
     LIST_INSTANCES,
+    LIST_RESOURCE_GROUPS,
     LIST_SCALE_SETS,
     LIST_SUBSCRIPTIONS,
     LIST_VIRTUAL_MACHINES,
     OPERATIONS,
+    QUERY_GRAPH,
     Operation,
 )
+from exporter.azure.resource_graph import ResourceGraph
 from exporter.azure.scale_sets import ScaleSetClient
 from exporter.model.instance_view import InstancePage
 from exporter.simulator import Fleet, SimulatedAzure
@@ -59,12 +62,22 @@ async def sets_of_group(lists: Lists) -> list[str]:
         return [found.scale_set.name async for page in pages for found in page.found]
 
 
+async def sets_of_graph(client: ScaleSetClient) -> list[str]:
+    """The names of the sets that Resource Graph finds."""
+    telemetry = Telemetry(version="1", python_version="3", process=False)
+    graph = ResourceGraph(client._transport, telemetry=telemetry, deadline=30.0)
+    async with aclosing(graph.scale_sets()) as pages:
+        return [found.scale_set.name async for page in pages for found in page.found]
+
+
 CALLS: dict[Operation, Callable[[ScaleSetClient], Awaitable[object]]] = {
     LIST_INSTANCES: lambda client: walk(client, location="westeurope"),
     LIST_VIRTUAL_MACHINES: machines,
     GET_SCALE_SET: lambda client: client.scale_set_model(WEB, location="westeurope"),
     LIST_SCALE_SETS: lambda client: sets_of_group(lists_of(client)),
     LIST_SUBSCRIPTIONS: lambda client: lists_of(client).subscriptions(),
+    LIST_RESOURCE_GROUPS: lambda client: lists_of(client).resource_groups(WEB.subscription_id),
+    QUERY_GRAPH: sets_of_graph,
 }
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 
 import pytest
 
-from exporter.azure.decode_scale_sets import ScaleSetPage
+from exporter.azure.decode_scale_sets import ResourceGroup, ScaleSetPage
 from exporter.configuration import Configuration, load
 from exporter.discovery.discovery import Discovery
 from exporter.discovery.finder import Finder
@@ -29,6 +29,10 @@ class FakeLists:
     def __init__(self) -> None:
         self.sets: dict[str, list[FoundScaleSet | Exception]] = {SUBSCRIPTION: []}
         self.failure: Exception | None = None
+        self.missed: set[str] = set()
+        self.groups_asked: Counter[str] = Counter()
+        self.groups: dict[str, list[ResourceGroup]] = {}
+        self.groups_failure: Exception | None = None
         self.asked: Counter[tuple[str, str]] = Counter()
 
     def put(
@@ -46,13 +50,53 @@ class FakeLists:
         for one in self.sets[subscription_id]:
             if isinstance(one, Exception):
                 raise one
+            if not resource_group and one.scale_set.name in self.missed:
+                continue
             if resource_group.casefold() in ("", one.scale_set.key[1]):
                 yield ScaleSetPage([one], 0, None)
+
+    async def resource_groups(self, subscription_id: str) -> list[ResourceGroup]:
+        self.groups_asked[subscription_id] += 1
+        if self.groups_failure is not None:
+            raise self.groups_failure
+        return self.groups.get(subscription_id, [])
 
     async def subscriptions(self) -> list[str]:
         if self.failure is not None:
             raise self.failure
         return list(self.sets)
+
+
+class FakeGraph:
+    """Resource Graph, as the test has put it: what lists have is not in it by itself."""
+
+    def __init__(self) -> None:
+        self.sets: list[FoundScaleSet] = []
+        self.lost = 0
+        self.failure: Exception | None = None
+        self.asked: list[tuple[str, ...]] = []
+
+    def knows(self, lists: FakeLists) -> None:
+        """Bring the index up to date."""
+        self.sets = [
+            one for sets in lists.sets.values() for one in sets if isinstance(one, FoundScaleSet)
+        ]
+
+    async def scale_sets(
+        self, subscriptions: Sequence[str] = ()
+    ) -> AsyncGenerator[ScaleSetPage, None]:
+        self.asked.append(tuple(subscriptions))
+        if self.failure is not None:
+            raise self.failure
+        for one in self.sets:
+            if not subscriptions or one.scale_set.subscription_id in subscriptions:
+                yield ScaleSetPage([one], 0, None)
+        yield ScaleSetPage([], self.lost, None)
+
+
+@pytest.fixture
+def graph() -> FakeGraph:
+    return FakeGraph()
 
 
 @pytest.fixture

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from structlog.testing import capture_logs
+
 from discovery.conftest import OTHER, FakeLists, configured
+from exporter.azure.decode_scale_sets import ResourceGroup
 from exporter.azure.errors import Forbidden, NotFound, NotSent
 from exporter.discovery.finder import Failure, Finder, Search
 from exporter.discovery.selection import Selection
@@ -56,3 +59,39 @@ async def test_named_groups_are_listed_alone_and_one_that_does_not_exist_is_empt
     lists.sets[SUBSCRIPTION] = [NotFound("no", missing="resource group", removes=True)]
     made = await search(lists, entry)
     assert (names(made), made.failures) == ([], [])
+
+
+async def test_groups_of_aks_of_which_the_subscription_s_list_has_no_set_are_listed(
+    lists: FakeLists,
+) -> None:
+    lists.put("web")
+    lists.put("known", group="MC_rg_known_westeurope")
+    lists.put("late", group="MC_rg_late_westeurope")
+    lists.missed.add("late")
+    lists.groups[SUBSCRIPTION] = [
+        ResourceGroup("rg-web", is_of_aks=False),
+        ResourceGroup("rg-empty", is_of_aks=False),
+        ResourceGroup("MC_rg_known_westeurope", is_of_aks=True),
+        ResourceGroup("MC_rg_late_westeurope", is_of_aks=True),
+    ]
+    entry = f"{{subscriptions: [{SUBSCRIPTION}]}}"
+    made = await search(lists, entry)
+    assert names(made) == ["known", "late", "web"]
+    assert dict(lists.asked) == {(SUBSCRIPTION, ""): 1, (SUBSCRIPTION, "MC_rg_late_westeurope"): 1}
+    entry = f"{{subscriptions: [{SUBSCRIPTION}], resource_groups: [rg-*]}}"
+    assert names(await search(lists, entry)) == ["web"]
+    assert lists.asked[SUBSCRIPTION, "MC_rg_late_westeurope"] == 1, "it is not wanted"
+
+
+async def test_without_the_right_to_list_groups_the_subscription_s_list_is_all(
+    lists: FakeLists,
+) -> None:
+    lists.put("web")
+    lists.groups_failure = Forbidden("no", action="read")
+    (made,) = configured(f"[{{subscriptions: [{SUBSCRIPTION}]}}]").discovery
+    finder = Finder(lists)
+    with capture_logs() as logs:
+        for _ in range(2):
+            found = await finder.search(Selection(made))
+            assert (names(found), found.failures) == (["web"], [])
+    assert [line["event"] for line in logs] == ["resource groups not listed"]

@@ -22,7 +22,10 @@ def test_the_roles_have_the_actions_of_the_table_and_no_other() -> None:
     assert set(role["Actions"]) == ACTIONS
     assert role["NotActions"] == role["DataActions"] == []
     bicep = (ROOT / "deploy/azure/role.bicep").read_text(encoding="utf-8")
-    assert set(re.findall(r"'(Microsoft\.(?:Compute|Resources)/\S+/read)'", bicep)) == ACTIONS
+    assert (
+        set(re.findall(r"'(Microsoft\.(?:Compute|ResourceGraph|Resources)/\S+/read)'", bicep))
+        == ACTIONS
+    )
 
 
 def test_the_page_about_permissions_names_every_action() -> None:

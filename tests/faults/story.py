@@ -19,11 +19,12 @@ from typing import Any
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from exporter.assembly import Process, build
+from exporter.assembly import build
 from exporter.configuration import Configuration, load
 from exporter.exposition.content_type import TEXT
 from exporter.persistence.restore import persisted
 from exporter.polling.target_state import TargetState
+from exporter.process import Process
 from support.answers import SUBSCRIPTION, samples
 from support.assembled import OWN, ServedPage, WatchedBudget, polled_on_schedule
 from support.azure_room import FakeTokens

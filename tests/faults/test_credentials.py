@@ -110,7 +110,9 @@ async def test_a_credential_that_expires_costs_no_other_tenant_a_poll(
 async def test_a_tenant_that_is_throttled_holds_back_no_other(
     tenants: World, tmp_path: Path
 ) -> None:
-    async with tenants.polling(settings=discovered(tenants, str(tmp_path / "other"))):
+    document = discovered(tenants, str(tmp_path / "other"))
+    document["resource_graph"] = {"mode": "off"}
+    async with tenants.polling(settings=document):
         tenants.strike(
             kind="throttled", shape="arm", operation="subscriptions", retry_after="3000", times=1
         )

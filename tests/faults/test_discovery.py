@@ -1,4 +1,4 @@
-"""A fleet that is found: what breaks the search costs no set its polls, and removes nothing."""
+"""A fleet that lists find: what breaks the search costs no set its polls, and removes nothing."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ def settings(world: World, subscriptions: list[str] | None = None, **entry: Any)
     document = world.settings
     document.pop("scale_sets")
     document["discovery"] = [{"subscriptions": subscriptions or ["all"], **entry}]
+    document["resource_graph"] = {"mode": "off"}
     return document
 
 

@@ -16,12 +16,13 @@ from typing import Any, Self
 import yaml
 from aiohttp import web
 
-from exporter.assembly import Exporter, Process, build
+from exporter.assembly import Exporter, build
 from exporter.azure.auth.token_cache import TokenSource
 from exporter.azure.auth.token_file import FileTokens
 from exporter.configuration import load
 from exporter.exposition.content_type import TEXT
 from exporter.model.scale_set import ScaleSetId
+from exporter.process import Process
 from exporter.simulator import calls
 from exporter.simulator.calls import Call
 from exporter.simulator.description import ScaleSetDescription

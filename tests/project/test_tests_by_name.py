@@ -9,6 +9,7 @@ from support.answers import ROOT
 ELSEWHERE = {
     # Wiring and declarations are tested by what they lead to.
     "assembly": "test_reloading.py",
+    "process": "test_reloading.py",
     "azure/auth/token_advice": "azure/test_token_failures_unread.py",
     "azure/auth/token_file": "azure/test_credentials.py",
     "azure/auth/token_sources": "azure/test_credentials.py",

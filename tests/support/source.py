@@ -27,8 +27,7 @@ class FakeRetryAfterGate(RetryAfterGate):
     def __setitem__(self, bucket: tuple[str, str], until: float) -> None:
         self.until[bucket] = until
 
-    def remaining(self, subscription_id: str, location: str, credential: str = "") -> float:
-        del credential
+    def remaining(self, subscription_id: str, location: str) -> float:
         until = self.until.get((subscription_id, location), 0.0)
         return max(0.0, until - self.clock.monotonic())
 

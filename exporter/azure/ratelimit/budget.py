@@ -27,6 +27,7 @@ from exporter.azure.ratelimit.usage import (
     Request,
     Reservation,
 )
+from exporter.azure.ratelimit.user_quota import UserQuota
 from exporter.model.scale_set import ScaleSetId
 from exporter.policy_names import OTHER
 from exporter.runtime.clock import Clock
@@ -86,6 +87,7 @@ class Budget:
         self._costs: dict[tuple[str, ...], Cost] = {}
         # By subscription and credential: the Resource Manager counts each client for itself.
         self._paces: dict[str, dict[str, Pace]] = {}
+        self._quotas: dict[str, UserQuota] = {}
         self._next_purge = clock.monotonic() + KEPT_FOR
 
     def rates(
@@ -172,6 +174,8 @@ class Budget:
         pace = self._pace(reservation.scope)
         if reservation.reserved_requests < 1:
             await self._admit(reservation)
+        if reservation.operation.by_user:
+            await self._quota(reservation.scope).send()
         await pace.send()
         request = Request(partial(self._answered, reservation), not_sent=pace.not_sent)
         try:
@@ -278,6 +282,8 @@ class Budget:
         for limit in counted:
             if limit is not None and remains:
                 limit.answered(remains.keys(), now)
+        if limits.user_quota is not None:
+            self._quota(scope).seen(*limits.user_quota)
         pace = self._pace(scope)
         pace.charge()
         for policy in pace.seen(limits.resource_manager):
@@ -324,6 +330,13 @@ class Budget:
                     self._show(limit, policy, subscription_id, location)
         region.used = self._clock.monotonic()
         return region
+
+    def _quota(self, scope: Scope) -> UserQuota:
+        quota = self._quotas.get(scope.counted_by)
+        if quota is None:
+            quota = UserQuota(clock=self._clock, share=lambda: self.share)
+            self._quotas[scope.counted_by] = quota
+        return quota
 
     def _pace(self, scope: Scope) -> Pace:
         paces = self._paces.setdefault(scope.subscription_id.casefold(), {})

@@ -21,6 +21,8 @@ _PREFIX = "x-ms-ratelimit-remaining-"
 _RESOURCE = _PREFIX + "resource"
 _POLICY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _NUMBER = re.compile(r"[0-9]{1,15}")
+_USER_QUOTA = "x-ms-user-quota-"
+_TIME_SPAN = re.compile(r"([0-9]{1,3}):([0-9]{1,2}):([0-9]{1,2}(?:\.[0-9]{1,9})?)")
 _CHARGE = re.compile(r"[0-9]{1,6}")
 MOST_POLICIES = 32
 """Policies that are read from one answer: Azure names two or three."""
@@ -36,12 +38,15 @@ class LimitHeaders:
         viewed: the VMs viewed by a page of the instance list; None where the header is absent or
             cannot be read.
         tells_charge: whether the header is there.
+        user_quota: what remains of the client's quota of Resource Graph, and in how many seconds
+            it is full again; None where that is not told.
     """
 
     compute: Mapping[str, int]
     resource_manager: Mapping[str, int]
     viewed: int | None
     tells_charge: bool
+    user_quota: tuple[int, float] | None = None
 
     @classmethod
     def of(cls, headers: MultiMapping[str]) -> LimitHeaders:
@@ -51,6 +56,7 @@ class LimitHeaders:
             resource_manager=remaining_of_arm(headers),
             viewed=charge_of(headers),
             tells_charge=CHARGE in headers,
+            user_quota=user_quota_of(headers),
         )
 
 
@@ -162,3 +168,13 @@ def wait_of(seconds: float) -> float | None:
 def _arm_headers(headers: MultiMapping[str]) -> Iterator[str]:
     names = {name.lower() for name in headers}
     return (name for name in sorted(names) if name.startswith(_PREFIX) and name != _RESOURCE)
+
+
+def user_quota_of(headers: MultiMapping[str]) -> tuple[int, float] | None:
+    """What remains of the client's quota, and the seconds until it is full again."""
+    remaining = _NUMBER.fullmatch(headers.get(f"{_USER_QUOTA}remaining", "").strip())
+    resets = _TIME_SPAN.fullmatch(headers.get(f"{_USER_QUOTA}resets-after", "").strip())
+    if remaining is None or resets is None:
+        return None
+    hours, minutes, seconds = map(float, resets.groups())
+    return int(remaining[0]), min(LONGEST_WAIT, hours * 3600 + minutes * 60 + seconds)

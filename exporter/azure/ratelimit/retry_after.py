@@ -31,7 +31,7 @@ class RetryAfterGate:
         retry_after: float | None,
         *,
         policy: str = "",
-        credential: str = "",
+        counted_by: str = "",
     ) -> None:
         """Wait from now on; a wait that is in force is never shortened.
 
@@ -40,10 +40,10 @@ class RetryAfterGate:
             location: the region; empty for all of the subscription's.
             retry_after: seconds as Azure says; None where it does not say.
             policy: the limit that was exceeded, for the metric.
-            credential: whose calls wait, where they are about no subscription.
+            counted_by: whose calls wait, where they are about no subscription; see `Scope`.
         """
         wait = DEFAULT_WAIT if retry_after is None else max(0.0, retry_after)
-        key = (_counted_as(subscription_id, credential), location.casefold())
+        key = (subscription_id.casefold() or counted_by, location.casefold())
         until = self._clock.monotonic() + wait
         if until > self._until.get(key, 0.0):
             self._until[key] = until
@@ -58,19 +58,14 @@ class RetryAfterGate:
         Raises:
             NotSent: Azure has asked to wait longer.
         """
-        wait = self.remaining(scope.subscription_id, scope.location, scope.credential)
+        wait = self.remaining(scope.counted_by, scope.location)
         if wait > 0:
             raise NotSent(f"not sent: Azure asked to wait {wait:.0f} s more", retry_after=wait)
 
-    def remaining(self, subscription_id: str, location: str, credential: str = "") -> float:
+    def remaining(self, subscription_id: str, location: str) -> float:
         """Seconds until a call may go out; 0 where none is held."""
-        subscription = _counted_as(subscription_id, credential)
+        subscription = subscription_id.casefold()
         until = max(
             self._until.get((subscription, place), 0.0) for place in ("", location.casefold())
         )
         return max(0.0, until - self._clock.monotonic())
-
-
-def _counted_as(subscription_id: str, credential: str) -> str:
-    """Whose limit a call is charged to: without a subscription, that of the client itself."""
-    return subscription_id.casefold() or f"/{credential}"
