@@ -19,6 +19,7 @@ from exporter.model.scale_set import ScaleSetId
 from exporter.persistence.restore import restore_found, store_for
 from exporter.persistence.store import StateStore
 from exporter.polling.concurrency import Slots
+from exporter.polling.details_poller import DetailsPoller, kinds_of
 from exporter.polling.intervals import Intervals
 from exporter.polling.jobs import jobs_of
 from exporter.polling.poller import Poller
@@ -46,6 +47,7 @@ class Exporter:
     store: StateStore | None
     scheduler: Scheduler
     discovery: Discovery
+    details: DetailsPoller
     metrics_page: MetricsPage
 
     @property
@@ -54,10 +56,11 @@ class Exporter:
         return self.prepared.configuration
 
     async def run(self) -> None:
-        """Poll and search for scale sets, until cancelled: neither ends by itself."""
+        """Poll and search for scale sets, until cancelled: nothing of it ends by itself."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.scheduler.run(), name="scheduler")
             group.create_task(self.discovery.run(), name="discovery")
+            group.create_task(self.details.run(), name="details")
 
     async def apply(self, prepared: Prepared) -> Changes:
         """Poll the listed sets of a configuration that differs in nothing else.
@@ -113,15 +116,25 @@ async def build(
         publisher = Publisher(
             mapper=mapper, clock=process.clock, max_series=configuration.metrics.max_series
         )
+        retention = Retention(keep_for=polling.keep_for, deadline=polling.deadline)
         poller = Poller(
             sources={name: one.scale_sets for name, one in connection.clients.items()},
             mapper=mapper,
             publisher=publisher,
             telemetry=process.telemetry,
             clock=process.clock,
-            retention=Retention(keep_for=polling.keep_for, deadline=polling.deadline),
+            retention=retention,
             cooperative=process.cooperative,
             store=store,
+        )
+        details = DetailsPoller(
+            sources={name: one.details for name, one in connection.clients.items()},
+            kinds=kinds_of(configuration.model),
+            interval=configuration.model.interval,
+            targets=process.targets,
+            publisher=publisher,
+            retention=retention,
+            clock=process.clock,
         )
         intervals = Intervals(process.targets, budget=process.budget, clock=process.clock)
         scheduler = Scheduler(
@@ -157,6 +170,7 @@ async def build(
             store=store,
             scheduler=scheduler,
             discovery=discovery,
+            details=details,
             metrics_page=MetricsPage(
                 cache=publisher.cache, allowed=prepared.families, telemetry=process.telemetry
             ),

@@ -21,6 +21,7 @@ from exporter.configuration import (
     Credential,
     Discovery,
     Metrics,
+    Model,
     NamedCredential,
     Polling,
     ResourceGraph,
@@ -39,6 +40,7 @@ SECTIONS: Mapping[str, type[Section]] = {
     "discovery": Discovery,
     "metrics": Metrics,
     "resource_graph": ResourceGraph,
+    "model": Model,
     "web": Web,
 }
 """The models, by the name that stands for each on the page."""

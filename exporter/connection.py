@@ -14,6 +14,7 @@ from exporter.azure.lists import Lists
 from exporter.azure.resource_graph import ResourceGraph
 from exporter.azure.scale_sets import ScaleSetClient
 from exporter.azure.session import new_session
+from exporter.azure.set_details import SetDetailsClient
 from exporter.azure.transport import Transport
 from exporter.preparation import Prepared
 from exporter.process import Process
@@ -25,6 +26,7 @@ class Client:
     Attributes:
         tokens: of the credential.
         scale_sets: the calls about scale sets.
+        details: the calls about what sets have beside that.
         lists: the calls that tell which there are.
         graph: queries of Resource Graph.
 
@@ -74,6 +76,9 @@ class Client:
             detail=azure.detail,
             deadline=polling.deadline,
             cooperative=process.cooperative,
+        )
+        self.details = SetDetailsClient(
+            transport, api_version=azure.api_version, deadline=polling.deadline
         )
         self.graph = ResourceGraph(
             transport,

@@ -174,6 +174,7 @@ async def run_once(
         with _failures_unlogged():
             await exporter.discovery.refresh()
             await exporter.scheduler.run_once()
+            await exporter.details.poll_all()
         page = await exporter.metrics_page.render(TEXT)
         printed = print_page(page.plain_chunks(PAGE_CHUNK))
         for state in exporter.targets:

@@ -8,9 +8,15 @@ var actions = [
   'Microsoft.Compute/virtualMachineScaleSets/read'
   'Microsoft.Compute/virtualMachineScaleSets/virtualMachines/read'
   'Microsoft.Compute/virtualMachines/read'
+  'Microsoft.Compute/virtualMachineScaleSets/instanceView/read'
+  'Microsoft.Compute/virtualMachineScaleSets/lifecycleHookEvents/read'
+  'Microsoft.Compute/virtualMachineScaleSets/rollingUpgrades/read'
+  'Microsoft.Insights/autoscaleSettings/read'
   'Microsoft.ResourceGraph/resources/read'
   'Microsoft.Resources/subscriptions/read'
   'Microsoft.Resources/subscriptions/resourceGroups/read'
+  'Microsoft.StandbyPool/standbyVirtualMachinePools/read'
+  'Microsoft.StandbyPool/standbyVirtualMachinePools/runtimeViews/read'
 ]
 
 resource role 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {

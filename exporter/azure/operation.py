@@ -173,6 +173,64 @@ QUERY_GRAPH = Operation(
 )
 """`Resources`: a query of Resource Graph, page by page. It is answered from an index of its own."""
 
+GET_SERVICES = Operation(
+    name="get_scale_set_view",
+    rbac_action=f"{_COMPUTE}/instanceView/read",
+    failure="reading the orchestration services failed",
+    when="each Uniform set every `model.interval`, with `model.services`",
+    requests=LIST_INSTANCES.requests,
+)
+"""`VirtualMachineScaleSets_GetInstanceView`: only its orchestration services are read."""
+
+GET_ROLLING_UPGRADE = Operation(
+    name="get_rolling_upgrade",
+    rbac_action=f"{_COMPUTE}/rollingUpgrades/read",
+    failure="reading the latest rolling upgrade failed",
+    when="each Uniform set every `model.interval`, with `model.rolling_upgrades`",
+    requests=GET_SCALE_SET.requests,
+)
+"""`VirtualMachineScaleSetRollingUpgrades_GetLatest`. Its limit is not documented; it is charged as
+a GET of the set."""
+
+LIST_LIFECYCLE_HOOKS = Operation(
+    name="list_lifecycle_hook_events",
+    rbac_action=f"{_COMPUTE}/lifecycleHookEvents/read",
+    failure="listing the events of lifecycle hooks failed",
+    when="each Uniform set every `model.interval`, with `model.lifecycle_hooks`",
+    requests=GET_SCALE_SET.requests,
+)
+"""`VirtualMachineScaleSetLifeCycleHookEvents_List`, of 2026. Charged as a GET of the set."""
+
+LIST_STANDBY_POOLS = Operation(
+    name="list_standby_pools",
+    rbac_action="Microsoft.StandbyPool/standbyVirtualMachinePools/read",
+    failure="listing the standby pools failed",
+    when="each subscription every `model.interval`, with `model.standby_pools`",
+    requests=GET_SCALE_SET.requests,
+    of_compute=False,
+)
+"""`StandbyVirtualMachinePools_ListBySubscription`."""
+
+GET_STANDBY_POOL = Operation(
+    name="get_standby_pool",
+    rbac_action="Microsoft.StandbyPool/standbyVirtualMachinePools/runtimeViews/read",
+    failure="reading a standby pool failed",
+    when="each standby pool of a set that is polled, as above",
+    requests=GET_SCALE_SET.requests,
+    of_compute=False,
+)
+"""`StandbyVirtualMachinePoolRuntimeViews_Get` of `latest`."""
+
+LIST_AUTOSCALE = Operation(
+    name="list_autoscale_settings",
+    rbac_action="Microsoft.Insights/autoscaleSettings/read",
+    failure="listing the autoscale settings failed",
+    when="each subscription every `model.interval`, with `model.autoscale`",
+    requests=GET_SCALE_SET.requests,
+    of_compute=False,
+)
+"""`AutoscaleSettings_ListBySubscription`."""
+
 LIST_RESOURCE_GROUPS = Operation(
     name="list_resource_groups",
     rbac_action="Microsoft.Resources/subscriptions/resourceGroups/read",
@@ -191,4 +249,10 @@ OPERATIONS = (
     LIST_SUBSCRIPTIONS,
     LIST_RESOURCE_GROUPS,
     QUERY_GRAPH,
+    GET_SERVICES,
+    GET_ROLLING_UPGRADE,
+    LIST_LIFECYCLE_HOOKS,
+    LIST_STANDBY_POOLS,
+    GET_STANDBY_POOL,
+    LIST_AUTOSCALE,
 )

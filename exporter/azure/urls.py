@@ -107,6 +107,30 @@ def graph_url(endpoints: Endpoints) -> URL:
     )
 
 
+def of_scale_set_url(
+    endpoints: Endpoints, scale_set: ScaleSetId, what: str, *, api_version: str
+) -> URL:
+    """Something of a scale set, as `rollingUpgrades/latest`."""
+    return URL(f"{_path(endpoints, scale_set)}/{what}?{_version(api_version)}", encoded=True)
+
+
+def of_subscription_url(
+    endpoints: Endpoints, subscription_id: str, what: str, *, api_version: str
+) -> URL:
+    """Something of a subscription, as `providers/Microsoft.Insights/autoscalesettings`."""
+    return URL(
+        f"{endpoints.resource_manager}/subscriptions/{quote(subscription_id, safe='')}/{what}"
+        f"?{_version(api_version)}",
+        encoded=True,
+    )
+
+
+def of_resource_url(endpoints: Endpoints, resource_id: str, what: str, *, api_version: str) -> URL:
+    """Something of a resource whose id Azure has told."""
+    path = quote(resource_id.strip("/"), safe="/")
+    return URL(f"{endpoints.resource_manager}/{path}/{what}?{_version(api_version)}", encoded=True)
+
+
 def next_url(link: str, endpoints: Endpoints, *, api_version: str) -> URL:
     """The address of the next page.
 

@@ -5,7 +5,14 @@ from exporter.configuration.credentials import Credential, NamedCredential
 from exporter.configuration.errors import ConfigurationError
 from exporter.configuration.loading import load
 from exporter.configuration.scale_sets import Discovery, ScaleSet
-from exporter.configuration.settings import Configuration, Metrics, Polling, ResourceGraph, Web
+from exporter.configuration.settings import (
+    Configuration,
+    Metrics,
+    Model,
+    Polling,
+    ResourceGraph,
+    Web,
+)
 
 __all__ = [
     "Azure",
@@ -14,6 +21,7 @@ __all__ = [
     "Credential",
     "Discovery",
     "Metrics",
+    "Model",
     "NamedCredential",
     "Polling",
     "ResourceGraph",

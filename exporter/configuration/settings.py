@@ -117,6 +117,33 @@ class ResourceGraph(Section):
     )
 
 
+class Model(Section):
+    """`model`: what is asked beside the instance list and the set's own model."""
+
+    interval: Duration = Field(300.0, description="Between two calls of a kind.")
+    services: Boolean = Field(
+        default=False,
+        description="Orchestration services: automatic repairs, zone rebalancing. A call for each "
+        "Uniform set, of the limit that the instance lists have.",
+    )
+    rolling_upgrades: Boolean = Field(
+        default=False, description="The latest rolling upgrade. A call for each Uniform set."
+    )
+    lifecycle_hooks: Boolean = Field(
+        default=False,
+        description="Events of lifecycle hooks that wait for an answer. A call for each Uniform "
+        "set.",
+    )
+    standby_pools: Boolean = Field(
+        default=False,
+        description="Instances in standby pools. A call for each subscription, and for each pool.",
+    )
+    autoscale: Boolean = Field(
+        default=False,
+        description="The limits of autoscale settings. A call for each subscription.",
+    )
+
+
 class Web(Section):
     """`web`: what the pages, the JSON and the log show."""
 
@@ -149,6 +176,7 @@ class Configuration(Section):
     )
     metrics: Metrics = Field(default_factory=Metrics)
     resource_graph: ResourceGraph = Field(default_factory=ResourceGraph)
+    model: Model = Field(default_factory=Model)
     web: Web = Field(default_factory=Web)
 
     def targets(self) -> tuple[Target, ...]:

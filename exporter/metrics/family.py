@@ -15,6 +15,7 @@ from typing import Generic, Literal, TypeVar
 
 from exporter.metrics.instance_state import InstanceState
 from exporter.metrics.transitions import TransitionCounts
+from exporter.model.details import SetDetails
 from exporter.model.poll import PollState
 from exporter.model.scale_set import ScaleSetModel
 
@@ -149,9 +150,26 @@ class CountFamily(Family):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFamily(Family):
-    """A family about the scale set itself, from the GET of the set."""
+    """A family about the scale set itself, from the GET of the set.
+
+    Attributes:
+        states: of a state set, the known states; then the rows have the one that holds.
+    """
 
     rows: Callable[[ScaleSetModel], Iterable[Row]]
+    states: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetailFamily(Family):
+    """A family about the scale set from a call that `model` of the configuration asks for.
+
+    Attributes:
+        states: as of `ModelFamily`.
+    """
+
+    rows: Callable[[SetDetails], Iterable[Row]]
+    states: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

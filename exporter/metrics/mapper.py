@@ -10,17 +10,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Literal
 
 from exporter.exposition.gzip_block import Block, compressed_block, join
 from exporter.exposition.text_format import SampleWriter, cut, cut_id, escape, label_pairs
 from exporter.metrics.catalogue import CATALOGUE
-from exporter.metrics.catalogue.scale_set import tags_family
+from exporter.metrics.catalogue.model import tags_family
 from exporter.metrics.family import (
     SCALE_SET_LABELS,
     CounterFamily,
     CountFamily,
+    DetailFamily,
     Family,
     FamilyFilter,
     Labels,
@@ -28,6 +28,7 @@ from exporter.metrics.family import (
     PollFamily,
     Row,
 )
+from exporter.metrics.field_families import family_of
 from exporter.metrics.instance_json import ItemStore
 from exporter.metrics.instance_state import SetNames
 from exporter.metrics.limited_names import MOST_CODES, LimitedNames
@@ -35,6 +36,7 @@ from exporter.metrics.normalize import normalize
 from exporter.metrics.rendering import Identified, Renderer
 from exporter.metrics.transitions import UNSPECIFIED, Transitions, Walk
 from exporter.metrics.trimming import batches
+from exporter.model.details import SetDetails
 from exporter.model.instance_view import Instance, InstancePage, Problem
 from exporter.model.poll import PollState
 from exporter.model.scale_set import ScaleSetModel, Target
@@ -149,7 +151,8 @@ class Mapper:
         self.writers = {
             f.name: SampleWriter(f.name, f.labels, whole=f.whole) for f in self.families
         }
-        self.renderer = Renderer(self.families, self.writers, active=state_sets == "active")
+        self._active = state_sets == "active"
+        self.renderer = Renderer(self.families, self.writers, active=self._active)
 
     def start(self, target: Target, memory: TargetMemory, *, flexible: bool = False) -> Mapping:
         """Begin to map one walk over the target's instances, of either kind of set."""
@@ -162,8 +165,28 @@ class Mapper:
             family.name: _pressed(lines)
             for family in self.families
             if isinstance(family, ModelFamily)
-            and (lines := self.writers[family.name].write([(prefix, family.rows(model))]))
+            and (rows := self._state_rows(family.rows(model), family.states))
+            and (lines := self.writers[family.name].write([(prefix, rows)]))
         }
+
+    def details(self, target: Target, details: SetDetails) -> Lines:
+        """Write the families about what is asked for beside the model."""
+        prefix = _identity(target)
+        return {
+            family.name: _pressed(lines)
+            for family in self.families
+            if isinstance(family, DetailFamily)
+            and (rows := self._state_rows(family.rows(details), family.states))
+            and (lines := self.writers[family.name].write([(prefix, rows)]))
+        }
+
+    def _state_rows(self, rows: Iterable[Row], states: tuple[str, ...]) -> list[Row]:
+        """The rows of a family; of a state set 0 for the states that do not hold, unless active."""
+        given = list(rows)
+        if not states or not given or self._active:
+            return given
+        held = {labels for labels, _ in given}
+        return [((state,), int((state,) in held)) for state in states]
 
     def poll(self, target: Target, poll: PollState) -> Lines:
         """Write the families about how the target's polls stand."""
@@ -351,35 +374,6 @@ class Mapping:
                 rows.update(dict.fromkeys(family.beside(key), 0))
         rows.update(counts)
         return list(rows.items())
-
-
-@lru_cache(maxsize=1024)
-def family_of(path: str, *, of_scale_set: bool = False) -> str:
-    """The first family that a field of Azure's answer feeds.
-
-    It takes 0.1 ms to find out, and a field whose type is another in one instance is so in most.
-
-    Args:
-        path: the field's path from the item on, as `Problem.path` has it; a path above or
-            below a declared source belongs to that source's family.
-        of_scale_set: whether the answer is that of the set itself, not an instance of the list.
-    """
-    declared = [
-        (source, family.name)
-        for family in CATALOGUE
-        for source in family.source
-        if isinstance(family, ModelFamily) == of_scale_set
-    ]
-    above = [pair for pair in declared if pair[0] and _is_below(path, pair[0])]
-    if above:
-        # The nearest one tells most; of equals the first in the catalogue.
-        return max(above, key=lambda pair: len(pair[0]))[1]
-    below = [name for source, name in declared if source == path or _is_below(source, path)]
-    return below[0] if below else ("azure_vmss_info" if of_scale_set else "azure_vmss_instances")
-
-
-def _is_below(path: str, ancestor: str) -> bool:
-    return path == ancestor or path.startswith((f"{ancestor}.", f"{ancestor}["))
 
 
 def _identity(target: Target) -> str:

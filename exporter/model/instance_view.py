@@ -77,6 +77,28 @@ class MaintenanceRedeployStatus(Struct, rename="camel", frozen=True, gc=False):
     last_operation_message: str | None = None
 
 
+class AvailablePatches(Struct, rename="camel", frozen=True, gc=False):
+    """`patchStatus.availablePatchSummary`: the last assessment."""
+
+    reboot_pending: bool | None = None
+    critical_and_security_patch_count: int | None = None
+    other_patch_count: int | None = None
+    last_modified_time: str | None = None
+
+
+class PatchInstallation(Struct, rename="camel", frozen=True, gc=False):
+    """`patchStatus.lastPatchInstallationSummary`."""
+
+    status: str | None = None
+
+
+class PatchStatus(Struct, rename="camel", frozen=True, gc=False):
+    """`patchStatus`: of virtual machines only, so of Flexible sets."""
+
+    available_patch_summary: AvailablePatches | None = None
+    last_patch_installation_summary: PatchInstallation | None = None
+
+
 class InstanceView(Struct, rename="camel", gc=False):
     """`properties.instanceView` of one instance."""
 
@@ -95,6 +117,7 @@ class InstanceView(Struct, rename="camel", gc=False):
     os_version: str | None = None
     hyper_v_generation: str | None = None
     maintenance_redeploy_status: MaintenanceRedeployStatus | None = None
+    patch_status: PatchStatus | None = None
     is_vm_in_standby_pool: bool | None = field(default=None, name="isVMInStandbyPool")
 
 

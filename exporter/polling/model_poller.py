@@ -9,7 +9,8 @@ import structlog
 
 from exporter.azure.errors import AzureError, NoAnswer, NotSent
 from exporter.azure.ratelimit.usage import Reservation
-from exporter.metrics.mapper import Mapper, family_of
+from exporter.metrics.field_families import family_of
+from exporter.metrics.mapper import Mapper
 from exporter.model.instance_view import Problem
 from exporter.model.poll import PollState
 from exporter.model.scale_set import ScaleSetModel

@@ -123,6 +123,7 @@ class Poller(ModelPoller):
             poll=replace(poll, model_last_success=old.poll.model_last_success),
             model=old.model,
             model_interval=old.model_interval,
+            details=old.details,
             memory=old.memory,
             codes_until=old.codes_until,
         )

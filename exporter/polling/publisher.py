@@ -10,6 +10,7 @@ from math import inf
 from exporter.exposition.cache import ExpositionCache
 from exporter.metrics.mapper import Lines, Mapper
 from exporter.metrics.transitions import Transitions
+from exporter.model.details import NO_DETAILS, SetDetails
 from exporter.model.scale_set import ScaleSetModel, Target
 from exporter.polling.series_limit import SeriesLimit, Size, Suppressed
 from exporter.polling.target_state import TargetState
@@ -36,6 +37,8 @@ class _Published:
     polls: Lines = field(default_factory=dict)
     model: Lines = field(default_factory=dict)
     model_of: ScaleSetModel | None = None
+    details: Lines = field(default_factory=dict)
+    details_of: SetDetails = NO_DETAILS
     counters: Lines = field(default_factory=dict)
     counters_of: Transitions | None = None
 
@@ -124,6 +127,7 @@ class Publisher(Observer):
             yield published.counters
             if published.model_is_live:
                 yield published.model
+            yield published.details
             if snapshot:
                 yield snapshot.mapped.lines
                 if level < Suppressed.OPEN_COUNTS:
@@ -142,6 +146,10 @@ class Publisher(Observer):
         if not same_target or model is not published.model_of:
             published.model_of = model
             published.model = self._mapper.model(target, model) if model else {}
+        details = data.details.live(now)
+        if not same_target or details != published.details_of:
+            published.details_of = details
+            published.details = self._mapper.details(target, details)
         transitions = data.memory.transitions
         if not same_target or transitions is not published.counters_of:
             published.counters_of = transitions
@@ -149,7 +157,8 @@ class Publisher(Observer):
         live = data.live_model(now)
         published.model_is_live = live is not None
         ends = (part.served_until for part in (live, data.snapshot) if part is not None)
-        published.until = min((*ends, *data.codes_until.values()), default=inf)
+        waits = (until for until in data.details.served_until.values() if until > now)
+        published.until = min((*ends, *waits, *data.codes_until.values()), default=inf)
         self._put(state)
 
     def _put(self, state: TargetState) -> None:
@@ -174,6 +183,7 @@ class Publisher(Observer):
         others += _series(published.counters)
         if published.model_is_live:
             others += _series(published.model)
+        others += _series(published.details)
         key = state.target.scale_set.key
         return Size(key, published.level, instances, open_counts, others)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from exporter.azure.operation import LIST_INSTANCES, LIST_VIRTUAL_MACHINES, Operation, Scope
 from exporter.exposition.text_format import cut
 from exporter.metrics.mapper import MappedInstances, TargetMemory
+from exporter.model.details import NO_DETAILS, SetDetails
 from exporter.model.poll import PollState
 from exporter.model.scale_set import ScaleSetModel, Target, short_region
 from exporter.polling.activity import Activity
@@ -47,6 +49,27 @@ class ModelSnapshot:
     served_until: float
 
 
+@dataclass(frozen=True, slots=True)
+class DetailsSnapshot:
+    """What was asked for beside the model.
+
+    Attributes:
+        details: the last good answers.
+        served_until: the monotonic time until which each field of them is served.
+    """
+
+    details: SetDetails = NO_DETAILS
+    served_until: Mapping[str, float] = field(default_factory=dict)
+
+    def live(self, monotonic: float) -> SetDetails:
+        """What is served at that time."""
+        over = {name: None for name, until in self.served_until.items() if until <= monotonic}
+        return replace(self.details, **over) if over else self.details
+
+
+NO_ANSWERS = DetailsSnapshot()
+
+
 @dataclass(slots=True)
 class TargetData:
     """What the polls of a target have found. Values are replaced whole, never changed.
@@ -59,6 +82,7 @@ class TargetData:
         model_interval: the seconds between two GETs of the model that are in force.
         model_reason: why the last GET of the model failed, if that was logged; else None.
         model_message: the error of the last GET of the model; None after a success.
+        details: what was asked for beside the model.
         memory: what the mapper keeps from poll to poll.
         codes_until: the monotonic time until which a new failure code is served as 0.
         confirmation: which answers are not believed the first time.
@@ -72,6 +96,7 @@ class TargetData:
     model_interval: float = MODEL_INTERVAL
     model_reason: str | None = None
     model_message: str | None = None
+    details: DetailsSnapshot = NO_ANSWERS
     memory: TargetMemory = field(default_factory=TargetMemory)
     codes_until: dict[str, float] = field(default_factory=dict)
     confirmation: Confirmation = field(default_factory=Confirmation)
@@ -101,7 +126,7 @@ class TargetState:
     Attributes:
         target: what is polled. Written by the registry, `Targets`.
         data: what the polls have found. Written by `Poller`, what is of the model by the
-            `ModelPoller` that it is built on.
+            `ModelPoller` that it is built on, the details by `DetailsPoller`.
         due: the monotonic time at which each operation is due. Written by `Scheduler`.
         activity: whether the set changes or fails. Written by `Intervals`.
         outage: the failures since the last success, for the log. Written by `Poller`.

@@ -18,6 +18,7 @@ from exporter.simulator.scale_set import SimulatedScaleSet
 _SUBSCRIPTION = r"/subscriptions/(?P<subscription>[^/]+)"
 _GROUP = _SUBSCRIPTION + r"/resourceGroups/(?P<group>[^/]+)"
 _COMPUTE = r"/providers/Microsoft\.Compute"
+_STANDBY = r"/providers/Microsoft\.StandbyPool"
 _SET = _GROUP + _COMPUTE + r"/virtualMachineScaleSets/(?P<name>[^/]+)"
 
 _PATHS = [
@@ -26,6 +27,8 @@ _PATHS = [
         ("instances", _SET + "/virtualMachines"),
         ("instance", _SET + "/virtualMachines/(?P<instance>[^/]+)(?P<view>/instanceView)?"),
         ("scale_set_view", _SET + "/instanceView"),
+        ("rolling_upgrade", _SET + "/rollingUpgrades/latest"),
+        ("lifecycle_hooks", _SET + "/lifecycleHookEvents"),
         ("scale_set", _SET),
         ("scale_sets", _GROUP + _COMPUTE + "/virtualMachineScaleSets"),
         (
@@ -33,6 +36,12 @@ _PATHS = [
             _SUBSCRIPTION + _COMPUTE + "(/locations/(?P<location>[^/]+))?/virtualMachineScaleSets",
         ),
         ("virtual_machines", _GROUP + _COMPUTE + "/virtualMachines"),
+        (
+            "standby_pool",
+            _GROUP + _STANDBY + "/standbyVirtualMachinePools/(?P<name>[^/]+)/runtimeViews/latest",
+        ),
+        ("standby_pools", _SUBSCRIPTION + _STANDBY + "/standbyVirtualMachinePools"),
+        ("autoscale", _SUBSCRIPTION + r"/providers/Microsoft\.Insights/autoscalesettings"),
         ("resource_groups", _SUBSCRIPTION + "/resourcegroups"),
         ("subscriptions", r"/subscriptions"),
         ("graph", r"/providers/Microsoft\.ResourceGraph/resources"),

@@ -52,6 +52,11 @@ class ScaleSetDescription(Description):
     """One scale set, or `repeat` scale sets of the same kind named `{name}-000` and so on.
 
     Attributes:
+        services: the states of its orchestration services, by their names.
+        rolling_upgrade: the status of its latest rolling upgrade; none where it never had one.
+        hook_waits: seconds from the start until which an event of a lifecycle hook waits.
+        standby: the size of its standby pool.
+        autoscale: the limits of its autoscale setting.
         missed_by_list: whether the list of its subscription leaves it out, as was seen of AKS.
     """
 
@@ -78,6 +83,13 @@ class ScaleSetDescription(Description):
     pace: float = Field(default=0.0, ge=0.0, le=3600.0)
     trouble: float | None = Field(default=None, ge=0.0, le=1.0)
     page_size: int | None = Field(default=None, ge=1)
+    services: dict[str, str] = Field(default_factory=dict)
+    rolling_upgrade: (
+        Literal["RollingForward", "RollingBack", "Cancelled", "Completed", "Faulted"] | None
+    ) = None
+    hook_waits: float | None = None
+    standby: int = Field(default=0, ge=0)
+    autoscale: tuple[int, int] | None = Field(default=None, strict=False)
     missed_by_list: bool = False
     repeat: int = Field(default=1, ge=1)
 

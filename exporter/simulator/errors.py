@@ -138,6 +138,12 @@ def scale_set_not_found(name: str, resource_group: str) -> ArmError:
     )
 
 
+def no_rolling_upgrade() -> ArmError:
+    """404: the set never had a rolling upgrade."""
+    message = "The entity was not found in this Azure location."
+    return error(404, "NotFound", message)
+
+
 def instance_not_found() -> ArmError:
     """404 of Compute: the instance is gone."""
     return error(404, "NotFound", "The entity was not found in this Azure location.")

@@ -27,6 +27,11 @@ _ACTIONS = {
     "virtual_machines": "Microsoft.Compute/virtualMachines/read",
     "subscriptions": "Microsoft.Resources/subscriptions/read",
     "resource_groups": "Microsoft.Resources/subscriptions/resourceGroups/read",
+    "rolling_upgrade": f"{_COMPUTE}/rollingUpgrades/read",
+    "lifecycle_hooks": f"{_COMPUTE}/lifecycleHookEvents/read",
+    "standby_pool": "Microsoft.StandbyPool/standbyVirtualMachinePools/runtimeViews/read",
+    "standby_pools": "Microsoft.StandbyPool/standbyVirtualMachinePools/read",
+    "autoscale": "Microsoft.Insights/autoscaleSettings/read",
     "graph": "Microsoft.ResourceGraph/resources/read",
 }
 _BODIES = {

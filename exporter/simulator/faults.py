@@ -55,6 +55,11 @@ Operation = Literal[
     "virtual_machines",
     "subscriptions",
     "resource_groups",
+    "rolling_upgrade",
+    "lifecycle_hooks",
+    "standby_pool",
+    "standby_pools",
+    "autoscale",
     "graph",
     "token",
 ]

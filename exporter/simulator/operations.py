@@ -9,7 +9,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from exporter.model.scale_set import ScaleSetId
-from exporter.simulator import buckets, calls, errors, instance_answers, scale_set_answers
+from exporter.simulator import (
+    buckets,
+    calls,
+    details_answers,
+    errors,
+    instance_answers,
+    scale_set_answers,
+)
 from exporter.simulator.buckets import Charge
 from exporter.simulator.calls import Call
 from exporter.simulator.fleet import Fleet
@@ -51,6 +58,8 @@ def answer(fleet: Fleet, call: Call, now: float, *, seen: frozenset[str] | None 
     _check_scope(fleet, call)
     if call.operation == "resource_groups":
         return _resource_groups(fleet, call)
+    if call.operation in ("standby_pools", "standby_pool", "autoscale"):
+        return Answer(_beside(fleet, call))
     if call.operation == "scale_sets":
         return _scale_sets(fleet, call, version)
     if call.operation == "virtual_machines":
@@ -72,6 +81,14 @@ def _of_scale_set(fleet: Fleet, call: Call, version: str, now: float) -> Answer:
             raise errors.not_allowed_on_flexible(operation, scale_set.identity.name)
         summary = scale_set_answers.scale_set_summary(scale_set, now=now)
         return Answer(summary, buckets.set_view(scale_set.identity, location))
+    if call.operation in ("rolling_upgrade", "lifecycle_hooks"):
+        shape = (
+            details_answers.rolling_upgrade
+            if call.operation == "rolling_upgrade"
+            else details_answers.lifecycle_hooks
+        )
+        document = shape(scale_set, start=fleet.unix_time(0))
+        return Answer(document, buckets.set_get(scale_set.identity, location))
     if call.operation == "instance":
         return _instance(fleet, scale_set, call, now)
     return _instances(fleet, scale_set, call, now)
@@ -92,6 +109,14 @@ def _subscriptions(fleet: Fleet, seen: frozenset[str] | None) -> Answer:
             ]
         }
     )
+
+
+def _beside(fleet: Fleet, call: Call) -> Json:
+    if call.operation == "autoscale":
+        return details_answers.autoscale_settings(fleet, call.subscription)
+    if call.operation == "standby_pools":
+        return details_answers.standby_pools(fleet, call.subscription)
+    return details_answers.standby_pool(fleet, call.subscription, call.group or "", call.name or "")
 
 
 def _resource_groups(fleet: Fleet, call: Call) -> Answer:

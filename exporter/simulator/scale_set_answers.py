@@ -88,6 +88,11 @@ def scale_set_summary(scale_set: SimulatedScaleSet, *, now: float) -> Json:
             "time": azure_time(now),
         }
     ]
+    if scale_set.description.services:
+        answer["orchestrationServices"] = [
+            {"serviceName": name, "serviceState": state}
+            for name, state in scale_set.description.services.items()
+        ]
     return answer
 
 

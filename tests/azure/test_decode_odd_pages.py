@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from exporter.azure.decode import PIECE_ODD_ITEMS, decode_instance_page
-from exporter.metrics.mapper import family_of
+from exporter.metrics.field_families import family_of
 
 ITEMS = 120
 

@@ -11,10 +11,16 @@ import pytest
 from exporter.azure.endpoints import Endpoints
 from exporter.azure.lists import Lists
 from exporter.azure.operation import (
+    GET_ROLLING_UPGRADE,
     GET_SCALE_SET,
+    GET_SERVICES,
+    GET_STANDBY_POOL,
+    LIST_AUTOSCALE,
     LIST_INSTANCES,
+    LIST_LIFECYCLE_HOOKS,
     LIST_RESOURCE_GROUPS,
     LIST_SCALE_SETS,
+    LIST_STANDBY_POOLS,
     LIST_SUBSCRIPTIONS,
     LIST_VIRTUAL_MACHINES,
     OPERATIONS,
@@ -23,6 +29,7 @@ from exporter.azure.operation import (
 )
 from exporter.azure.resource_graph import ResourceGraph
 from exporter.azure.scale_sets import ScaleSetClient
+from exporter.azure.set_details import SetDetailsClient
 from exporter.model.instance_view import InstancePage
 from exporter.simulator import Fleet, SimulatedAzure
 from exporter.simulator.buckets import DEFAULTS
@@ -34,7 +41,7 @@ from support.clock import FakeClock
 FLEET = f"""\
 subscription_id: {WEB.subscription_id}
 scale_sets:
-  - {{name: {WEB.name}, resource_group: {WEB.resource_group}, size: 2}}
+  - {{name: {WEB.name}, resource_group: {WEB.resource_group}, size: 2, standby: 1, rolling_upgrade: Completed}}
   - {{name: flexible, resource_group: {WEB.resource_group}, size: 120, orchestration: flexible}}
 """
 
@@ -62,6 +69,11 @@ async def sets_of_group(lists: Lists) -> list[str]:
         return [found.scale_set.name async for page in pages for found in page.found]
 
 
+def details_of(client: ScaleSetClient) -> SetDetailsClient:
+    """The calls about details over the same transport."""
+    return SetDetailsClient(client._transport, api_version="2024-07-01", deadline=30.0)
+
+
 async def sets_of_graph(client: ScaleSetClient) -> list[str]:
     """The names of the sets that Resource Graph finds."""
     telemetry = Telemetry(version="1", python_version="3", process=False)
@@ -78,6 +90,16 @@ CALLS: dict[Operation, Callable[[ScaleSetClient], Awaitable[object]]] = {
     LIST_SUBSCRIPTIONS: lambda client: lists_of(client).subscriptions(),
     LIST_RESOURCE_GROUPS: lambda client: lists_of(client).resource_groups(WEB.subscription_id),
     QUERY_GRAPH: sets_of_graph,
+    GET_SERVICES: lambda client: details_of(client).services(WEB, "westeurope"),
+    GET_ROLLING_UPGRADE: lambda client: details_of(client).rolling_upgrade(WEB, "westeurope"),
+    LIST_LIFECYCLE_HOOKS: lambda client: details_of(client).lifecycle_hooks(WEB, "westeurope"),
+    LIST_STANDBY_POOLS: lambda client: details_of(client).standby_pools(
+        WEB.subscription_id, lambda _: False
+    ),
+    GET_STANDBY_POOL: lambda client: details_of(client).standby_pools(
+        WEB.subscription_id, lambda _: True
+    ),
+    LIST_AUTOSCALE: lambda client: details_of(client).autoscale(WEB.subscription_id),
 }
 
 

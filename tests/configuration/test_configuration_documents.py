@@ -14,6 +14,7 @@ from exporter.configuration import (
     Credential,
     Discovery,
     Metrics,
+    Model,
     NamedCredential,
     Polling,
     ResourceGraph,
@@ -35,6 +36,7 @@ SECTIONS = (
     Discovery,
     Metrics,
     ResourceGraph,
+    Model,
     Web,
 )
 ENVIRONMENT = {

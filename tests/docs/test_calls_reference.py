@@ -23,7 +23,12 @@ def test_the_roles_have_the_actions_of_the_table_and_no_other() -> None:
     assert role["NotActions"] == role["DataActions"] == []
     bicep = (ROOT / "deploy/azure/role.bicep").read_text(encoding="utf-8")
     assert (
-        set(re.findall(r"'(Microsoft\.(?:Compute|ResourceGraph|Resources)/\S+/read)'", bicep))
+        set(
+            re.findall(
+                r"'(Microsoft\.(?:Compute|Insights|ResourceGraph|Resources|StandbyPool)/\S+/read)'",
+                bicep,
+            )
+        )
         == ACTIONS
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from exporter.metrics.catalogue import CATALOGUE
-from exporter.metrics.catalogue.scale_set import tags_family
+from exporter.metrics.catalogue.model import tags_family
 from exporter.metrics.family import STABLE
 from exporter.telemetry import OWN_METRICS
 
@@ -18,6 +18,18 @@ azure_vmss_model_last_success_timestamp_seconds
 azure_vmss_info location sku orchestration_mode upgrade_policy priority eviction_policy
 azure_vmss_tags_info
 azure_vmss_capacity
+azure_vmss_provisioning_state state
+azure_vmss_orchestration_service_state service state
+azure_vmss_rolling_upgrade_state state
+azure_vmss_rolling_upgrade_instances state
+azure_vmss_lifecycle_hook_wait_until_timestamp_seconds hook type
+azure_vmss_standby_pool_instances availability_zone state
+azure_vmss_autoscale_min_capacity
+azure_vmss_autoscale_max_capacity
+azure_vmss_instance_patch_reboot_pending
+azure_vmss_instance_patches_available classification
+azure_vmss_instance_patch_assessment_timestamp_seconds
+azure_vmss_instance_patch_installation_state state
 azure_vmss_instances
 azure_vmss_instances_by_power_state state
 azure_vmss_instances_by_provisioning_state state
@@ -98,6 +110,7 @@ OWN = {
     "discovery_up",
     "discovery_last_success_timestamp_seconds",
     "discovery_failures_total",
+    "graph_queries_total",
     "series",
     "exposition_bytes",
     "mapping_errors_total",

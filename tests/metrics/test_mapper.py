@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from exporter.metrics.mapper import Mapper, TargetMemory, family_of
+from exporter.metrics.field_families import family_of
+from exporter.metrics.mapper import Mapper, TargetMemory
 from exporter.model.instance_view import Problem
 from support.answers import WEB_TARGET, instance, lines_of, map_instances, text_of
 

@@ -124,6 +124,9 @@ FULL = merged(
     },
 )
 
+COUNTS = ("criticalAndSecurityPatchCount", "otherPatchCount")
+"""Numbers that are read as numbers only."""
+
 Path = tuple[str | int, ...]
 
 
@@ -171,6 +174,8 @@ def at(path: Path) -> Any:
 def test_two_instances_that_differ_in_one_field_have_their_own_lines(path: Path) -> None:
     full = msgspec.convert(FULL, Instance)
     for value in other_values(at(path)):
+        if isinstance(value, str) and path[-1] in COUNTS:
+            continue  # Left out before it comes here.
         other = changed(path, value)
         together = instance_lines(new_mapper(), full, other)
         assert together == each_alone(full, other), value

@@ -1,16 +1,19 @@
 """Every metric about Azure, declared. A new metric is one entry in one of these files.
 
-`scale_set.py` has what holds for a set: its polls, its model, its counts. `instance.py`,
-`vm_agent.py`, `extension.py` and `disk.py` have what holds for one instance, by the part of the
-instance view that tells it. `lifecycle.py` has what Azure keeps out of service on purpose,
-`transitions.py` what changed from poll to poll.
+`scale_set.py` has what holds for a set: its polls and counts; `model.py` its model, `details.py`
+what is asked for beside it. `instance.py`, `vm_agent.py`, `extension.py` and `disk.py` have what
+holds for one instance, by the part of the instance view that tells it, `patches.py` what waits to
+be installed on it. `lifecycle.py` has what Azure keeps out of service on purpose, `transitions.py`
+what changed from poll to poll.
 """
 
 from exporter.metrics.catalogue import (
+    details,
     disk,
     extension,
     instance,
     lifecycle,
+    patches,
     scale_set,
     transitions,
     vm_agent,
@@ -19,8 +22,10 @@ from exporter.metrics.family import Family
 
 CATALOGUE: tuple[Family, ...] = (
     *scale_set.FAMILIES,
+    *details.FAMILIES,
     *instance.FAMILIES,
     *lifecycle.FAMILIES,
+    *patches.FAMILIES,
     *vm_agent.FAMILIES,
     *extension.FAMILIES,
     *disk.FAMILIES,

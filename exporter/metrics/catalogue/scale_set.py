@@ -1,16 +1,15 @@
-"""What holds for a scale set: how its polls stand, its model, and counts of its instances."""
+"""What holds for a scale set: how its polls stand, and counts of its instances."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
+from exporter.metrics.catalogue import model
 from exporter.metrics.family import (
     STABLE,
     CountFamily,
     Family,
     Labels,
-    ModelFamily,
     PollFamily,
     Row,
 )
@@ -22,7 +21,6 @@ from exporter.metrics.instance_state import (
 )
 from exporter.metrics.statuses import LEVELS
 from exporter.model.poll import PollState
-from exporter.model.scale_set import ScaleSetModel, short_region
 
 _VIEW = "properties.instanceView"
 
@@ -100,93 +98,6 @@ POLL_FAMILIES: tuple[Family, ...] = (
         absent_when="That call has not succeeded yet.",
         rows=lambda poll: _optional(poll.model_last_success),
     ),
-)
-
-
-def _info(model: ScaleSetModel) -> Iterable[Row]:
-    labels = (
-        short_region(model.location),
-        model.sku or "",
-        # Sets made before the mode existed are Uniform, and Azure sends no mode for them.
-        (model.orchestration_mode or "uniform").lower(),
-        (model.upgrade_policy or "").lower(),
-        _priority(model),
-        (model.eviction_policy or "").lower(),
-    )
-    return ((labels, 1),)
-
-
-def _priority(model: ScaleSetModel) -> str:
-    # Azure leaves the priority out of a profile that is regular, and Low is the old name of Spot.
-    priority = (model.priority or ("regular" if model.has_profile else "")).lower()
-    return "spot" if priority == "low" else priority
-
-
-def tag_label(tag: str) -> str:
-    """The label of a tag: every character outside `[A-Za-z0-9_]` is `_`."""
-    return "tag_" + re.sub(r"[^A-Za-z0-9_]", "_", tag)
-
-
-def tags_family(tags: tuple[str, ...]) -> ModelFamily:
-    """Declare `azure_vmss_tags_info` for the tags that the configuration names.
-
-    Azure compares tag names without letter case, and so does this.
-    """
-
-    def rows(model: ScaleSetModel) -> Iterable[Row]:
-        if not tags:
-            return ()
-        values = {name.casefold(): value for name, value in model.tags.items()}
-        return ((tuple(values.get(tag.casefold(), "") for tag in tags), 1),)
-
-    return ModelFamily(
-        name="azure_vmss_tags_info",
-        stability=STABLE,
-        help="Tags of the scale set; the value is 1.",
-        source=("tags",),
-        absent_when="As azure_vmss_info, or metrics.tags names no tag.",
-        derivation="One label tag_{name} for each name of metrics.tags; empty where the set "
-        "lacks the tag.",
-        labels=tuple(tag_label(tag) for tag in tags),
-        rows=rows,
-    )
-
-
-FACTS_FAMILIES: tuple[Family, ...] = (
-    ModelFamily(
-        name="azure_vmss_info",
-        stability=STABLE,
-        help="Properties of the scale set; the value is 1.",
-        source=(
-            "location",
-            "sku.name",
-            "properties.orchestrationMode",
-            "properties.upgradePolicy.mode",
-            "properties.virtualMachineProfile.priority",
-            "properties.virtualMachineProfile.evictionPolicy",
-        ),
-        absent_when="The GET of the set has not succeeded within the time that data is kept.",
-        derivation="Lower case but for the SKU; the region by its short name (westus2); an absent "
-        "mode is uniform, an absent priority of a set with a profile is regular, Low is spot.",
-        labels=(
-            "location",
-            "sku",
-            "orchestration_mode",
-            "upgrade_policy",
-            "priority",
-            "eviction_policy",
-        ),
-        rows=_info,
-    ),
-    ModelFamily(
-        name="azure_vmss_capacity",
-        stability=STABLE,
-        help="Instances that the scale set is asked to have.",
-        source=("sku.capacity",),
-        absent_when="Azure sends no capacity, as for a Flexible set without a profile.",
-        rows=lambda model: _optional(model.capacity),
-    ),
-    tags_family(()),
 )
 
 
@@ -344,4 +255,4 @@ COUNT_FAMILIES: tuple[Family, ...] = (
     ),
 )
 
-FAMILIES: tuple[Family, ...] = (*POLL_FAMILIES, *FACTS_FAMILIES, *COUNT_FAMILIES)
+FAMILIES: tuple[Family, ...] = (*POLL_FAMILIES, *model.FAMILIES, *COUNT_FAMILIES)

@@ -1,0 +1,250 @@
+"""Azure's JSON about what a scale set has beside its model. Pure: bytes in, values out.
+
+Sources: the models of azure-mgmt-compute 39, azure-mgmt-standbypool 2.1 and azure-mgmt-monitor.
+Numbers may be texts: autoscale's are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple, TypeVar
+
+from msgspec import Raw, Struct
+
+from exporter.azure.decode import envelope_of, items_of, next_link_of, text_of
+from exporter.azure.errors import BrokenAnswer
+from exporter.model.details import (
+    Autoscale,
+    LifecycleHook,
+    RollingUpgrade,
+    Service,
+    StandbyCount,
+)
+from exporter.model.lenient_decode import decode_leniently, mended, respelled
+from exporter.model.scale_set import ScaleSetId
+
+_Shape = TypeVar("_Shape", bound=Struct)
+
+
+class _Service(Struct, rename="camel"):
+    service_name: str | None = None
+    service_state: str | None = None
+
+
+class _View(Struct, rename="camel"):
+    orchestration_services: list[_Service | None] | None = None
+
+
+class _Running(Struct, rename="camel"):
+    code: str | None = None
+
+
+class _Progress(Struct, rename="camel"):
+    successful_instance_count: int | None = None
+    failed_instance_count: int | None = None
+    in_progress_instance_count: int | None = None
+    pending_instance_count: int | None = None
+
+
+class _UpgradeProperties(Struct, rename="camel"):
+    running_status: _Running | None = None
+    progress: _Progress | None = None
+
+
+class _Upgrade(Struct, rename="camel"):
+    properties: _UpgradeProperties | None = None
+
+
+class _EventProperties(Struct, rename="camel"):
+    type: str | None = None
+    state: str | None = None
+    wait_until: str | None = None
+
+
+class _Event(Struct, rename="camel"):
+    name: str | None = None
+    properties: _EventProperties | None = None
+
+
+class _PoolProperties(Struct, rename="camel"):
+    attached_virtual_machine_scale_set_id: str | None = None
+
+
+class _Pool(Struct, rename="camel"):
+    id: str | None = None
+    properties: _PoolProperties | None = None
+
+
+class _StateCount(Struct, rename="camel"):
+    state: str | None = None
+    count: int | None = None
+
+
+class _ZoneCount(Struct, rename="camel"):
+    zone: int | str | None = None
+    instance_counts_by_state: list[_StateCount | None] | None = None
+
+
+class _RuntimeProperties(Struct, rename="camel"):
+    instance_count_summary: list[_ZoneCount | None] | None = None
+
+
+class _Runtime(Struct, rename="camel"):
+    properties: _RuntimeProperties | None = None
+
+
+class _Capacity(Struct, rename="camel"):
+    minimum: int | str | None = None
+    maximum: int | str | None = None
+
+
+class _Profile(Struct, rename="camel"):
+    capacity: _Capacity | None = None
+    fixed_date: dict[str, object] | None = None
+    recurrence: dict[str, object] | None = None
+
+
+class _SettingProperties(Struct, rename="camel"):
+    enabled: bool | None = None
+    target_resource_uri: str | None = None
+    profiles: list[_Profile | None] | None = None
+
+
+class _Setting(Struct, rename="camel"):
+    properties: _SettingProperties | None = None
+
+
+class StandbyPool(NamedTuple):
+    """A standby pool: its resource id, and the set that it is of."""
+
+    resource_id: str
+    scale_set: ScaleSetId
+
+
+def decode_services(body: bytes) -> tuple[Service, ...]:
+    """Decode the instance view of a set: its orchestration services.
+
+    Raises:
+        BrokenAnswer: it is not a JSON object.
+    """
+    view = _object(body, _View)
+    return tuple(
+        Service(one.service_name, one.service_state)
+        for one in view.orchestration_services or ()
+        if one and one.service_name and one.service_state
+    )
+
+
+def decode_rolling_upgrade(body: bytes) -> RollingUpgrade:
+    """Decode the latest rolling upgrade. Raises BrokenAnswer as `decode_services`."""
+    properties = _object(body, _Upgrade).properties or _UpgradeProperties()
+    progress = properties.progress or _Progress()
+    return RollingUpgrade(
+        properties.running_status.code if properties.running_status else None,
+        progress.successful_instance_count,
+        progress.failed_instance_count,
+        progress.in_progress_instance_count,
+        progress.pending_instance_count,
+    )
+
+
+def decode_lifecycle_hooks(body: bytes) -> tuple[list[LifecycleHook], str | None]:
+    """Decode a page of events of lifecycle hooks: those that wait, and the next link.
+
+    Raises:
+        BrokenAnswer: the answer is not a list.
+    """
+    items, link = _items(body)
+    found = [
+        LifecycleHook(one.name, one.properties.type or "", one.properties.wait_until)
+        for one in _each(items, _Event)
+        if one.name and one.properties and (one.properties.state or "").casefold() == "active"
+    ]
+    return found, link
+
+
+def decode_standby_pools(body: bytes) -> tuple[list[StandbyPool], str | None]:
+    """Decode a page of standby pools, and the next link. Raises as `decode_lifecycle_hooks`."""
+    items, link = _items(body)
+    found = []
+    for one in _each(items, _Pool):
+        attached = one.properties.attached_virtual_machine_scale_set_id if one.properties else None
+        if one.id and (scale_set := ScaleSetId.parse((attached or "").strip())):
+            found.append(StandbyPool(one.id, scale_set))
+    return found, link
+
+
+def decode_standby_pool(body: bytes) -> tuple[StandbyCount, ...]:
+    """Decode the runtime view of a standby pool. Raises BrokenAnswer as `decode_services`."""
+    properties = _object(body, _Runtime).properties or _RuntimeProperties()
+    counts: dict[tuple[str, str], int] = {}
+    for zone in properties.instance_count_summary or ():
+        for counted in (zone.instance_counts_by_state or ()) if zone else ():
+            if zone and counted and counted.state and counted.count is not None:
+                key = str(zone.zone or ""), counted.state.strip().lower()
+                counts[key] = counts.get(key, 0) + counted.count
+    return tuple(StandbyCount(zone, state, count) for (zone, state), count in counts.items())
+
+
+def decode_autoscale(
+    body: bytes,
+) -> tuple[list[tuple[ScaleSetId, Autoscale]], str | None]:
+    """Decode a page of autoscale settings: those of scale sets that are on, and the next link.
+
+    Raises:
+        BrokenAnswer: the answer is not a list.
+    """
+    items, link = _items(body)
+    found = []
+    for one in _each(items, _Setting):
+        setting = one.properties
+        if setting is None or setting.enabled is False:
+            continue
+        if scale_set := ScaleSetId.parse((setting.target_resource_uri or "").strip()):
+            found.append((scale_set, _limits([each for each in setting.profiles or () if each])))
+    return found, link
+
+
+def _limits(profiles: list[_Profile]) -> Autoscale:
+    usual = [one for one in profiles if one.fixed_date is None and one.recurrence is None]
+    capacities = [one.capacity for one in usual or profiles if one.capacity]
+    least = [count for one in capacities if (count := _count(one.minimum)) is not None]
+    most = [count for one in capacities if (count := _count(one.maximum)) is not None]
+    return Autoscale(min(least, default=None), max(most, default=None))
+
+
+def _count(value: int | str | None) -> int | None:
+    if isinstance(value, str):
+        return int(value) if value.strip().isdecimal() and len(value) < 10 else None  # noqa: PLR2004
+    return value
+
+
+def _object(body: bytes, shape: type[_Shape]) -> _Shape:
+    try:
+        text = mended(text_of(body))
+        found = decode_leniently(respelled(text, shape) or text, shape, [])
+    except RecursionError:
+        raise BrokenAnswer("the answer is nested too deeply") from None
+    if found is None:
+        raise BrokenAnswer("the answer is not a JSON object")
+    return found
+
+
+def _items(body: bytes) -> tuple[list[Raw], str | None]:
+    try:
+        envelope = envelope_of(mended(text_of(body)))
+    except RecursionError:
+        raise BrokenAnswer("the answer is nested too deeply") from None
+    if "value" not in envelope:
+        raise BrokenAnswer("the answer has no value: it is not a list")
+    return items_of(envelope), next_link_of(envelope)
+
+
+def _each(items: Iterable[Raw], shape: type[_Shape]) -> Iterator[_Shape]:
+    for raw in items:
+        try:
+            found = decode_leniently(respelled(raw, shape) or raw, shape, [])
+        except RecursionError:
+            continue  # one odd item costs no other its values
+        if found is not None:
+            yield found

@@ -1,0 +1,136 @@
+"""What `model` of the configuration asks for: services, upgrades, hooks, pools, autoscale."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from exporter.metrics.family import STABLE, DetailFamily, Family, Row
+from exporter.metrics.statuses import UNKNOWN, timestamp_text
+from exporter.model.details import SetDetails
+
+UPGRADE_STATES = (
+    "rollingforward",
+    "rollingback",
+    "cancelled",
+    "completed",
+    "faulted",
+    UNKNOWN,
+)
+
+
+def _services(details: SetDetails) -> Iterable[Row]:
+    for service in details.services or ():
+        yield (service.name, service.state.lower()), 1
+
+
+def _upgrade_state(details: SetDetails) -> Iterable[Row]:
+    upgrade = details.rolling_upgrade
+    if upgrade is None or not upgrade.status:
+        return ()
+    state = upgrade.status.strip().lower()
+    return (((state if state in UPGRADE_STATES else UNKNOWN,), 1),)
+
+
+def _upgraded(details: SetDetails) -> Iterable[Row]:
+    upgrade = details.rolling_upgrade
+    if upgrade is None:
+        return
+    for state, count in (
+        ("successful", upgrade.successful),
+        ("failed", upgrade.failed),
+        ("in_progress", upgrade.in_progress),
+        ("pending", upgrade.pending),
+    ):
+        if count is not None:
+            yield (state,), count
+
+
+def _hooks(details: SetDetails) -> Iterable[Row]:
+    for hook in details.lifecycle_hooks or ():
+        if (moment := timestamp_text(hook.wait_until)) is not None:
+            yield (hook.name, hook.type), moment
+
+
+def _pool(details: SetDetails) -> Iterable[Row]:
+    for counted in details.standby_pool or ():
+        yield (counted.zone, counted.state), counted.count
+
+
+def _minimum(details: SetDetails) -> Iterable[Row]:
+    limits = details.autoscale
+    return () if limits is None or limits.minimum is None else (((), limits.minimum),)
+
+
+def _maximum(details: SetDetails) -> Iterable[Row]:
+    limits = details.autoscale
+    return () if limits is None or limits.maximum is None else (((), limits.maximum),)
+
+
+FAMILIES: tuple[Family, ...] = (
+    DetailFamily(
+        name="azure_vmss_orchestration_service_state",
+        stability=STABLE,
+        help="1 for the state of an orchestration service, such as AutomaticRepairs: running, "
+        "notrunning, suspended.",
+        source=("orchestrationServices[].serviceState",),
+        absent_when="Without model.services; for a Flexible set; the set has no such service.",
+        labels=("service", "state"),
+        rows=_services,
+    ),
+    DetailFamily(
+        name="azure_vmss_rolling_upgrade_state",
+        stability=STABLE,
+        help="The state of the latest rolling upgrade: 1 for the one that holds, else 0.",
+        source=("properties.runningStatus.code",),
+        absent_when="Without model.rolling_upgrades; the set had no rolling upgrade.",
+        derivation="A state that is not known is unknown.",
+        labels=("state",),
+        states=UPGRADE_STATES,
+        rows=_upgrade_state,
+    ),
+    DetailFamily(
+        name="azure_vmss_rolling_upgrade_instances",
+        stability=STABLE,
+        help="Instances by how far the latest rolling upgrade has come with them.",
+        source=("properties.progress",),
+        absent_when="As azure_vmss_rolling_upgrade_state.",
+        labels=("state",),
+        rows=_upgraded,
+    ),
+    DetailFamily(
+        name="azure_vmss_lifecycle_hook_wait_until_timestamp_seconds",
+        stability=STABLE,
+        help="Until when Azure waits for an answer to the event of a lifecycle hook.",
+        source=("properties.waitUntil",),
+        absent_when="Without model.lifecycle_hooks; no event waits.",
+        labels=("hook", "type"),
+        rows=_hooks,
+    ),
+    DetailFamily(
+        name="azure_vmss_standby_pool_instances",
+        stability=STABLE,
+        help="Instances of the set's standby pool, by zone and state.",
+        source=("properties.instanceCountSummary[].instanceCountsByState[]",),
+        absent_when="Without model.standby_pools; the set has no standby pool.",
+        labels=("availability_zone", "state"),
+        rows=_pool,
+    ),
+    DetailFamily(
+        name="azure_vmss_autoscale_min_capacity",
+        stability=STABLE,
+        help="The fewest instances that autoscale leaves the set.",
+        source=("properties.profiles[].capacity.minimum",),
+        absent_when="Without model.autoscale; the set has no autoscale setting that is enabled.",
+        derivation="Of the default profile, which has no schedule; without one the least of all.",
+        rows=_minimum,
+    ),
+    DetailFamily(
+        name="azure_vmss_autoscale_max_capacity",
+        stability=STABLE,
+        help="The most instances that autoscale gives the set.",
+        source=("properties.profiles[].capacity.maximum",),
+        absent_when="As azure_vmss_autoscale_min_capacity.",
+        derivation="Of the default profile, which has no schedule; without one the most of all.",
+        rows=_maximum,
+    ),
+)

@@ -1,0 +1,145 @@
+"""Azure's answers about what a set has beside its model: whole, odd and broken."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from exporter.azure.decode_details import (
+    StandbyPool,
+    decode_autoscale,
+    decode_lifecycle_hooks,
+    decode_rolling_upgrade,
+    decode_services,
+    decode_standby_pool,
+    decode_standby_pools,
+)
+from exporter.azure.errors import BrokenAnswer
+from exporter.model.details import (
+    Autoscale,
+    LifecycleHook,
+    RollingUpgrade,
+    Service,
+    StandbyCount,
+)
+from support.answers import WEB
+
+OBJECTS = (decode_services, decode_rolling_upgrade, decode_standby_pool)
+LISTS = (decode_lifecycle_hooks, decode_standby_pools, decode_autoscale)
+
+
+def of(document: object) -> bytes:
+    return json.dumps(document).encode()
+
+
+def setting(**properties: Any) -> bytes:
+    return of({"value": [{"properties": {"targetResourceUri": WEB.resource_id, **properties}}]})
+
+
+def capacity(least: object, most: object) -> dict[str, Any]:
+    return {"capacity": {"minimum": least, "maximum": most}}
+
+
+def test_services_are_read_whatever_else_is_odd() -> None:
+    services: list[Any] = [
+        {"serviceName": "AutomaticRepairs", "serviceState": "Running"},
+        {"servicename": "AutomaticZoneRebalancing", "ServiceState": "Suspended"},
+        {"serviceName": "x"},
+        {"serviceName": 3, "serviceState": "Running"},
+        None,
+    ]
+    assert decode_services(of({"orchestrationServices": services, "statuses": 3})) == (
+        Service("AutomaticRepairs", "Running"),
+        Service("AutomaticZoneRebalancing", "Suspended"),
+    )
+    assert decode_services(b"{}") == ()
+
+
+def test_a_rolling_upgrade_has_what_azure_sends() -> None:
+    progress = {
+        "successfulInstanceCount": 3,
+        "failedInstanceCount": None,
+        "pendingInstanceCount": 1,
+    }
+    running = {"code": "RollingBack"}
+    body = of({"properties": {"runningStatus": running, "progress": progress}})
+    assert decode_rolling_upgrade(body) == RollingUpgrade("RollingBack", 3, None, None, 1)
+    assert decode_rolling_upgrade(b"{}") == RollingUpgrade(None, None, None, None, None)
+
+
+def test_only_events_that_wait_are_told() -> None:
+    event = {"type": "UpgradeAutoOSScheduling", "state": "active", "waitUntil": "2026-11-27T10:00Z"}
+    items = [
+        {"name": "a", "properties": event},
+        {"name": "b", "properties": event | {"state": "Completed"}},
+        {"properties": event},
+        {"name": "c"},
+        7,
+    ]
+    found, link = decode_lifecycle_hooks(of({"value": items, "nextLink": "https://a/b"}))
+    assert found == [LifecycleHook("a", "UpgradeAutoOSScheduling", "2026-11-27T10:00Z")]
+    assert link == "https://a/b"
+
+
+def test_a_standby_pool_is_of_the_set_that_it_names_in_any_letter_case() -> None:
+    attached = {"attachedVirtualMachineScaleSetId": WEB.resource_id.upper()}
+    items = [{"id": "/a/pool", "properties": attached}, {"id": "/b"}, {"properties": attached}]
+    (found,), _ = decode_standby_pools(of({"value": items}))
+    assert isinstance(found, StandbyPool)
+    assert (found.resource_id, found.scale_set.key) == ("/a/pool", WEB.key)
+
+
+def test_counts_of_a_pool_are_by_zone_and_state() -> None:
+    states = [{"state": "Running", "count": 1}, {"state": "running", "count": 2}, {"state": "x"}]
+    summary = [{"zone": 1, "instanceCountsByState": states}, {"instanceCountsByState": states[:1]}]
+    assert decode_standby_pool(of({"properties": {"instanceCountSummary": summary}})) == (
+        StandbyCount("1", "running", 3),
+        StandbyCount("", "running", 1),
+    )
+
+
+@pytest.mark.parametrize(
+    ("profiles", "limits"),
+    [
+        ([capacity("2", "10")], Autoscale(2, 10)),
+        ([capacity(2, 10)], Autoscale(2, 10)),
+        (
+            [capacity("2", "10"), capacity("0", "99") | {"recurrence": {"frequency": "Week"}}],
+            Autoscale(2, 10),
+        ),
+        (
+            [capacity("1", "5") | {"fixedDate": {}}, capacity("3", "9") | {"recurrence": {}}],
+            Autoscale(1, 9),
+        ),
+        ([capacity("many", "-3")], Autoscale(None, None)),
+        ([], Autoscale(None, None)),
+        ([None, {}], Autoscale(None, None)),
+    ],
+)
+def test_autoscale_has_the_limits_of_the_profile_without_a_schedule(
+    profiles: list[Any], limits: Autoscale
+) -> None:
+    ((scale_set, found),), _ = decode_autoscale(setting(profiles=profiles))
+    assert (scale_set.key, found) == (WEB.key, limits)
+
+
+def test_settings_that_are_off_or_of_something_else_are_left_out() -> None:
+    assert decode_autoscale(setting(enabled=False)) == ([], None)
+    assert decode_autoscale(setting(targetResourceUri="/subscriptions/s/x")) == ([], None)
+
+
+@pytest.mark.parametrize("decode", [*OBJECTS, *LISTS])
+@pytest.mark.parametrize("body", [b"[]", b"nonsense", b"\xff", b"", b"3"])
+def test_what_is_no_answer_is_broken(decode: Callable[[bytes], object], body: bytes) -> None:
+    with pytest.raises(BrokenAnswer):
+        decode(body)
+
+
+@pytest.mark.parametrize("decode", LISTS)
+@pytest.mark.parametrize("body", [b"{}", b'{"value": {}}', b'{"value": [], "nextLink": 3}'])
+def test_what_is_no_list_is_broken(decode: Callable[[bytes], object], body: bytes) -> None:
+    with pytest.raises(BrokenAnswer):
+        decode(body)

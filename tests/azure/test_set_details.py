@@ -1,0 +1,76 @@
+"""The calls about what a set has beside its model, to a simulated Azure."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from exporter.azure.endpoints import Endpoints
+from exporter.azure.set_details import SetDetailsClient
+from exporter.model.details import Autoscale, RollingUpgrade, Service, StandbyCount
+from exporter.simulator import Fleet, SimulatedAzure
+from support.answers import WEB
+from support.azure_room import NewClient
+from support.clock import FakeClock
+
+PLACE = "westeurope"
+FLEET = f"""\
+subscription_id: {WEB.subscription_id}
+scale_sets:
+  - name: {WEB.name}
+    resource_group: {WEB.resource_group}
+    size: 10
+    zones: ["1", "2"]
+    services: {{AutomaticRepairs: Running}}
+    rolling_upgrade: RollingForward
+    hook_waits: 600
+    standby: 3
+    autoscale: [2, 20]
+  - {{name: plain, resource_group: {WEB.resource_group}, size: 1}}
+"""
+
+
+@pytest.fixture
+async def azure(clock: FakeClock) -> AsyncIterator[SimulatedAzure]:
+    simulated = SimulatedAzure(Fleet.from_yaml(FLEET), token="token-1", clock=clock)
+    await simulated.start()
+    yield simulated
+    await simulated.close()
+
+
+@pytest.fixture
+def details(azure: SimulatedAzure, new_client: NewClient) -> SetDetailsClient:
+    where = Endpoints(resource_manager=azure.url, scope=f"{azure.url}/.default")
+    transport = new_client(where)._transport
+    return SetDetailsClient(transport, api_version="2024-07-01", deadline=30.0)
+
+
+async def test_services(details: SetDetailsClient, azure: SimulatedAzure) -> None:
+    assert await details.services(WEB, PLACE) == (Service("AutomaticRepairs", "Running"),)
+    assert await details.services(azure.fleet.scale_set("plain").identity, PLACE) == ()
+
+
+async def test_rolling_upgrades(details: SetDetailsClient, azure: SimulatedAzure) -> None:
+    assert await details.rolling_upgrade(WEB, PLACE) == RollingUpgrade("RollingForward", 5, 0, 2, 3)
+    plain = azure.fleet.scale_set("plain").identity
+    assert await details.rolling_upgrade(plain, PLACE) is None, "it never had one"
+
+
+async def test_lifecycle_hooks(details: SetDetailsClient) -> None:
+    (hook,) = await details.lifecycle_hooks(WEB, PLACE)
+    assert (hook.name, hook.type) == ("event-1", "UpgradeAutoOSScheduling")
+
+
+async def test_standby_pools(details: SetDetailsClient, azure: SimulatedAzure) -> None:
+    found = await details.standby_pools(WEB.subscription_id, lambda _: True)
+    assert found == {
+        WEB.key: (StandbyCount("1", "deallocated", 3), StandbyCount("1", "running", 0))
+    }
+    before = len(azure.requests)
+    assert await details.standby_pools(WEB.subscription_id, lambda _: False) == {}
+    assert len(azure.requests) == before + 1, "only the list"
+
+
+async def test_autoscale(details: SetDetailsClient) -> None:
+    assert await details.autoscale(WEB.subscription_id) == {WEB.key: Autoscale(2, 20)}
