@@ -15,6 +15,7 @@ from exporter.configuration import Configuration
 from exporter.connection import Connection
 from exporter.discovery.discovery import Discovery, carried_over
 from exporter.discovery.finder import Finder
+from exporter.metrics.family import DetailFamily, ModelFamily, StateSetFamily
 from exporter.model.scale_set import ScaleSetId
 from exporter.persistence.restore import restore_found, store_for
 from exporter.persistence.store import StateStore
@@ -48,12 +49,19 @@ class Exporter:
     scheduler: Scheduler
     discovery: Discovery
     details: DetailsPoller
+    intervals: Intervals
     metrics_page: MetricsPage
 
     @property
     def configuration(self) -> Configuration:
         """What it was built from."""
         return self.prepared.configuration
+
+    @property
+    def state_sets(self) -> list[StateSetFamily | ModelFamily | DetailFamily]:
+        """The families with a sample for each state."""
+        kinds = (StateSetFamily, ModelFamily, DetailFamily)
+        return [f for f in self.prepared.mapper.families if isinstance(f, kinds) and f.states]
 
     async def run(self) -> None:
         """Poll and search for scale sets, until cancelled: nothing of it ends by itself."""
@@ -171,6 +179,7 @@ async def build(
             scheduler=scheduler,
             discovery=discovery,
             details=details,
+            intervals=intervals,
             metrics_page=MetricsPage(
                 cache=publisher.cache, allowed=prepared.families, telemetry=process.telemetry
             ),

@@ -32,7 +32,9 @@ def main(arguments: Sequence[str] | None = None, *, signals: Signals | None = No
     if flags.config_check:
         from exporter.checking import check_file  # noqa: PLC0415 - see above
 
-        return check_file(flags.config_file, flags.subscriptions)
+        checked = check_file(flags.config_file, flags.subscriptions)
+        if checked != GOOD or not flags.estimate:
+            return checked
     from exporter.running import start  # noqa: PLC0415 - see above
 
     return start(flags, signals)

@@ -100,10 +100,12 @@ class Connection:
     Attributes:
         prepared: what it was made for.
         clients: what asks with each credential, by its name.
+        budget: what may be spent of Azure's limits.
     """
 
     def __init__(self, prepared: Prepared, process: Process) -> None:
         self.prepared = prepared
+        self.budget = process.budget
         self._users = 0
         self._session = new_session(prepared.tls)
         circuits, expiries = OpenCircuits(process.telemetry), dict[TokenWatch, float]()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import logging
 import os
 import socket
 from collections.abc import AsyncIterator, Iterator
@@ -13,27 +12,19 @@ from dataclasses import dataclass
 
 import structlog
 
-from exporter.assembly import Exporter, build, record_configuration
+from exporter.assembly import Exporter, record_configuration
 from exporter.azure.auth.token_cache import TokenSource
 from exporter.configuration import Configuration
-from exporter.exposition.content_type import TEXT
-from exporter.printing import print_error, print_page
 from exporter.process import Process
 from exporter.reloading import InForce, Read, SignalEvents, not_reloaded, poll_until
 from exporter.runtime.loop_errors import LoopErrors
 from exporter.runtime.signals import Signals
 from exporter.web.addresses import ListenAddress, url_of
 from exporter.web.application import Site, make_application
-from exporter.web.bodies import PAGE_CHUNK
 from exporter.web.connections import ConnectionLimits
 from exporter.web.listening import listening_sockets
 from exporter.web.scrapes import MAX_REQUESTS
 from exporter.web.server import running
-
-NOTHING_FOUND = (
-    "discovery found no scale set; check the patterns, and that the identity may read the "
-    "subscriptions"
-)
 
 SEARCH_LIMIT = 30.0
 """Seconds for the first search, until the garbage collector is enabled all the same."""
@@ -150,65 +141,6 @@ def collecting(begun: asyncio.Event, searched: asyncio.Event) -> Iterator[None]:
         yield
     finally:
         task.cancel()
-
-
-async def run_once(
-    configuration: Configuration,
-    text: str,
-    options: Options,
-    *,
-    tokens: TokenSource | None = None,
-) -> int:
-    """Poll every scale set once and print the page; 1 if any set failed, reported on stderr.
-
-    Args:
-        configuration: what to poll, and how.
-        text: the configuration file's content.
-        options: the command line's part.
-        tokens: the source of tokens in place of the configured credential.
-    """
-    process = options.process(tokens, lasting=False)
-    async with build(configuration, process) as exporter:
-        record_configuration(configuration, text, process)
-        gc.enable()
-        with _failures_unlogged():
-            await exporter.discovery.refresh()
-            await exporter.scheduler.run_once()
-            await exporter.details.poll_all()
-        page = await exporter.metrics_page.render(TEXT)
-        printed = print_page(page.plain_chunks(PAGE_CHUNK))
-        for state in exporter.targets:
-            if state.data.poll.up and state.data.model_message:
-                message = state.data.model_message
-                print_error(f"{state.target.scale_set}: scale set model: {message}")
-        searches = [
-            f"discovery[{block}]: {failure.where}: {failure.message}"
-            for block, failures in exporter.discovery.failures.items()
-            for failure in failures
-        ]
-        for problem in searches:
-            print_error(problem)
-        if configuration.discovery and not len(exporter.targets):
-            print_error(NOTHING_FOUND)
-        failed = [state for state in exporter.targets if not state.data.poll.up]
-        for state in failed:
-            message = state.data.poll.message or "not polled: Azure asked to wait"
-            print_error(f"{state.target.scale_set}: {message}")
-        return int(not printed or bool(failed or searches))
-
-
-@contextmanager
-def _failures_unlogged() -> Iterator[None]:
-    """Each failure is a line of the answer: the log would repeat it."""
-    loggers = [logging.getLogger(f"exporter.{name}") for name in ("polling", "discovery")]
-    before = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, before, strict=True):
-            logger.setLevel(level)
 
 
 @asynccontextmanager

@@ -6,7 +6,7 @@ import secrets
 
 import structlog
 
-from exporter import daemon
+from exporter import daemon, once
 from exporter.configuration import load
 from exporter.metrics.catalogue import RESERVED_LABELS
 from exporter.runtime.signals import Signals
@@ -30,12 +30,12 @@ class MemoryToken:
         """Nothing is held."""
 
 
-async def run(options: daemon.Options, *, signals: Signals, once: bool = False) -> int:
+async def run(options: daemon.Options, *, signals: Signals, poll_once: bool = False) -> int:
     """Start the simulated Azure on loopback and run the exporter against it.
 
     Args:
         options: the command line's part.
-        once: whether to poll once and print, as `--once` does.
+        poll_once: whether to poll once and print, as `--once` does.
     """
     token = secrets.token_urlsafe()
     simulated = SimulatedAzure(Fleet.demo(), token=token)
@@ -45,8 +45,8 @@ async def run(options: daemon.Options, *, signals: Signals, once: bool = False) 
         text = _configuration(simulated)
         configuration = load(text, environment={}, reserved_labels=RESERVED_LABELS)
         tokens = MemoryToken(token)
-        if once:
-            return await daemon.run_once(configuration, text, options, tokens=tokens)
+        if poll_once:
+            return await once.run_once(configuration, text, options, tokens=tokens)
         return await daemon.run(configuration, text, options, signals=signals, tokens=tokens)
     finally:
         await simulated.close()

@@ -26,6 +26,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         reader.error("--demo brings its own configuration: leave out --config.file")
     if flags.subscriptions and (flags.demo or flags.config_file is not None):
         reader.error("--subscription stands for a configuration: leave out the other one")
+    if flags.estimate and not flags.config_check:
+        reader.error("--estimate goes with --config.check")
     if flags.config_file is None:
         flags.config_file = DEFAULT_CONFIGURATION
     flags.listen_addresses = tuple(flags.listen_addresses or [DEFAULT_ADDRESS])
@@ -102,6 +104,11 @@ def parser() -> argparse.ArgumentParser:
         dest="config_check",
         action="store_true",
         help="validate the configuration and exit: 0 good, 2 bad",
+    )
+    add(
+        "--estimate",
+        action="store_true",
+        help="with --config.check: poll every set once, and print what each costs and all together",
     )
     add(
         "--subscription",

@@ -8,7 +8,7 @@ import platform
 from functools import partial
 
 import exporter
-from exporter import daemon, demo
+from exporter import daemon, demo, once
 from exporter.checking import print_problems
 from exporter.configuration import ConfigurationError
 from exporter.configuration_file import of_subscriptions, read_configuration
@@ -28,7 +28,9 @@ def start(flags: argparse.Namespace, signals: Signals) -> int:
         flags: those of `exporter.flags`.
     """
     # `--once` may wait for the reader of its log; the daemon never does.
-    logs.configure(level=flags.log_level, form=flags.log_format, queued=not flags.once)
+    logs.configure(
+        level=flags.log_level, form=flags.log_format, queued=not (flags.once or flags.estimate)
+    )
     try:
         try:
             return asyncio.run(_start(flags, signals))
@@ -55,13 +57,15 @@ async def _start(flags: argparse.Namespace, signals: Signals) -> int:
         python_version=platform.python_version(),
     )
     if flags.demo:
-        return await demo.run(options, signals=signals, once=flags.once)
+        return await demo.run(options, signals=signals, poll_once=flags.once)
     read = (
         partial(of_subscriptions, flags.subscriptions)
         if flags.subscriptions
         else partial(read_configuration, flags.config_file)
     )
     configuration, text = read()
+    if flags.estimate:
+        return await once.run_estimate(configuration, text, options)
     if flags.once:
-        return await daemon.run_once(configuration, text, options)
+        return await once.run_once(configuration, text, options)
     return await daemon.run(configuration, text, options, signals=signals, read=read)

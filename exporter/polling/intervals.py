@@ -59,6 +59,10 @@ class Intervals(Observer):
         elif state.data.poll.up and state.data.snapshot is not None:
             state.activity.observe(state.data.snapshot.mapped, now)
 
+    def plan_anew(self) -> None:
+        """Plan with what is known now, though the plan in force is not old."""
+        self._planned_until = 0.0
+
     def removed(self, state: TargetState) -> None:
         """Let the budget forget what polls of a target cost."""
         self._budget.forget(state.target.scale_set)

@@ -118,10 +118,14 @@ class Publisher(Observer):
         """Whether `metrics.max_series` suppresses the instance series of a target."""
         return self._published[state].level > Suppressed.NOTHING
 
-    def lines(self, state: TargetState) -> Iterator[Lines]:
-        """All sample lines that are served of a target, part by part."""
+    def lines(self, state: TargetState, *, suppressed: bool = True) -> Iterator[Lines]:
+        """All sample lines that are served of a target, part by part.
+
+        Args:
+            suppressed: whether without what `metrics.max_series` suppresses.
+        """
         published, snapshot = self._published[state], state.data.snapshot
-        level = published.level
+        level = published.level if suppressed else Suppressed.NOTHING
         yield published.polls
         if level < Suppressed.ALL_BUT_POLLS:
             yield published.counters

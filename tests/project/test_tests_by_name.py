@@ -39,6 +39,7 @@ ELSEWHERE = {
     "model/instance_view": "azure/test_decode.py",
     "model/lenient_decode": "azure/test_letter_case.py",
     "model/poll": "polling/test_poller.py",
+    "once": "process/test_estimate.py",
     "persistence/directory": "persistence/test_store.py",
     "polling/model_poller": "polling/test_poller.py",
     "polling/jobs": "polling/test_scheduler.py",
