@@ -60,5 +60,6 @@ def _configuration(simulated: SimulatedAzure) -> str:
         # Two pages of one set every 15 s stay below Azure's ten calls a minute and set.
         "polling: {interval: 15s}\n"
         "metrics:\n  tags: [team, env]\n"
+        "model: {interval: 60s, services: true, rolling_upgrades: true, autoscale: true}\n"
         "discovery:\n  - {subscriptions: [all], refresh: 60s}\n"
     )

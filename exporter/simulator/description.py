@@ -13,6 +13,9 @@ DEFAULT_SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
 Name = Annotated[str, Field(min_length=1, pattern=r"^[^/\s]+$")]
 
 
+LastingFault = Literal["allocation_failed", "extension_failed", "agent_unavailable"]
+
+
 class Description(BaseModel):
     """A part of the fleet file: unknown keys and wrong types are errors."""
 
@@ -57,6 +60,7 @@ class ScaleSetDescription(Description):
         hook_waits: seconds from the start until which an event of a lifecycle hook waits.
         standby: the size of its standby pool.
         autoscale: the limits of its autoscale setting.
+        lasting: what is broken for good, an instance each.
         missed_by_list: whether the list of its subscription leaves it out, as was seen of AKS.
     """
 
@@ -90,6 +94,7 @@ class ScaleSetDescription(Description):
     hook_waits: float | None = None
     standby: int = Field(default=0, ge=0)
     autoscale: tuple[int, int] | None = Field(default=None, strict=False)
+    lasting: list[LastingFault] = Field(default_factory=list)
     missed_by_list: bool = False
     repeat: int = Field(default=1, ge=1)
 

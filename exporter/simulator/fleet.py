@@ -7,7 +7,7 @@ from importlib import resources
 import yaml
 
 from exporter.model.scale_set import ScaleSetId
-from exporter.simulator import stories
+from exporter.simulator import lasting, stories
 from exporter.simulator.description import FleetDescription, ScaleSetDescription
 from exporter.simulator.scale_set import SimulatedScaleSet
 
@@ -69,6 +69,7 @@ class Fleet:
         scale_set = SimulatedScaleSet(
             identity, description, seed=self.description.seed, elapsed=self.elapsed
         )
+        lasting.break_for_good(scale_set)
         scale_set.trouble(stories.trouble)
         scale_set.live(stories.happen)
         self._sets[identity.key] = scale_set
