@@ -13,7 +13,7 @@ from pathlib import Path
 from bench import machine, report
 from bench.scale import FULL, QUICK, Scale
 
-PARTS = ("scrape", "pipeline", "memory", "loop", "growth", "small_sets", "start")
+PARTS = ("scrape", "pipeline", "memory", "loop", "growth", "small_sets", "start", "kinds")
 GOOD, FAILED = 0, 1
 
 

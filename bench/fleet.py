@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import signal
 from pathlib import Path
+from typing import Literal
 
 from bench.limits import WIDE
 from exporter.simulator import Fleet, SimulatedAzure
@@ -45,13 +46,19 @@ def set_names(sets: int) -> list[str]:
     return [SET_NAME] if sets == 1 else [f"{SET_NAME}-{number:03d}" for number in range(sets)]
 
 
-def build(sets: int, size: int, *, extensions: int = 1) -> Fleet:
+Orchestration = Literal["uniform", "flexible"]
+
+
+def build(
+    sets: int, size: int, *, extensions: int = 1, orchestration: Orchestration = "uniform"
+) -> Fleet:
     """A still fleet: a second poll finds what the first one found.
 
     Args:
         sets: the number of scale sets.
         size: instances in each.
         extensions: extensions of each instance.
+        orchestration: the kind of the sets.
     """
     names = ["AzureMonitorLinuxAgent", "CustomScript", "AzureDiskEncryption"][:extensions]
     description = ScaleSetDescription(
@@ -62,6 +69,7 @@ def build(sets: int, size: int, *, extensions: int = 1) -> Fleet:
         zones=["1", "2", "3"],
         health=True,
         extensions=names,
+        orchestration=orchestration,
     )
     fleet = Fleet(FleetDescription(limits=WIDE_LIMITS, scale_sets=[description]))
     number = 0

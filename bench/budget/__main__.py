@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bench import report
 from bench.budget import document, real_time
-from bench.budget.fleets import even, skewed
+from bench.budget.fleets import even, half_flexible, skewed
 from bench.budget.targets import targets
 from bench.budget.trial import Result, compare
 
@@ -48,6 +48,7 @@ def _real_time(flags: argparse.Namespace) -> list[report.Target]:
 
 def _simulated(flags: argparse.Namespace) -> list[report.Target]:
     plans = [even(sets) for sets in flags.sets] + ([skewed()] if flags.skewed else [])
+    plans += [half_flexible(sets) for sets in flags.flexible_sets]
     # Each fleet with each neighbour is a process of its own: nothing of one weighs on another.
     with ProcessPoolExecutor(flags.jobs, max_tasks_per_child=1, mp_context=SPAWN) as pool:
         runs = [
@@ -93,6 +94,13 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench.budget", description=__doc__)
     parser.add_argument(
         "--sets", type=int, nargs="*", default=SIZES, help="numbers of sets with 20 instances"
+    )
+    parser.add_argument(
+        "--flexible-sets",
+        type=int,
+        nargs="*",
+        default=(1_000,),
+        help="numbers of sets of which half are Flexible",
     )
     parser.add_argument(
         "--neighbours", type=float, nargs="*", default=NEIGHBOURS, help="parts of the quota"

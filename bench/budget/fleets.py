@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from exporter.simulator import buckets
 from exporter.simulator.description import FleetDescription, ScaleSetDescription
@@ -34,12 +34,14 @@ class FleetPlan:
         sizes: the instances of the quiet sets, one number per set.
         moving: the instances of the sets active.
         has_target: whether the mean age is to reach the target.
+        half_flexible: whether every second set is a Flexible one.
     """
 
     name: str
     sizes: tuple[int, ...]
     moving: tuple[int, ...]
     has_target: bool = True
+    half_flexible: bool = False
 
     @property
     def all_sizes(self) -> tuple[int, ...]:
@@ -59,7 +61,13 @@ class FleetPlan:
     def fleet(self, seed: int) -> SteppedFleet:
         """The fleet, with a life from that seed."""
         described = [
-            ScaleSetDescription(name=f"{kind}-{number:04d}", size=size, pace=pace, trouble=trouble)
+            ScaleSetDescription(
+                name=f"{kind}-{number:04d}",
+                size=size,
+                pace=pace,
+                trouble=trouble,
+                orchestration="flexible" if self.half_flexible and number % 2 else "uniform",
+            )
             for kind, sizes, pace, trouble in (
                 ("quiet", self.sizes, 0.0, 0.0),
                 ("moving", self.moving, _PACE, _TROUBLE),
@@ -78,7 +86,18 @@ class FleetPlan:
         requests = share * buckets.DEFAULTS[buckets.SUBSCRIPTION_HIGH_COST].refill / 60
         views = share * buckets.DEFAULTS[buckets.VM_VIEWS].refill / 60
         largest = max(pages(size) for size in self.all_sizes)
-        return max(INTERVAL, self.requests / requests, self.instances / views, SET_PAUSE * largest)
+        part = 0.5 if self.half_flexible else 1.0
+        uniform = max(
+            INTERVAL,
+            part * self.requests / requests,
+            part * self.instances / views,
+            SET_PAUSE * largest,
+        )
+        if not self.half_flexible:
+            return uniform
+        # Flexible sets have a limit of their own, which no neighbour of the bench uses.
+        machines = SHARE * buckets.DEFAULTS[buckets.VM_LIST].refill / 60
+        return (uniform + max(INTERVAL, part * self.requests / machines)) / 2
 
 
 class SteppedFleet(Fleet):
@@ -94,6 +113,11 @@ def even(sets: int) -> FleetPlan:
     """A fleet of sets with 20 instances each, a twentieth of them active."""
     moving = max(1, round(sets * MOVING_SHARE))
     return FleetPlan(f"{sets:,} × 20", (20,) * (sets - moving), (20,) * moving)
+
+
+def half_flexible(sets: int) -> FleetPlan:
+    """The same, every second set a Flexible one."""
+    return replace(even(sets), name=f"{sets:,} × 20, half Flexible", half_flexible=True)
 
 
 def skewed(sets: int = 200) -> FleetPlan:

@@ -20,6 +20,7 @@ GRACE = 600.0
 """Seconds before the end in which failures no longer count: they may be seen after it."""
 
 _LISTS = "/virtualmachines"
+_OF_SETS = "/virtualmachinescalesets/"
 
 
 @dataclass(slots=True)
@@ -105,6 +106,7 @@ class Meter:
     def __init__(self, world: World, *, warm_up: float) -> None:
         self.requests = Charges()
         self.views = Charges()
+        self.machine_requests = Charges()
         self.throttled = 0
         self.throttled_in_warm_up = 0
         self.least_left = {buckets.SUBSCRIPTION_HIGH_COST: math.inf, buckets.VM_VIEWS: math.inf}
@@ -136,9 +138,14 @@ class Meter:
                 self.throttled_in_warm_up += 1
         if head.status != 200 or not path.endswith(_LISTS):  # noqa: PLR2004 - same
             return
-        self.requests.add(now, 1)
-        self.views.add(now, int(head.headers.get("x-ms-request-charge", "0")))
-        name = path.split("/")[-2]
+        if _OF_SETS in path:
+            self.requests.add(now, 1)
+            self.views.add(now, int(head.headers.get("x-ms-request-charge", "0")))
+            name = path.split("/")[-2]
+        else:
+            self.machine_requests.add(now, 1)
+            # The filter names the Flexible set: '…' eq '/…/virtualMachineScaleSets/NAME'.
+            name = head.url.query["$filter"].rpartition("/")[2].rstrip("'").casefold()
         if scale_set := self._moving.get(name):
             falls = self._falls(scale_set)
             first_page = "skiptoken" not in head.url.raw_query_string

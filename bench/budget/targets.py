@@ -39,6 +39,8 @@ def _good_neighbour(ours: Result) -> list[Target]:
                 "{:.0f}"),
         _target(ours, "requests of share × refill, any minute", ours.request_part, 1.0, "{:.2f}"),
         _target(ours, "VM views of share × refill, any minute", ours.view_part, 1.0, "{:.2f}"),
+        _target(ours, "lists of machines of share × refill, any minute", ours.machine_part, 1.0,
+                "{:.2f}"),
         # Used by both up to the refill, a bucket never falls below two thirds.
         _target(ours, "spent of the bucket", ours.most_spent, 1 / 3, "{:.1%}"),
     ]  # fmt: skip

@@ -55,6 +55,7 @@ class Result:
         calls: requests for lists that were answered in the hour.
         request_part, view_part: the most in a simulated minute.
         request_span, view_span: the most in any 60 seconds.
+        machine_part: the most lists of virtual machines in a simulated minute, of share × refill.
         most_spent: how much was gone of the emptiest bucket of the region, at worst.
         neighbour_refused: calls of the neighbour's that were refused in the hour.
         mean_age, quiet_age, oldest: ages of what is served.
@@ -75,6 +76,7 @@ class Result:
     view_part: float
     request_span: float
     view_span: float
+    machine_part: float
     most_spent: float
     neighbour_refused: int
     mean_age: float
@@ -244,11 +246,13 @@ def _result(
         neighbour=neighbour.part,
         throttled=meter.throttled,
         throttled_in_warm_up=meter.throttled_in_warm_up,
-        calls=meter.requests.since(WARM_UP),
+        calls=meter.requests.since(WARM_UP) + meter.machine_requests.since(WARM_UP),
         request_part=meter.requests.highest_minute(WARM_UP) / (SHARE * high.refill),
         view_part=meter.views.highest_minute(WARM_UP) / (SHARE * views.refill),
         request_span=meter.requests.highest_span(WARM_UP) / (SHARE * high.refill),
         view_span=meter.views.highest_span(WARM_UP) / (SHARE * views.refill),
+        machine_part=meter.machine_requests.highest_minute(WARM_UP)
+        / (SHARE * buckets.DEFAULTS[buckets.VM_LIST].refill),
         # In whole tokens: one less two thirds is more than a third, in floats.
         most_spent=max(
             (buckets.DEFAULTS[policy].capacity - left) / buckets.DEFAULTS[policy].capacity

@@ -67,10 +67,17 @@ def decode_instance(
     return instance
 
 
+_OF_UNIFORM = "/virtualmachinescalesets/"
+
+
 def lacks_something(instance: Instance) -> bool:
     """Whether something is missing that Azure always sends: its name may be spelled otherwise."""
     view = instance.properties.instance_view if instance.properties else None
-    if view is None or not view.statuses or instance.instance_id is None:
+    if view is None or not view.statuses:
+        return True
+    # A virtual machine of a Flexible set has no instanceId.
+    of_set = instance.id is None or _OF_UNIFORM in instance.id.casefold()
+    if instance.instance_id is None and of_set:
         return True
     return any(status is not None and status.code is None for status in view.statuses)
 

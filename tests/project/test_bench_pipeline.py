@@ -10,8 +10,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bench import pipeline, ticker
-from bench.answers import LARGER, TARGET, USUAL, Shape, pages
+from bench import kinds, pipeline, ticker
+from bench.answers import LARGER, PAGE_SIZE, TARGET, USUAL, Shape, pages
+from bench.fleet import Orchestration
 from exporter.azure.decode import decode_instance_page
 from exporter.metrics.mapper import Mapper, TargetMemory
 from exporter.simulator import Fleet, SimulatedAzure
@@ -152,3 +153,18 @@ def configuration(url: str, token: Path, name: str) -> dict[str, object]:
         },
         "scale_sets": [{"subscription_id": SUBSCRIPTION, "resource_group": "rg-web", "name": name}],
     }
+
+
+@pytest.mark.parametrize("kind", kinds.KINDS)
+def test_a_page_of_either_kind_has_as_many_instances_with_the_same_families(
+    kind: Orchestration,
+) -> None:
+    bodies = kinds.pages(kind)
+    mapping = Mapper(full=True).start(TARGET, TargetMemory(), flexible=kind == "flexible")
+    for body in bodies:
+        for chunk in decode_instance_page(body):
+            assert not chunk.problems
+            list(mapping.steps(chunk))
+    mapped = mapping.finish()
+    assert mapped.instances == kinds.PAGES * PAGE_SIZE
+    assert {"azure_vmss_vm_agent_state", "azure_vmss_extension_state"} <= mapped.all_lines.keys()

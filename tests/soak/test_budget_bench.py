@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from bench.budget import real_time, trial
-from bench.budget.fleets import even, skewed
+from bench.budget.fleets import even, half_flexible, skewed
 from bench.budget.meter import Ages, Charges
 from bench.budget.targets import targets
 
@@ -22,6 +22,21 @@ def test_the_best_interval_is_what_the_quota_allows() -> None:
     # In large sets the views weigh more.
     large = skewed()
     assert large.best_interval(neighbour=0.0) == pytest.approx(large.instances / (5000 / 60))
+
+
+def test_flexible_sets_have_a_limit_of_their_own_in_the_best_interval() -> None:
+    # 500 lists at 180 a minute, and 500 at 150.
+    expected = (500 / 3 + 500 / 2.5) / 2
+    assert half_flexible(1_000).best_interval(neighbour=0.5) == pytest.approx(expected)
+    assert half_flexible(10).best_interval(neighbour=0.0) == 60.0
+
+
+def test_flexible_sets_are_polled_and_their_lists_counted() -> None:
+    result = trial.run(half_flexible(40), "exporter", neighbour=0.0, hour=300.0)
+    assert result.throttled == result.throttled_in_warm_up == 0
+    assert result.machine_part == pytest.approx(20 / 150, abs=0.02)
+    assert result.request_part == pytest.approx(20 / 180, abs=0.02)
+    assert result.mean_age == pytest.approx(30.0, abs=4.0)
 
 
 def test_a_twentieth_of_the_sets_moves() -> None:
