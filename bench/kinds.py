@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -29,13 +29,13 @@ _NOW = 1_795_000_000.25
 def measure(scale: Scale) -> Part:
     """Measure both, in turn, from the bytes of an answer to stored blocks."""
     bodies = {kind: pages(kind) for kind in KINDS}
-    runs: Mapping[str, Callable[[], float]] = {
+    runs: dict[str, Callable[[], float]] = {
         kind: _run(found, flexible=kind == "flexible") for kind, found in bodies.items()
     }
     found = alternate(runs, max(5, ROUNDS // 3) if scale.quick else ROUNDS)
     each = {kind: median(times) for kind, times in found.items()}
     ratio = each["flexible"] / each["uniform"]
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             kind,
             f"{sum(map(len, bodies[kind])) / (PAGES * PAGE_SIZE):,.0f}",
@@ -60,7 +60,7 @@ def pages(kind: Orchestration) -> list[bytes]:
     fleet.advance(_NOW)
     view = View(version="2024-07-01", expand=True, select=None, start=fleet.unix_time(0), now=_NOW)
     [scale_set] = fleet.scale_sets
-    shape = machine_item if kind == "flexible" else list_item
+    shape: Callable[..., object] = machine_item if kind == "flexible" else list_item
     bodies: list[bytes] = []
     start: str | None = None
     for _ in range(PAGES):

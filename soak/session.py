@@ -81,12 +81,45 @@ class InProcessSession:
         self, url: URL, *, headers: dict[str, str], timeout: aiohttp.ClientTimeout, **_: Any
     ) -> _Exchange:
         """Ask; to be used by `async with`, which gives the response."""
+        return self._ask("GET", url, headers, timeout, b"")
+
+    def post(
+        self,
+        url: URL,
+        *,
+        data: bytes,
+        headers: dict[str, str],
+        timeout: aiohttp.ClientTimeout,
+        **_: Any,
+    ) -> _Exchange:
+        """The same with a body, as a query."""
+        return self._ask("POST", url, headers, timeout, data)
+
+    def _ask(
+        self,
+        method: str,
+        url: URL,
+        headers: dict[str, str],
+        timeout: aiohttp.ClientTimeout,
+        body: bytes,
+    ) -> _Exchange:
         request = CIMultiDict(headers)
         # Compressing and inflating again would take a third of the whole time.
         request.pop(hdrs.ACCEPT_ENCODING, None)
         request[hdrs.HOST] = url.host_port_subcomponent or ""
         latency = self._random.uniform(*self._latency)
-        return _Exchange(self, url, request, total=timeout.total, latency=latency)
+        asked = _Asked(method, url, request, body)
+        return _Exchange(self, asked, total=timeout.total, latency=latency)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A request."""
+
+    method: str
+    url: URL
+    headers: CIMultiDict[str]
+    body: bytes
 
 
 class _Exchange:
@@ -95,8 +128,7 @@ class _Exchange:
     def __init__(
         self,
         session: InProcessSession,
-        url: URL,
-        headers: CIMultiDict[str],
+        asked: _Asked,
         *,
         total: float | None,
         latency: float,
@@ -105,8 +137,8 @@ class _Exchange:
         self.headers: CIMultiDictProxy[str] = CIMultiDictProxy(CIMultiDict())
         self.content = self
         self._session = session
-        self._url = url
-        self._request_headers = headers
+        self._asked = asked
+        self._url = asked.url
         self._timeout = asyncio.timeout(total)
         self._latency = latency
         self._wire = _Wire(self._head_is_there)
@@ -174,10 +206,10 @@ class _Exchange:
 
     def _request(self) -> web.Request:
         message = RawRequestMessage(
-            "GET",
+            self._asked.method,
             self._url.raw_path_qs,
             HttpVersion11,
-            CIMultiDictProxy(self._request_headers),
+            CIMultiDictProxy(self._asked.headers),
             (),
             should_close=False,
             compression=None,
@@ -186,7 +218,7 @@ class _Exchange:
             url=self._url.relative(),
         )
         task = asyncio.current_task()
-        return web.Request(
+        request = web.Request(
             message,
             EMPTY_PAYLOAD,
             cast("Any", self._wire),
@@ -195,6 +227,8 @@ class _Exchange:
             asyncio.get_running_loop(),
             scheme=self._url.scheme,
         )
+        request._read_bytes = self._asked.body  # noqa: SLF001 - there is no stream to read it from
+        return request
 
     def _head_is_there(self, status: int, headers: CIMultiDict[str]) -> None:
         self.status = status

@@ -30,6 +30,9 @@ from soak.truth import Facts, Key, Truth, WatchedFaults
 from soak.world import World, new_world
 
 HOUR, DAY = 3600.0, 86_400.0
+REFRESH = 600.0
+"""Seconds between two searches for scale sets."""
+
 PAGE_SIZE = 120
 _SHOWN = 10
 
@@ -43,8 +46,11 @@ scale_sets:
   - {name: office, size: 20, pace: 2, os: windows, encrypted: true, extensions: [BGInfo]}
   - {name: zoned, size: 20, pace: 1, zones: ["1", "2", "3"], health: true}
   - {name: still, size: 20}
+  - {name: loose, size: 20, repeat: 2, pace: 3, orchestration: flexible, extensions: [CustomScript]}
+  - {name: apart, size: 20, pace: 2, orchestration: flexible, zones: ["1", "2"], page_size: 7,
+     subscription_id: 11111111-1111-1111-1111-111111111111}
 """
-"""Ten sets of twenty instances, of every kind that can be listed.
+"""Thirteen sets of twenty instances, of both kinds, in two subscriptions.
 
 Half of the limit is a little more than they need: whenever a neighbour takes its part, or polls
 are tried again, intervals stretch, and come back after it.
@@ -100,6 +106,9 @@ class Checker:
         self._expected: dict[Key, dict[str, Facts]] = {}
         self._since: dict[Key, float] = {}
         self._until: dict[Key, float] = {}
+        self._states: dict[Key, TargetState] = {}
+        self._unknown: set[Key] = set()
+        self.uncertain = 0
 
     def interval_changed(self, state: TargetState, interval: float) -> None:
         """Data that is still served is kept as the longest interval since its poll asks."""
@@ -114,12 +123,19 @@ class Checker:
 
     def poll_ended(self, state: TargetState, error: NoAnswer | None, is_new: bool) -> None:  # noqa: FBT001 - a callback's
         """Check a state after its poll, whether it brought something new or not."""
-        key = state.target.scale_set.key
+        key = self._key_of(state)
+        if state.removed:
+            return  # It went while it was polled: nothing of it is served.
         self.polls += 1
         if error is not None:
             self.failures["not sent" if isinstance(error, NotSent) else error.reason] += 1
         if is_new:
-            self._expected[key] = self._truth.take(key)
+            taken = self._truth.take(key)
+            self.uncertain += taken is None
+            self._unknown.discard(key)
+            if taken is None:
+                self._unknown.add(key)
+            self._expected[key] = taken or {}
             self._since[key] = now = self._world.clock.monotonic()
             self._until[key] = now + self._kept(state.data.poll.interval)
             if state.data.poll.last_success != self._world.clock.now():
@@ -147,12 +163,30 @@ class Checker:
         if self.breaches[kind] <= _SHOWN:
             self.examples.append(f"{kind}: day {self._world.clock.monotonic() / DAY:.2f}: {text}")
 
-    def _compare(self, state: TargetState, served: dict[str, Facts]) -> None:
+    def all_are_polled(self, fleet: Fleet) -> None:
+        """Check that just what Azure holds is polled, some refreshes after the last trouble."""
+        there = {scale_set.identity.key for scale_set in fleet.scale_sets}
+        polled = {state.target.scale_set.key for state in self._world.exporter.targets}
+        for key in sorted(there ^ polled):
+            self.breach("discovery", f"{key[2]}: {'not polled' if key in there else 'gone'}")
+
+    def _key_of(self, state: TargetState) -> Key:
+        """The key of a set, forgetting what was served of one of its name that has gone."""
         key = state.target.scale_set.key
+        if self._states.get(key) is not state and not state.removed:
+            self._states[key] = state
+            self._expected.pop(key, None)
+            self._until.pop(key, None)
+        return key
+
+    def _compare(self, state: TargetState, served: dict[str, Facts]) -> None:
+        key = self._key_of(state)
         over = self._world.clock.monotonic() - self._until.get(key, 0.0)
         # What is too old goes with the next look for it.
         is_live = over < (0.0 if state.data.snapshot is None else EXPIRY_CHECKS[1])
         expected = self._expected.get(key, {}) if is_live else {}
+        if key in self._unknown and is_live:
+            return
         self.compared += len(expected)
         if served == expected:
             return
@@ -176,7 +210,10 @@ async def soak(plan: Plan) -> Outcome:
         return CredentialTokens(desks[0].credential, scope="soak", clock=clock)
 
     fleet = Fleet.from_yaml(f"seed: {plan.seed}\n{FLEET}")
-    settings = {"polling": {"interval": f"{plan.interval:g}s"}}
+    settings = {
+        "polling": {"interval": f"{plan.interval:g}s"},
+        "discovery": [{"subscriptions": ["all"], "refresh": f"{REFRESH:g}s"}],
+    }
     truth = Truth(fleet, page_size=PAGE_SIZE)
     growth = Growth(ALLOWED_GROWTH)
     async with new_world(fleet, tokens=tokens, settings=settings, seed=plan.seed) as world:
@@ -208,6 +245,7 @@ async def soak(plan: Plan) -> Outcome:
         ("troubles", _counts(troubles.happened)),
         ("longest interval", f"{checker.longest:,.0f} s"),
         ("tokens", f"{desks[0].given:,}"),
+        ("walks of which the truth is not certain", f"{checker.uncertain:,}"),
         ("instances compared", f"{checker.compared:,}"),
         *growth.rows(),
         ("breaches", _counts(checker.breaches) or "none"),
@@ -230,7 +268,7 @@ ALLOWED_GROWTH: Mapping[str, float] = {
 async def _run(
     plan: Plan, world: World, checker: Checker, troubles: Troubles, growth: Growth
 ) -> None:
-    polling = asyncio.create_task(world.exporter.scheduler.run(), name="scheduler")
+    polling = asyncio.create_task(world.exporter.run(), name="scheduler")
     striking = asyncio.create_task(troubles.run(), name="troubles")
     end, day = plan.days * DAY, 0
     while world.clock.monotonic() < end and not (polling.done() or striking.done()):
@@ -244,8 +282,13 @@ async def _run(
                 f"day {day}: {checker.polls:,} polls, {checker.failures.total():,} failed, "
                 f"{checker.breaches.total()} breaches"
             )
+    striking.cancel()
+    await asyncio.wait({striking})
+    troubles.end()
+    await world.clock.sleep(6 * REFRESH)
+    checker.all_are_polled(world.azure.fleet)
     for task in (polling, striking):
-        if task.done():
+        if task.done() and not task.cancelled():
             checker.breach("ended", f"{task.get_name()} ended by itself: {task.exception()!r}")
         task.cancel()
     await asyncio.gather(polling, striking, return_exceptions=True)

@@ -10,6 +10,7 @@ from typing import Any
 
 from exporter.runtime.clock import Clock
 from exporter.simulator import buckets
+from exporter.simulator.description import ScaleSetDescription
 from exporter.simulator.faults import Fault
 from exporter.simulator.scale_set import SimulatedScaleSet
 from exporter.simulator.server import SimulatedAzure
@@ -58,7 +59,8 @@ class Troubles:
         small: dict[Trouble, int] = {
             self._status: 6, self._throttled: 3, self._wire: 8, self._harmless: 6, self._slow: 3,
             self._stalled: 1, self._endless: 1, self._vanished: 1, self._emptied: 1,
-            self._reused: 2,
+            self._reused: 2, self._guest: 2, self._late_index: 1, self._empty_index: 1,
+            self._no_lists: 1,
         }  # fmt: skip
         large: dict[Trouble, int] = {
             self._outage: 4, self._silence: 1, self._storm: 3, self._no_tokens: 2,
@@ -67,6 +69,13 @@ class Troubles:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._one_by_one(small, SHORT_PAUSE), name="small troubles")
             group.create_task(self._one_by_one(large, LONG_PAUSE), name="large troubles")
+
+    def end(self) -> None:
+        """Mend what a trouble that was cancelled has left."""
+        self._azure.faults.clear()
+        self._azure.graph.emptied = False
+        self._azure.graph.description = self._azure.fleet.description.graph
+        self._desk.closed = False
 
     async def _one_by_one(self, troubles: dict[Trouble, int], pause: float) -> None:
         while True:
@@ -129,6 +138,47 @@ class Troubles:
         self._azure.fleet.remove_scale_set(gone.identity)
         await self._last(300, 3600)
         self._azure.fleet.add_scale_set(gone.description, name=gone.identity.name)
+
+    async def _guest(self) -> None:
+        """A set of another subscription comes, and goes later."""
+        number = self.happened["guest"]
+        described = ScaleSetDescription(
+            name=f"guest-{number}",
+            size=5,
+            pace=3,
+            orchestration=self._random.choice(("uniform", "flexible")),
+            subscription_id=f"22222222-2222-2222-2222-{number:012d}",
+        )
+        guest = self._azure.fleet.add_scale_set(described)
+        await self._last(600, 7200)
+        self._azure.fleet.remove_scale_set(guest.identity)
+
+    async def _late_index(self) -> None:
+        """Resource Graph is late by hours."""
+        await self._graph(lag=self._random.uniform(1800, 20_000))
+
+    async def _empty_index(self) -> None:
+        """Resource Graph has lost all its rows."""
+        self._azure.graph.emptied = True
+        await self._last(300, 7200)
+        self._azure.graph.emptied = False
+
+    async def _no_lists(self) -> None:
+        """Searching is not allowed for a while, in either way."""
+        refused = [
+            self._azure.faults.append(Fault(kind="status", status=403, operation="graph")),
+            self._azure.faults.append(Fault(kind="status", status=403, operation="scale_sets")),
+        ]
+        await self._last(600, 7200)
+        for fault in refused:
+            self._azure.faults.remove(fault)
+
+    async def _graph(self, **description: float) -> None:
+        graph = self._azure.graph
+        usual = graph.description
+        graph.description = usual.model_copy(update=description)
+        await self._last(3600, 14_400)
+        graph.description = usual
 
     async def _emptied(self) -> None:
         """A set is scaled to nothing, and back."""

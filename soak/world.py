@@ -94,7 +94,8 @@ async def new_world(
         fleet: what Azure holds, and the exporter polls.
         tokens: makes the exporter's source of tokens, and tells the simulated Azure which ones
             are good.
-        settings: sections of the configuration beside `azure` and `scale_sets`.
+        settings: sections of the configuration beside `azure`, and `scale_sets` where there is no
+            `discovery`.
         seed: of the latencies, and of the pauses before retries.
         prepare: gets the exporter's process before anything is built from it.
     """
@@ -114,7 +115,10 @@ async def new_world(
     async with AsyncExitStack() as stack:
         stack.enter_context(mock.patch.object(connection, "new_session", return_value=session))
         stack.enter_context(mock.patch.object(assembly, "Poller", watched))
-        text = yaml.safe_dump(_settings(fleet) | settings)
+        document = _settings(fleet) | settings
+        if "discovery" in settings:
+            del document["scale_sets"]
+        text = yaml.safe_dump(document)
         exporter = await stack.enter_async_context(
             assembly.build(configuration.load(text, environment={}), process)
         )

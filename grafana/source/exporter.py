@@ -271,6 +271,13 @@ def dashboard() -> dict[str, Any]:
                 frame.exporter_address(),
             ],
             links=[frame.FLEET_LINK],
-            sections=[now(), exporter_polls.polls(), exporter_polls.azure(), cost(), odd()],
+            sections=[
+                now(),
+                exporter_polls.polls(),
+                exporter_polls.discovery(),
+                exporter_polls.azure(),
+                cost(),
+                odd(),
+            ],
         )
     )

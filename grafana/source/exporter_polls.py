@@ -95,6 +95,50 @@ def polls() -> frame.Section:
     )
 
 
+def discovery() -> frame.Section:
+    """Whether scale sets are found, and how."""
+    return frame.Section(
+        title="Discovery",
+        panels=[
+            series(
+                Facts(
+                    title="Scale sets by origin",
+                    about="configured: the configuration lists them; discovered: an entry of "
+                    "discovery has found them.",
+                    unit="short",
+                    empty=NO_EXPORTER,
+                    size=THIRD,
+                ),
+                Ask(f"max by (origin) ({own('targets')})", "{{origin}}"),
+            ),
+            series(
+                Facts(
+                    title="Age of the last complete search",
+                    about="By the index of the entry of discovery. A search that is not complete "
+                    "finds what it can, and removes nothing.",
+                    unit="s",
+                    empty="The configuration has no discovery, or none was complete yet.",
+                    size=THIRD,
+                ),
+                Ask(
+                    f"max by (block) (time() - {own('discovery_last_success_timestamp_seconds')})",
+                    "block {{block}}",
+                ),
+            ),
+            series(
+                Facts(
+                    title="Queries of Resource Graph by result",
+                    about="Pages a second. While queries fail, lists find the scale sets.",
+                    unit="reqps",
+                    empty=NO_EXPORTER,
+                    size=THIRD,
+                ),
+                Ask(rate("graph_queries_total", "kind, result"), "{{kind}} {{result}}"),
+            ),
+        ],
+    )
+
+
 def azure() -> frame.Section:
     """Requests to Azure, and how much of its limits is left."""
     throttled = f"sum by ({POLICIES.labels}) (increase({own('azure_throttled_total')}[$__range]))"

@@ -18,7 +18,7 @@ from soak import timelapse
 from soak.growth import Growth
 from soak.soak import HOUR, Outcome, Plan, soak
 
-PLAN = Plan(days=0.1, interval=240.0, seed=3, warm_up=2 * HOUR, sample_every=1800.0)
+PLAN = Plan(days=0.1, interval=240.0, seed=9, warm_up=2 * HOUR, sample_every=1800.0)
 
 
 def run(plan: Plan = PLAN) -> Outcome:
