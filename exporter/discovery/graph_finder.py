@@ -108,7 +108,8 @@ class GraphFinder:
         listed = await self._finder.search_in(self._spelled(doubted), self._selection)
         search.failures += listed.failures
         if not listed.failures:
-            refuted = {key for key in found if key[0] in doubted} - listed.found.keys()
+            # A list may miss a set of AKS: without the polls' word nothing is held against a row.
+            refuted = {key for key in gone if key in found} - listed.found.keys()
             self._deleted |= refuted
             for key in refuted:
                 del search.found[key]

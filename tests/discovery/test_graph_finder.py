@@ -145,6 +145,20 @@ async def test_a_set_that_the_polls_do_not_find_goes_when_a_list_has_it_not(
     assert names(await finder.search(known=[JOBS])) == ["jobs", "web"], "it was made again"
 
 
+async def test_a_set_that_only_the_index_has_stays_while_its_polls_succeed(
+    searching: Searching,
+) -> None:
+    searching.lists.put("aks")
+    searching.graph.knows(searching.lists)
+    searching.lists.missed.add("aks")
+    finder = searching.finder()
+    aks: Key = (SUBSCRIPTION, "rg-web", "aks")
+    searching.lists.sets[SUBSCRIPTION].pop(0)
+    # Another set of its subscription is looked for by a list, which misses this one.
+    search = await finder.search(known=[WEB, JOBS, aks], gone=[WEB])
+    assert names(search) == ["aks", "jobs"]
+
+
 async def test_once_in_an_hour_lists_search(searching: Searching, clock: FakeClock) -> None:
     finder = searching.finder()
     searching.lists.put("new")
