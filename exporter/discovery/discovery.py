@@ -239,7 +239,10 @@ class Discovery:
             chosen = new.setdefault(found.scale_set.key[:2], group)
             if chosen.isupper() and not group.isupper():
                 new[found.scale_set.key[:2]] = group
-        self._groups = new | self._groups
+        # Those of groups that have gone are forgotten.
+        present = {state.target.scale_set.key[:2] for state in self._targets}
+        known = {key: name for key, name in self._groups.items() if key in present}
+        self._groups = new | known
 
     def _spelled(self, scale_set: ScaleSetId) -> ScaleSetId:
         """A scale set in the spelling that stays: that of the first answer."""

@@ -153,6 +153,8 @@ class DetailsPoller:
     async def _call(self, call: Callable[[], Awaitable[None]]) -> None:
         try:
             await call()
+        except Exception:  # noqa: BLE001 - what is asked for beside the model must not end the polls
+            _log.exception("model details crashed")
         finally:
             self._slots.release()
 

@@ -260,3 +260,15 @@ async def test_an_entry_that_is_gone_is_not_shown_any_more(
     assert own(polling, "discovery_up", block="0") == 0
     await discover(configured("[]", LISTED)).begin()
     assert own(polling, "discovery_up", block="0") is None
+
+
+async def test_the_spelling_of_a_group_that_has_gone_is_forgotten(
+    discover: Discover, lists: FakeLists
+) -> None:
+    discovery = discover()
+    for number in range(20):
+        lists.sets[SUBSCRIPTION].clear()
+        lists.put("web", group=f"RG-{number}")
+        for _ in range(3):
+            await discovery.refresh()
+    assert len(discovery._groups) <= 3

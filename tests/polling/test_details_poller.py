@@ -230,6 +230,18 @@ async def test_a_fault_of_ours_ends_no_other_call(
     assert case.source.asked == {"rolling_upgrade": 2}
 
 
+async def test_a_fault_in_showing_an_answer_ends_neither_the_poller_nor_the_others(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: Any) -> None:
+        raise ValueError("odd")
+
+    monkeypatch.setattr(case.polling.publisher, "publish", broken)
+    with capture_logs() as logs:
+        await case.poller("rolling_upgrade").poll_all()
+    assert [line["event"] for line in logs] == ["model details crashed"] * 2
+
+
 async def test_the_answers_stay_when_the_labels_change_and_go_with_the_target(
     case: Case,
 ) -> None:
