@@ -187,6 +187,7 @@ class DetailsPoller:
         if isinstance(answer, Mapping):
             for key, state in known.items():
                 self._take(state, kind, answer.get(key))
+                await self._clock.sleep(0)  # each is rendered: there may be thousands
 
     async def _asked(
         self, where: _Where, what: str, asking: Callable[[], Awaitable[object]]

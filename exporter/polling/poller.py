@@ -31,6 +31,7 @@ from exporter.polling.retention import Retention
 from exporter.polling.saved import Saved
 from exporter.polling.source import Sources, TargetStore
 from exporter.polling.target_state import (
+    NO_ANSWERS,
     Snapshot,
     TargetData,
     TargetState,
@@ -294,6 +295,7 @@ class Poller(ModelPoller):
         """Remove the data of a set that does not exist any more."""
         if state.data.snapshot or state.data.model:
             state.data.snapshot = state.data.model = None
+            state.data.details = NO_ANSWERS
             self._save(state)
 
     def _expire(self, state: TargetState, now: float) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
+from exporter.azure.errors import NotSent
+from exporter.azure.operation import Scope
 from exporter.azure.ratelimit.retry_after import DEFAULT_WAIT, RetryAfterGate
 from exporter.telemetry import Telemetry
 from support.clock import FakeClock
@@ -34,3 +38,17 @@ async def test_a_hold_ends_by_itself_and_is_never_shortened(clock: FakeClock) ->
     assert kept.remaining("s", "eastus") == DEFAULT_WAIT
     await clock.advance(DEFAULT_WAIT)
     assert kept.remaining("s", "eastus") == 0
+
+
+def test_a_client_s_own_limit_holds_what_it_asks_about_no_subscription(clock: FakeClock) -> None:
+    kept = new_gate(clock)
+    for scope in (
+        Scope("", credential="Prod", service="Resource Graph"),
+        Scope("", credential="Prod"),
+    ):
+        kept.check(scope)
+        kept.put(scope.subscription_id, "", 30, counted_by=scope.counted_by)
+        with pytest.raises(NotSent):
+            kept.check(scope)
+    kept.check(Scope("", credential="other"))
+    kept.check(Scope("s", credential="Prod"))

@@ -43,7 +43,7 @@ class RetryAfterGate:
             counted_by: whose calls wait, where they are about no subscription; see `Scope`.
         """
         wait = DEFAULT_WAIT if retry_after is None else max(0.0, retry_after)
-        key = (subscription_id.casefold() or counted_by, location.casefold())
+        key = ((subscription_id or counted_by).casefold(), location.casefold())
         until = self._clock.monotonic() + wait
         if until > self._until.get(key, 0.0):
             self._until[key] = until
