@@ -7,9 +7,9 @@ Numbers may be texts: autoscale's are.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple, TypeVar
+from typing import Annotated, NamedTuple, TypeVar
 
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
 
 from exporter.azure.decode import envelope_of, items_of, next_link_of, text_of
 from exporter.azure.errors import BrokenAnswer
@@ -24,6 +24,7 @@ from exporter.model.lenient_decode import decode_leniently, mended, respelled
 from exporter.model.scale_set import ScaleSetId
 
 _Shape = TypeVar("_Shape", bound=Struct)
+_Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 
 
 class _Service(Struct, rename="camel"):
@@ -40,10 +41,10 @@ class _Running(Struct, rename="camel"):
 
 
 class _Progress(Struct, rename="camel"):
-    successful_instance_count: int | None = None
-    failed_instance_count: int | None = None
-    in_progress_instance_count: int | None = None
-    pending_instance_count: int | None = None
+    successful_instance_count: _Count | None = None
+    failed_instance_count: _Count | None = None
+    in_progress_instance_count: _Count | None = None
+    pending_instance_count: _Count | None = None
 
 
 class _UpgradeProperties(Struct, rename="camel"):
@@ -77,7 +78,7 @@ class _Pool(Struct, rename="camel"):
 
 class _StateCount(Struct, rename="camel"):
     state: str | None = None
-    count: int | None = None
+    count: _Count | None = None
 
 
 class _ZoneCount(Struct, rename="camel"):
@@ -216,7 +217,7 @@ def _limits(profiles: list[_Profile]) -> Autoscale:
 def _count(value: int | str | None) -> int | None:
     if isinstance(value, str):
         return int(value) if value.strip().isdecimal() and len(value) < 10 else None  # noqa: PLR2004
-    return value
+    return value if value is not None and 0 <= value < 2**31 else None
 
 
 def _object(body: bytes, shape: type[_Shape]) -> _Shape:

@@ -119,7 +119,10 @@ class SetDetailsClient:
                 url = of_resource_url(
                     where, resource_id, "runtimeViews/latest", api_version=version
                 )
-                body = await self._get(url, GET_STANDBY_POOL, scope)
+                try:
+                    body = await self._get(url, GET_STANDBY_POOL, scope)
+                except NotFound:
+                    continue  # It was deleted since the list.
                 found[scale_set.key] = decode_standby_pool(body)
         return found
 

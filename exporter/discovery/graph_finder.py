@@ -15,6 +15,9 @@ from exporter.runtime.clock import Clock
 LISTED_EVERY = 3600.0
 """Seconds after which lists search again: the index was seen to be late by hours."""
 
+LISTED_AGAIN = 600.0
+"""Seconds after which they search again where not all could be listed."""
+
 Key = tuple[str, str, str]
 
 
@@ -60,9 +63,10 @@ class GraphFinder:
             return await self._by_lists("resource_graph.mode is off")
         now = self._clock.monotonic()
         if now - self._listed_at >= LISTED_EVERY:
-            self._listed_at = now
-            self._deleted.clear()
-            return await self._by_lists("they check Resource Graph once in an hour")
+            search = await self._by_lists("they check Resource Graph once in an hour")
+            self._listed_at = now - (LISTED_EVERY - LISTED_AGAIN if search.failures else 0.0)
+            self._deleted -= search.found.keys()
+            return search
         try:
             search = await self._queried(self._graph)
         except (AzureError, NotSent) as error:

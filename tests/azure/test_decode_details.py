@@ -115,6 +115,7 @@ def test_counts_of_a_pool_are_by_zone_and_state() -> None:
             Autoscale(1, 9),
         ),
         ([capacity("many", "-3")], Autoscale(None, None)),
+        ([capacity(-1, 10**400)], Autoscale(None, None)),
         ([], Autoscale(None, None)),
         ([None, {}], Autoscale(None, None)),
     ],
@@ -129,6 +130,17 @@ def test_autoscale_has_the_limits_of_the_profile_without_a_schedule(
 def test_settings_that_are_off_or_of_something_else_are_left_out() -> None:
     assert decode_autoscale(setting(enabled=False)) == ([], None)
     assert decode_autoscale(setting(targetResourceUri="/subscriptions/s/x")) == ([], None)
+
+
+def test_a_count_that_no_set_can_have_is_left_out() -> None:
+    progress = {"successfulInstanceCount": 10**400, "failedInstanceCount": -1}
+    found = decode_rolling_upgrade(of({"properties": {"progress": progress}}))
+    assert found == RollingUpgrade(None, None, None, None, None)
+    states = [{"state": "Running", "count": 10**400}, {"state": "Deallocated", "count": 1}]
+    summary = [{"instanceCountsByState": states}]
+    assert decode_standby_pool(of({"properties": {"instanceCountSummary": summary}})) == (
+        StandbyCount("", "deallocated", 1),
+    )
 
 
 @pytest.mark.parametrize("decode", [*OBJECTS, *LISTS])

@@ -10,6 +10,7 @@ from exporter.azure.endpoints import Endpoints
 from exporter.azure.set_details import SetDetailsClient
 from exporter.model.details import Autoscale, RollingUpgrade, Service, StandbyCount
 from exporter.simulator import Fleet, SimulatedAzure
+from exporter.simulator.faults import Fault
 from support.answers import WEB
 from support.azure_room import NewClient
 from support.clock import FakeClock
@@ -74,3 +75,15 @@ async def test_standby_pools(details: SetDetailsClient, azure: SimulatedAzure) -
 
 async def test_autoscale(details: SetDetailsClient) -> None:
     assert await details.autoscale(WEB.subscription_id) == {WEB.key: Autoscale(2, 20)}
+
+
+async def test_a_pool_that_goes_after_the_list_costs_no_other_pool_its_counts(
+    details: SetDetailsClient, azure: SimulatedAzure
+) -> None:
+    plain = azure.fleet.scale_set("plain")
+    plain.description = plain.description.model_copy(update={"standby": 2})
+    azure.faults.append(
+        Fault(kind="status", status=404, operation="standby_pool", scale_set=f"{WEB.name}-pool")
+    )
+    found = await details.standby_pools(WEB.subscription_id, lambda _: True)
+    assert list(found) == [plain.identity.key]

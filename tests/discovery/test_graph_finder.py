@@ -7,7 +7,7 @@ import pytest
 from discovery.conftest import OTHER, FakeGraph, FakeLists, configured
 from exporter.azure.errors import Forbidden, NotSent, Rejected
 from exporter.discovery.finder import Failure, Finder, Search
-from exporter.discovery.graph_finder import LISTED_EVERY, GraphFinder, Key
+from exporter.discovery.graph_finder import LISTED_AGAIN, LISTED_EVERY, GraphFinder, Key
 from exporter.discovery.selection import Selection
 from support.answers import SUBSCRIPTION
 from support.clock import FakeClock
@@ -169,3 +169,17 @@ async def test_once_in_an_hour_lists_search(searching: Searching, clock: FakeClo
     assert search.because == "they check Resource Graph once in an hour"
     search = await finder.search(known=list(search.found))
     assert (names(search), search.way) == (["jobs", "new", "web"], "resource_graph")
+
+
+async def test_lists_that_fail_in_the_hour_s_search_are_tried_again_soon(
+    searching: Searching, clock: FakeClock
+) -> None:
+    finder = searching.finder()
+    await clock.advance(LISTED_EVERY)
+    searching.lists.failure = Forbidden("no", action="read")
+    assert (await finder.search()).failures
+    assert (await finder.search()).way == "resource_graph"
+    searching.lists.failure = None
+    await clock.advance(LISTED_AGAIN)
+    search = await finder.search()
+    assert (search.way, search.failures) == ("lists", [])
