@@ -57,6 +57,8 @@ class _Source(Struct):
 
 
 _SOURCE = msgspec.json.Decoder(_Source)
+NESTED = "the answer is nested too deeply"
+
 _PAGE = msgspec.json.Decoder(_Page)
 _ENVELOPE = msgspec.json.Decoder(dict[str, Raw])
 _ITEMS = msgspec.json.Decoder(list[Raw])
@@ -101,7 +103,7 @@ def _decoded(body: bytes) -> Iterator[InstancePage]:
         else:
             yield from _chunks(text)
     except RecursionError:
-        raise BrokenAnswer("the answer is nested too deeply") from None
+        raise BrokenAnswer(NESTED) from None
 
 
 def _whole(text: bytes) -> InstancePage | None:
@@ -170,12 +172,10 @@ def _chunks(text: bytes) -> Iterator[InstancePage]:
     envelope = envelope_of(text)
     if len(text) > _SLICE:
         yield _nothing()
-    if "value" not in envelope:
-        raise BrokenAnswer(f"the answer has no value: it is not a list{error_in(text)}")
-    waiting = deque(items_of(envelope))
+    waiting = deque(_items_of(envelope, text))
     ends = (waiting[0], waiting[-1]) if waiting else ()
     respell = any(respelled(raw, Instance) is not None for raw in ends)
-    next_link = next_link_of(envelope)
+    next_link = _next_link_of(envelope)
     while True:
         instances: list[Instance] = []
         problems: list[Problem] = []
@@ -219,15 +219,31 @@ def envelope_of(text: bytes) -> dict[str, Raw]:
         raise BrokenAnswer("the answer is not valid JSON") from None
 
 
-def items_of(envelope: Mapping[str, Raw]) -> list[Raw]:
+def list_of(body: bytes) -> tuple[list[Raw], str | None]:
+    """The items of one page of a list as their JSON texts, and the address of the next page.
+
+    Raises:
+        BrokenAnswer: the body is not a JSON object, has no list `value`, or its `nextLink` is
+            neither text nor null.
+    """
+    try:
+        envelope = envelope_of(mended(text_of(body)))
+        return _items_of(envelope, body), _next_link_of(envelope)
+    except RecursionError:
+        raise BrokenAnswer(NESTED) from None
+
+
+def _items_of(envelope: Mapping[str, Raw], text: bytes) -> list[Raw]:
     """A page as the JSON text of its items."""
+    if "value" not in envelope:
+        raise BrokenAnswer(f"the answer has no value: it is not a list{error_in(text)}")
     try:
         return _ITEMS.decode(envelope["value"])
     except msgspec.DecodeError:
         raise BrokenAnswer("the answer's value is not a list") from None
 
 
-def next_link_of(envelope: Mapping[str, Raw]) -> str | None:
+def _next_link_of(envelope: Mapping[str, Raw]) -> str | None:
     """The address of the next page; None on the last one."""
     try:
         return _LINK.decode(envelope["nextlink"]) if "nextlink" in envelope else None

@@ -11,7 +11,7 @@ from typing import Annotated, NamedTuple, TypeVar
 
 from msgspec import Meta, Raw, Struct
 
-from exporter.azure.decode import envelope_of, items_of, next_link_of, text_of
+from exporter.azure.decode import NESTED, list_of, text_of
 from exporter.azure.errors import BrokenAnswer
 from exporter.model.details import (
     Autoscale,
@@ -20,8 +20,11 @@ from exporter.model.details import (
     Service,
     StandbyCount,
 )
-from exporter.model.lenient_decode import decode_leniently, mended, respelled
+from exporter.model.lenient_decode import decode_in_any_case, mended
 from exporter.model.scale_set import ScaleSetId
+
+_DIGITS = 9
+"""Of the longest number that is read from a text."""
 
 _Shape = TypeVar("_Shape", bound=Struct)
 _Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
@@ -155,7 +158,7 @@ def decode_lifecycle_hooks(body: bytes) -> tuple[list[LifecycleHook], str | None
     Raises:
         BrokenAnswer: the answer is not a list.
     """
-    items, link = _items(body)
+    items, link = list_of(body)
     found = [
         LifecycleHook(one.name, one.properties.type or "", one.properties.wait_until)
         for one in _each(items, _Event)
@@ -166,7 +169,7 @@ def decode_lifecycle_hooks(body: bytes) -> tuple[list[LifecycleHook], str | None
 
 def decode_standby_pools(body: bytes) -> tuple[list[StandbyPool], str | None]:
     """Decode a page of standby pools, and the next link. Raises as `decode_lifecycle_hooks`."""
-    items, link = _items(body)
+    items, link = list_of(body)
     found = []
     for one in _each(items, _Pool):
         attached = one.properties.attached_virtual_machine_scale_set_id if one.properties else None
@@ -195,7 +198,7 @@ def decode_autoscale(
     Raises:
         BrokenAnswer: the answer is not a list.
     """
-    items, link = _items(body)
+    items, link = list_of(body)
     found = []
     for one in _each(items, _Setting):
         setting = one.properties
@@ -216,35 +219,24 @@ def _limits(profiles: list[_Profile]) -> Autoscale:
 
 def _count(value: int | str | None) -> int | None:
     if isinstance(value, str):
-        return int(value) if value.strip().isdecimal() and len(value) < 10 else None  # noqa: PLR2004
+        return int(value) if value.strip().isdecimal() and len(value) <= _DIGITS else None
     return value if value is not None and 0 <= value < 2**31 else None
 
 
 def _object(body: bytes, shape: type[_Shape]) -> _Shape:
     try:
-        text = mended(text_of(body))
-        found = decode_leniently(respelled(text, shape) or text, shape, [])
+        found = decode_in_any_case(mended(text_of(body)), shape)
     except RecursionError:
-        raise BrokenAnswer("the answer is nested too deeply") from None
+        raise BrokenAnswer(NESTED) from None
     if found is None:
         raise BrokenAnswer("the answer is not a JSON object")
     return found
 
 
-def _items(body: bytes) -> tuple[list[Raw], str | None]:
-    try:
-        envelope = envelope_of(mended(text_of(body)))
-    except RecursionError:
-        raise BrokenAnswer("the answer is nested too deeply") from None
-    if "value" not in envelope:
-        raise BrokenAnswer("the answer has no value: it is not a list")
-    return items_of(envelope), next_link_of(envelope)
-
-
 def _each(items: Iterable[Raw], shape: type[_Shape]) -> Iterator[_Shape]:
     for raw in items:
         try:
-            found = decode_leniently(respelled(raw, shape) or raw, shape, [])
+            found = decode_in_any_case(raw, shape)
         except RecursionError:
             continue  # one odd item costs no other its values
         if found is not None:

@@ -11,12 +11,12 @@ from typing import Annotated, NamedTuple
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from exporter.azure.decode import envelope_of, items_of, next_link_of, text_of
+from exporter.azure.decode import NESTED, list_of, text_of
 from exporter.azure.error_body import error_in
 from exporter.azure.errors import BrokenAnswer
 from exporter.azure.ownership import check_id, check_name
 from exporter.model.instance_view import Problem
-from exporter.model.lenient_decode import decode_leniently, mended, respelled
+from exporter.model.lenient_decode import decode_in_any_case, decode_leniently, mended, respelled
 from exporter.model.scale_set import FoundScaleSet, ScaleSetId, ScaleSetModel, short_region
 
 
@@ -112,14 +112,14 @@ def decode_scale_sets(body: bytes) -> Iterator[ScaleSetPage]:
             neither text nor null.
     """
     try:
-        items, link = _list(body)
+        items, link = list_of(body)
         for begin in range(0, max(1, len(items)), PIECE_ITEMS):
             piece = items[begin : begin + PIECE_ITEMS]
             found = [one for raw in piece if (one := _found(raw)) is not None]
             last = begin + PIECE_ITEMS >= len(items)
             yield ScaleSetPage(found, len(piece) - len(found), link if last else None)
     except RecursionError:
-        raise BrokenAnswer("the answer is nested too deeply") from None
+        raise BrokenAnswer(NESTED) from None
 
 
 def decode_subscriptions(body: bytes) -> tuple[list[str], str | None]:
@@ -129,13 +129,10 @@ def decode_subscriptions(body: bytes) -> tuple[list[str], str | None]:
         BrokenAnswer: as `decode_scale_sets`.
     """
     try:
-        items, link = _list(body)
-        found = [
-            decode_leniently(respelled(raw, _Subscription) or raw, _Subscription, [])
-            for raw in items
-        ]
+        items, link = list_of(body)
+        found = [decode_in_any_case(raw, _Subscription) for raw in items]
     except RecursionError:
-        raise BrokenAnswer("the answer is nested too deeply") from None
+        raise BrokenAnswer(NESTED) from None
     ids = [
         one.subscription_id
         for one in found
@@ -151,10 +148,10 @@ def decode_resource_groups(body: bytes) -> tuple[list[ResourceGroup], str | None
         BrokenAnswer: as `decode_scale_sets`.
     """
     try:
-        items, link = _list(body)
-        found = [decode_leniently(respelled(raw, _Group) or raw, _Group, []) for raw in items]
+        items, link = list_of(body)
+        found = [decode_in_any_case(raw, _Group) for raw in items]
     except RecursionError:
-        raise BrokenAnswer("the answer is nested too deeply") from None
+        raise BrokenAnswer(NESTED) from None
     return [
         ResourceGroup(one.name, _AKS in (one.managed_by or "").casefold())
         for one in found
@@ -187,13 +184,6 @@ def decode_row(raw: bytes) -> FoundScaleSet | None:
     return FoundScaleSet(identity, model)
 
 
-def _list(body: bytes) -> tuple[list[Raw], str | None]:
-    envelope = envelope_of(mended(text_of(body)))
-    if "value" not in envelope:
-        raise BrokenAnswer(f"the answer has no value: it is not a list{error_in(body)}")
-    return items_of(envelope), next_link_of(envelope)
-
-
 def _found(raw: Raw) -> FoundScaleSet | None:
     item = _scale_set(bytes(raw), [])
     identity = ScaleSetId.parse((item.id or "").strip()) if item else None
@@ -215,7 +205,7 @@ def decode_scale_set(
     try:
         found = _scale_set(text_of(body), problems)
     except RecursionError:
-        raise BrokenAnswer("the answer is nested too deeply") from None
+        raise BrokenAnswer(NESTED) from None
     if found is None:
         raise BrokenAnswer("the answer is not a JSON object")
     if found == _ScaleSet() and (summary := error_in(body)):
@@ -232,8 +222,7 @@ def _scale_set(body: bytes, problems: list[Problem]) -> _ScaleSet | None:
     try:
         return _SCALE_SET.decode(body)
     except (msgspec.DecodeError, UnicodeError):
-        body = mended(body)
-        return decode_leniently(respelled(body, _ScaleSet) or body, _ScaleSet, problems)
+        return decode_in_any_case(mended(body), _ScaleSet, problems)
 
 
 def _model(found: _ScaleSet) -> ScaleSetModel:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+
+from yarl import URL
 
 from exporter.azure.decode_scale_sets import (
     ResourceGroup,
@@ -19,7 +21,7 @@ from exporter.azure.operation import (
     Operation,
     Scope,
 )
-from exporter.azure.paging import Paging
+from exporter.azure.paging import Paging, whole_list
 from exporter.azure.transport import Transport
 from exporter.azure.urls import (
     RESOURCES_VERSION,
@@ -68,55 +70,47 @@ class Lists:
             resource_group,
             api_version=self._api_version,
         )
-        paging = Paging(first, self._transport.endpoints, api_version=self._api_version)
-        scope, until, goes_on = self._scope(subscription_id), self._until(), True
+        paging = self._paging(first, self._api_version)
+        get, goes_on = self._getting(LIST_SCALE_SETS, self._scope(subscription_id)), True
         while goes_on:
-            body = await self._get(paging, LIST_SCALE_SETS, scope, until)
-            pieces, goes_on = decode_scale_sets(body), False
+            pieces, goes_on = decode_scale_sets(await get(paging.url)), False
             while piece := await self._next(pieces):
                 goes_on = paging.goes_on(piece.next_link)
                 yield piece
 
     async def subscriptions(self) -> list[str]:
         """List the ids of all subscriptions in use that the identity may see."""
-        endpoints = self._transport.endpoints
-        paging = Paging(subscriptions_url(endpoints), endpoints, api_version=RESOURCES_VERSION)
-        found: list[str] = []
-        until, goes_on = self._until(), True
-        while goes_on:
-            body = await self._get(paging, LIST_SUBSCRIPTIONS, self._scope(""), until)
-            ids, link = decode_subscriptions(body)
-            found += ids
-            goes_on = paging.goes_on(link)
-        return found
+        first = subscriptions_url(self._transport.endpoints)
+        paging = self._paging(first, RESOURCES_VERSION)
+        get = self._getting(LIST_SUBSCRIPTIONS, self._scope(""))
+        return await whole_list(paging, get, decode_subscriptions)
 
     async def resource_groups(self, subscription_id: str) -> list[ResourceGroup]:
         """List the resource groups of a subscription."""
-        endpoints = self._transport.endpoints
-        first = resource_groups_url(endpoints, subscription_id)
-        paging = Paging(first, endpoints, api_version=RESOURCES_VERSION)
-        found: list[ResourceGroup] = []
-        scope, until, goes_on = self._scope(subscription_id), self._until(), True
-        while goes_on:
-            body = await self._get(paging, LIST_RESOURCE_GROUPS, scope, until)
-            groups, link = decode_resource_groups(body)
-            found += groups
-            goes_on = paging.goes_on(link)
-        return found
+        first = resource_groups_url(self._transport.endpoints, subscription_id)
+        paging = self._paging(first, RESOURCES_VERSION)
+        get = self._getting(LIST_RESOURCE_GROUPS, self._scope(subscription_id))
+        return await whole_list(paging, get, decode_resource_groups)
 
-    async def _get(self, paging: Paging, operation: Operation, scope: Scope, until: float) -> bytes:
+    def _paging(self, first: URL, api_version: str) -> Paging:
+        return Paging(first, self._transport.endpoints, api_version=api_version)
+
+    def _getting(self, operation: Operation, scope: Scope) -> Callable[[URL], Awaitable[bytes]]:
+        """What reads the pages of one list, until its deadline."""
         budget = self._transport.budget
-        reservation = budget.unreserved(operation, scope)
-        try:
-            return await self._transport.ask(paging.url, reservation, until=until)
-        finally:
-            budget.close(reservation)
+        until = asyncio.get_running_loop().time() + self._deadline
+
+        async def get(url: URL) -> bytes:
+            reservation = budget.unreserved(operation, scope)
+            try:
+                return await self._transport.ask(url, reservation, until=until)
+            finally:
+                budget.close(reservation)
+
+        return get
 
     def _scope(self, subscription_id: str) -> Scope:
         return Scope(subscription_id, credential=self._transport.credential)
-
-    def _until(self) -> float:
-        return asyncio.get_running_loop().time() + self._deadline
 
     async def _next(self, pieces: Iterator[ScaleSetPage]) -> ScaleSetPage | None:
         async with self._cooperative.chunk():

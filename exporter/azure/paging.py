@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
 from yarl import URL
 
 from exporter.azure.endpoints import Endpoints
@@ -10,6 +13,8 @@ from exporter.azure.urls import next_url
 
 PAGE_LIMIT = 1000
 """Pages of one list: a set has 1000 instances at most, so even one on each page fits."""
+
+_Item = TypeVar("_Item")
 
 
 class Paging:
@@ -48,3 +53,23 @@ class Paging:
         self._visited.add(str(url))
         self.url = url
         return True
+
+
+async def whole_list(
+    paging: Paging,
+    get: Callable[[URL], Awaitable[bytes]],
+    decode: Callable[[bytes], tuple[list[_Item], str | None]],
+) -> list[_Item]:
+    """Read a list that is of use only when it is complete.
+
+    Args:
+        get: the body of a page.
+        decode: its items, and the address of the next page.
+    """
+    found: list[_Item] = []
+    goes_on = True
+    while goes_on:
+        items, link = decode(await get(paging.url))
+        found += items
+        goes_on = paging.goes_on(link)
+    return found

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import msgspec
 from msgspec import Raw
 
-from exporter.azure.decode import envelope_of, text_of
+from exporter.azure.decode import NESTED, envelope_of, text_of
 from exporter.azure.decode_scale_sets import PIECE_ITEMS, ScaleSetPage, decode_row
 from exporter.azure.error_body import error_in
 from exporter.azure.errors import BrokenAnswer
@@ -128,19 +128,20 @@ class ResourceGraph:
         step = SUBSCRIPTIONS_AT_A_TIME
         parts = [subscriptions[at : at + step] for at in range(0, len(subscriptions), step)]
         for part in parts or [()]:
-            token, pages, seen = "", 0, 0
-            tokens: set[str] = set()
-            while pages == 0 or token:
-                if pages == PAGE_LIMIT:
-                    raise BrokenAnswer(f"the answer has more than {PAGE_LIMIT} pages")
+            token, seen, visited = "", 0, {""}
+            while True:
                 page = await self._page(query, part, token, until)
-                pages, seen, token = pages + 1, seen + len(page.rows), page.token
+                seen, token = seen + len(page.rows), page.token
                 yield page.rows
-                if token and token in tokens:
+                if not token:
+                    break
+                if token in visited:
                     raise BrokenAnswer("$skipToken leads back to a page that was read")
-                tokens.add(token)
-                if not token and seen < page.total:
-                    raise BrokenAnswer(f"{page.total - seen} of {page.total} rows are missing")
+                if len(visited) == PAGE_LIMIT:
+                    raise BrokenAnswer(f"the answer has more than {PAGE_LIMIT} pages")
+                visited.add(token)
+            if seen < page.total:
+                raise BrokenAnswer(f"{page.total - seen} of {page.total} rows are missing")
 
     async def _page(
         self, query: GraphQuery, subscriptions: Sequence[str], token: str, until: float
@@ -187,5 +188,5 @@ def _page_of(body: bytes) -> _Page:
     except msgspec.DecodeError:
         raise BrokenAnswer("the answer is not a page of rows") from None
     except RecursionError:
-        raise BrokenAnswer("the answer is nested too deeply") from None
+        raise BrokenAnswer(NESTED) from None
     return _Page(rows, token or "", total)

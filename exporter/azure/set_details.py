@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 from yarl import URL
@@ -27,7 +28,7 @@ from exporter.azure.operation import (
     Operation,
     Scope,
 )
-from exporter.azure.paging import Paging
+from exporter.azure.paging import Paging, whole_list
 from exporter.azure.transport import Transport
 from exporter.azure.urls import of_resource_url, of_scale_set_url, of_subscription_url
 from exporter.model.details import (
@@ -65,7 +66,7 @@ class SetDetailsClient:
 
     Args:
         api_version: of `Microsoft.Compute`.
-        deadline: seconds for a call with all its requests.
+        deadline: seconds for one request, with what is tried again of it.
     """
 
     def __init__(self, transport: Transport, *, api_version: str, deadline: float) -> None:
@@ -140,13 +141,8 @@ class SetDetailsClient:
         self, first: URL, decode: Callable[[bytes], tuple[list[_Item], str | None]], how: _How
     ) -> list[_Item]:
         paging = Paging(first, self._transport.endpoints, api_version=how.api_version)
-        found: list[_Item] = []
-        goes_on = True
-        while goes_on:
-            items, link = decode(await self._get(paging.url, how.operation, how.scope))
-            found += items
-            goes_on = paging.goes_on(link)
-        return found
+        get = partial(self._get, operation=how.operation, scope=how.scope)
+        return await whole_list(paging, get, decode)
 
     async def _get(self, url: URL, operation: Operation, scope: Scope) -> bytes:
         budget = self._transport.budget

@@ -59,7 +59,7 @@ def decode_instance(
     try:
         instance = _INSTANCE.decode(item)
     except (msgspec.DecodeError, UnicodeError):
-        return decode_leniently(respelled(item, Instance) or item, Instance, problems)
+        return decode_in_any_case(item, Instance, problems)
     if not respell and lacks_something(instance):
         again = respelled(item, Instance)
         if again is not None:
@@ -141,6 +141,14 @@ def decode_leniently(
     except (msgspec.DecodeError, UnicodeError):
         return None
     return _filled(kind, found, problems, path)
+
+
+def decode_in_any_case(
+    text: Raw | bytes, kind: type[_StructT], problems: list[Problem] | None = None
+) -> _StructT | None:
+    """As `decode_leniently`, whatever the letter case of the fields' names."""
+    found = [] if problems is None else problems
+    return decode_leniently(respelled(text, kind) or text, kind, found)
 
 
 def _respell(value: Any, kind: type[Struct]) -> bool:
