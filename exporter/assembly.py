@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import structlog
 
@@ -15,7 +16,7 @@ from exporter.configuration import Configuration
 from exporter.connection import Connection
 from exporter.discovery.discovery import Discovery, carried_over
 from exporter.discovery.finder import Finder
-from exporter.metrics.family import DetailFamily, ModelFamily, StateSetFamily
+from exporter.metrics.family import SetFamily, StateSetFamily
 from exporter.model.scale_set import ScaleSetId
 from exporter.persistence.restore import restore_found, store_for
 from exporter.persistence.store import StateStore
@@ -58,9 +59,9 @@ class Exporter:
         return self.prepared.configuration
 
     @property
-    def state_sets(self) -> list[StateSetFamily | ModelFamily | DetailFamily]:
+    def state_sets(self) -> list[StateSetFamily | SetFamily[Any]]:
         """The families with a sample for each state."""
-        kinds = (StateSetFamily, ModelFamily, DetailFamily)
+        kinds = (StateSetFamily, SetFamily)
         return [f for f in self.prepared.mapper.families if isinstance(f, kinds) and f.states]
 
     async def run(self) -> None:

@@ -7,13 +7,14 @@ made from these declarations.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Collection, Hashable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Generic, Literal, TypeVar
 
 from exporter.metrics.instance_state import InstanceState
+from exporter.metrics.statuses import UNKNOWN
 from exporter.metrics.transitions import TransitionCounts
 from exporter.model.details import SetDetails
 from exporter.model.poll import PollState
@@ -149,34 +150,28 @@ class CountFamily(Family):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModelFamily(Family):
-    """A family about the scale set itself, from the GET of the set.
+class SetFamily(Family, Generic[Value]):
+    """A family about the scale set as a whole.
 
     Attributes:
+        rows: the samples, from what is known of the set.
         states: of a state set, the known states; then the rows have the one that holds.
     """
 
-    rows: Callable[[ScaleSetModel], Iterable[Row]]
+    rows: Callable[[Value], Iterable[Row]]
     states: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DetailFamily(Family):
-    """A family about the scale set from a call that `model` of the configuration asks for.
-
-    Attributes:
-        states: as of `ModelFamily`.
-    """
-
-    rows: Callable[[SetDetails], Iterable[Row]]
-    states: tuple[str, ...] = ()
+class ModelFamily(SetFamily[ScaleSetModel]):
+    """A family about the scale set itself, from the GET of the set."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PollFamily(Family):
+class DetailFamily(SetFamily[SetDetails]):
+    """A family about the scale set from a call that `model` of the configuration asks for."""
+
+
+class PollFamily(SetFamily[PollState]):
     """A family about how the polls of the set stand; always served."""
-
-    rows: Callable[[PollState], Iterable[Row]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,3 +198,14 @@ class FamilyFilter:
         if any(fnmatchcase(name, pattern) for pattern in self.deny):
             return False
         return not opt_in or any(fnmatchcase(name, pattern) for pattern in self.opt_in)
+
+
+def optional(value: float | None) -> Iterable[Row]:
+    """The one sample of a family without labels; none for None."""
+    return () if value is None else (((), value),)
+
+
+def holding(text: str | None, states: Collection[str]) -> Iterable[Row]:
+    """The state of a state set that holds, by Azure's word; none where there is no word."""
+    state = (text or "").strip().lower()
+    return (((state if state in states else UNKNOWN,), 1),) if state else ()

@@ -27,6 +27,8 @@ from exporter.metrics.family import (
     ModelFamily,
     PollFamily,
     Row,
+    SetFamily,
+    Value,
 )
 from exporter.metrics.field_families import family_of
 from exporter.metrics.instance_json import ItemStore
@@ -160,43 +162,33 @@ class Mapper:
 
     def model(self, target: Target, model: ScaleSetModel) -> Lines:
         """Write the families about the scale set itself."""
-        prefix = _identity(target)
-        return {
-            family.name: _pressed(lines)
-            for family in self.families
-            if isinstance(family, ModelFamily)
-            and (rows := self._state_rows(family.rows(model), family.states))
-            and (lines := self.writers[family.name].write([(prefix, rows)]))
-        }
+        return self._of_set(ModelFamily, target, model)
 
     def details(self, target: Target, details: SetDetails) -> Lines:
         """Write the families about what is asked for beside the model."""
-        prefix = _identity(target)
-        return {
-            family.name: _pressed(lines)
-            for family in self.families
-            if isinstance(family, DetailFamily)
-            and (rows := self._state_rows(family.rows(details), family.states))
-            and (lines := self.writers[family.name].write([(prefix, rows)]))
-        }
-
-    def _state_rows(self, rows: Iterable[Row], states: tuple[str, ...]) -> list[Row]:
-        """The rows of a family; of a state set 0 for the states that do not hold, unless active."""
-        given = list(rows)
-        if not states or not given or self._active:
-            return given
-        held = {labels for labels, _ in given}
-        return [((state,), int((state,) in held)) for state in states]
+        return self._of_set(DetailFamily, target, details)
 
     def poll(self, target: Target, poll: PollState) -> Lines:
         """Write the families about how the target's polls stand."""
+        return self._of_set(PollFamily, target, poll)
+
+    def _of_set(self, kind: type[SetFamily[Value]], target: Target, value: Value) -> Lines:
+        """Write the families of a kind; those without a sample have no lines."""
         prefix = _identity(target)
         return {
             family.name: _pressed(lines)
             for family in self.families
-            if isinstance(family, PollFamily)
-            and (lines := self.writers[family.name].write([(prefix, family.rows(poll))]))
+            if isinstance(family, kind)
+            and (lines := self.writers[family.name].write([(prefix, self._rows(family, value))]))
         }
+
+    def _rows(self, family: SetFamily[Value], value: Value) -> Iterable[Row]:
+        """The samples of a family; of a state set 0 for states that do not hold, unless active."""
+        rows = family.rows(value)
+        if not family.states or self._active:
+            return rows
+        held = {labels for labels, _ in rows}
+        return [((state,), int((state,) in held)) for state in family.states if held]
 
     def counters(self, target: Target, memory: TargetMemory) -> Lines:
         """Write the counters; no lines before the first good walk."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from exporter.metrics.family import STABLE, DetailFamily, Family, Row
+from exporter.metrics.family import STABLE, DetailFamily, Family, Row, holding, optional
 from exporter.metrics.statuses import UNKNOWN, timestamp_text
 from exporter.model.details import SetDetails
 
@@ -25,10 +25,7 @@ def _services(details: SetDetails) -> Iterable[Row]:
 
 def _upgrade_state(details: SetDetails) -> Iterable[Row]:
     upgrade = details.rolling_upgrade
-    if upgrade is None or not upgrade.status:
-        return ()
-    state = upgrade.status.strip().lower()
-    return (((state if state in UPGRADE_STATES else UNKNOWN,), 1),)
+    return holding(upgrade.status if upgrade else None, UPGRADE_STATES)
 
 
 def _upgraded(details: SetDetails) -> Iterable[Row]:
@@ -57,13 +54,11 @@ def _pool(details: SetDetails) -> Iterable[Row]:
 
 
 def _minimum(details: SetDetails) -> Iterable[Row]:
-    limits = details.autoscale
-    return () if limits is None or limits.minimum is None else (((), limits.minimum),)
+    return optional(details.autoscale.minimum if details.autoscale else None)
 
 
 def _maximum(details: SetDetails) -> Iterable[Row]:
-    limits = details.autoscale
-    return () if limits is None or limits.maximum is None else (((), limits.maximum),)
+    return optional(details.autoscale.maximum if details.autoscale else None)
 
 
 FAMILIES: tuple[Family, ...] = (

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from exporter.metrics.family import STABLE, Family, ModelFamily, Row
+from exporter.metrics.family import STABLE, Family, ModelFamily, Row, holding, optional
 from exporter.metrics.instance_state import PROVISIONING_STATES
-from exporter.metrics.statuses import UNKNOWN
 from exporter.model.scale_set import ScaleSetModel, short_region
 
 
@@ -29,17 +28,6 @@ def _priority(model: ScaleSetModel) -> str:
     # SpotPlus, new in 2026, may be evicted as Spot is.
     priority = (model.priority or ("regular" if model.has_profile else "")).lower()
     return "spot" if priority in ("low", "spotplus") else priority
-
-
-def _provisioning(model: ScaleSetModel) -> Iterable[Row]:
-    state = (model.provisioning_state or "").strip().lower()
-    if not state:
-        return ()
-    return (((state if state in PROVISIONING_STATES else UNKNOWN,), 1),)
-
-
-def _optional(value: float | None) -> Iterable[Row]:
-    return () if value is None else (((), value),)
 
 
 def tag_label(tag: str) -> str:
@@ -105,7 +93,7 @@ FAMILIES: tuple[Family, ...] = (
         help="Instances that the scale set is asked to have.",
         source=("sku.capacity",),
         absent_when="Azure sends no capacity, as for a Flexible set without a profile.",
-        rows=lambda model: _optional(model.capacity),
+        rows=lambda model: optional(model.capacity),
     ),
     tags_family(()),
     ModelFamily(
@@ -117,6 +105,6 @@ FAMILIES: tuple[Family, ...] = (
         derivation="A state that is not known is unknown.",
         labels=("state",),
         states=PROVISIONING_STATES,
-        rows=_provisioning,
+        rows=lambda model: holding(model.provisioning_state, PROVISIONING_STATES),
     ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from exporter.metrics.family import STABLE, Family, InstanceFamily, Part, Row
+from exporter.metrics.family import STABLE, Family, InstanceFamily, Part, Row, optional
 from exporter.metrics.instance_state import InstanceState
 from exporter.metrics.statuses import timestamp_text
 from exporter.model.instance_view import AvailablePatches
@@ -32,7 +32,7 @@ _INSTALLATION: Part[str | None] = Part(_installation)
 
 def _reboot(summary: AvailablePatches | None) -> Iterable[Row]:
     pending = summary.reboot_pending if summary else None
-    return () if pending is None else (((), int(pending)),)
+    return optional(None if pending is None else int(pending))
 
 
 def _counts(summary: AvailablePatches | None) -> Iterable[Row]:

@@ -12,6 +12,7 @@ from exporter.metrics.family import (
     Labels,
     PollFamily,
     Row,
+    optional,
 )
 from exporter.metrics.instance_state import (
     HEALTH_STATES,
@@ -23,10 +24,6 @@ from exporter.metrics.statuses import LEVELS
 from exporter.model.poll import PollState
 
 _VIEW = "properties.instanceView"
-
-
-def _optional(value: float | None) -> Iterable[Row]:
-    return () if value is None else (((), value),)
 
 
 def _failure(poll: PollState) -> Iterable[Row]:
@@ -72,7 +69,7 @@ POLL_FAMILIES: tuple[Family, ...] = (
         help="When the served data was fetched.",
         source=(),
         absent_when="No poll has succeeded yet.",
-        rows=lambda poll: _optional(poll.last_success),
+        rows=lambda poll: optional(poll.last_success),
     ),
     PollFamily(
         name="azure_vmss_poll_interval_seconds",
@@ -80,7 +77,7 @@ POLL_FAMILIES: tuple[Family, ...] = (
         help="The time between two polls that is in force.",
         source=(),
         absent_when="Never.",
-        rows=lambda poll: _optional(poll.interval),
+        rows=lambda poll: optional(poll.interval),
     ),
     PollFamily(
         name="azure_vmss_poll_duration_seconds",
@@ -88,7 +85,7 @@ POLL_FAMILIES: tuple[Family, ...] = (
         help="How long the last poll took.",
         source=(),
         absent_when="No poll has ended yet.",
-        rows=lambda poll: _optional(poll.duration),
+        rows=lambda poll: optional(poll.duration),
     ),
     PollFamily(
         name="azure_vmss_model_last_success_timestamp_seconds",
@@ -96,7 +93,7 @@ POLL_FAMILIES: tuple[Family, ...] = (
         help="When capacity, info and tags were fetched, by a call of their own.",
         source=(),
         absent_when="That call has not succeeded yet.",
-        rows=lambda poll: _optional(poll.model_last_success),
+        rows=lambda poll: optional(poll.model_last_success),
     ),
 )
 
