@@ -28,7 +28,6 @@ from exporter.polling.poller import Poller
 from exporter.polling.publisher import Publisher
 from exporter.polling.retention import Retention
 from exporter.polling.scheduler import Scheduler
-from exporter.polling.target_state import TargetState
 from exporter.polling.targets import Changes, Observer, Targets
 from exporter.preparation import Prepared, prepare, unknown_patterns
 from exporter.process import Process
@@ -185,7 +184,8 @@ async def build(
                 cache=publisher.cache, allowed=prepared.families, telemetry=process.telemetry
             ),
         )
-        known = [state for state in process.targets if not _is_elsewhere(state, carried, prepared)]
+        moved = _moved(carried, prepared)
+        known = [state for state in process.targets if state.target.credential not in moved]
         await publisher.fill(known)
         # Last, and nothing of it raises: none of it could be undone.
         process.budget.share = polling.budget_share
@@ -201,10 +201,11 @@ async def build(
 
 def staying(exporter: Exporter, prepared: Prepared) -> frozenset[ScaleSetId]:
     """The sets that go on with what is known of them if another configuration takes its place."""
+    moved = _moved(exporter, prepared)
     known = {
         state.target.scale_set.key: state.target
         for state in exporter.targets
-        if not _is_elsewhere(state, exporter, prepared)
+        if state.target.credential not in moved
     }
     return frozenset(
         target.scale_set
@@ -213,13 +214,12 @@ def staying(exporter: Exporter, prepared: Prepared) -> frozenset[ScaleSetId]:
     )
 
 
-def _is_elsewhere(state: TargetState, carried: Exporter | None, prepared: Prepared) -> bool:
-    """Whether the Azure of a target's credential is another one by a new configuration."""
+def _moved(carried: Exporter | None, prepared: Prepared) -> frozenset[str]:
+    """The names of the credentials whose Azure is another one by a new configuration."""
     if carried is None:
-        return False
-    name = state.target.credential
+        return frozenset()
     before, after = _azures(carried.prepared), _azures(prepared)
-    return before.get(name) != after.get(name)
+    return frozenset(name for name in before if before[name] != after.get(name))
 
 
 def _azures(prepared: Prepared) -> dict[str, str]:

@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 from exporter.assembly import Exporter
 from exporter.azure.operation import LIST_VIRTUAL_MACHINES, Operation
-from exporter.metrics.mapper import Lines
 from exporter.polling.target_state import TargetState
 
 MANAGED_SERIES = 1_000_000
@@ -66,16 +65,11 @@ class Estimate(NamedTuple):
         return self.groups.total()
 
 
-def estimates(exporter: Exporter, states: Sequence[TargetState]) -> list[Estimate]:
-    """What each set costs, by what its one poll has shown."""
-    exporter.intervals.plan_anew()
-    return [_of(exporter, state) for state in states]
-
-
 def report(exporter: Exporter) -> Iterator[str]:
     """The whole report, line by line."""
     states = sorted(exporter.targets, key=lambda state: str(state.target.scale_set))
-    found = estimates(exporter, states)
+    exporter.intervals.plan_anew()
+    found = [_of(exporter, state) for state in states]
     yield from _table(found)
     yield ""
     yield from _groups(found)
@@ -86,7 +80,6 @@ def report(exporter: Exporter) -> Iterator[str]:
 def _of(exporter: Exporter, state: TargetState) -> Estimate:
     groups: Counter[str] = Counter()
     size = 0
-    lines: Lines
     for lines in exporter.publisher.lines(state, suppressed=False):
         for family, block in lines.items():
             groups[_group(family)] += block.lines
@@ -122,13 +115,11 @@ def _table(found: Sequence[Estimate]) -> Iterator[str]:
     if left := largest_first[MOST_ROWS:]:
         rows.append(_sum(f"{len(left)} more sets", left))
     rows.append(_sum(f"{len(found)} sets", found))
-    width = max(len(row[0]) for row in rows)
-    widths = [
-        max(len(row[n + 1]) for row in (("", *_COLUMNS), *rows)) for n in range(len(_COLUMNS))
-    ]
-    for row in (("scale set", *_COLUMNS), *rows):
-        cells = (cell.rjust(space) for cell, space in zip(row[1:], widths, strict=True))
-        yield f"{row[0].ljust(max(width, 9))}  {'  '.join(cells)}"
+    rows.insert(0, ("scale set", *_COLUMNS))
+    width, *widths = (max(map(len, column)) for column in zip(*rows, strict=True))
+    for name, *cells in rows:
+        shown = (cell.rjust(space) for cell, space in zip(cells, widths, strict=True))
+        yield f"{name.ljust(width)}  {'  '.join(shown)}"
 
 
 def _row(one: Estimate) -> tuple[str, ...]:
@@ -194,10 +185,8 @@ def _budget(
 def _limits(exporter: Exporter, found: Sequence[Estimate]) -> Iterator[str]:
     series, most = sum(one.series for one in found), exporter.configuration.metrics.max_series
     suppressed = [state for state in exporter.targets if exporter.publisher.is_suppressed(state)]
-    if not most:
-        yield f"max_series: no limit; {series:,} series"
-    else:
-        yield f"max_series: {series:,} of {most:,} series"
+    limit = f"{series:,} of {most:,} series" if most else f"no limit; {series:,} series"
+    yield f"max_series: {limit}"
     if suppressed:
         yield (
             f"max_series suppresses the instance series of {len(suppressed)} of the largest sets"

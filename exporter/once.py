@@ -93,9 +93,9 @@ def _print_failures(exporter: Exporter) -> bool:
             message = state.data.model_message
             print_error(f"{state.target.scale_set}: scale set model: {message}")
     searches = [
-        f"discovery[{block}]: {failure.where}: {failure.message}"
-        for block, failures in exporter.discovery.failures.items()
-        for failure in failures
+        f"discovery[{status.block}]: {failure.where}: {failure.message}"
+        for status in exporter.discovery.status()
+        for failure in (status.search.failures if status.search else ())
     ]
     for problem in searches:
         print_error(problem)

@@ -138,7 +138,6 @@ class _Exchange:
         self.content = self
         self._session = session
         self._asked = asked
-        self._url = asked.url
         self._timeout = asyncio.timeout(total)
         self._latency = latency
         self._wire = _Wire(self._head_is_there)
@@ -207,7 +206,7 @@ class _Exchange:
     def _request(self) -> web.Request:
         message = RawRequestMessage(
             self._asked.method,
-            self._url.raw_path_qs,
+            self._asked.url.raw_path_qs,
             HttpVersion11,
             CIMultiDictProxy(self._asked.headers),
             (),
@@ -215,7 +214,7 @@ class _Exchange:
             compression=None,
             upgrade=False,
             chunked=False,
-            url=self._url.relative(),
+            url=self._asked.url.relative(),
         )
         task = asyncio.current_task()
         request = web.Request(
@@ -225,7 +224,7 @@ class _Exchange:
             self._wire,
             cast("asyncio.Task[None]", task),
             asyncio.get_running_loop(),
-            scheme=self._url.scheme,
+            scheme=self._asked.url.scheme,
         )
         request._read_bytes = self._asked.body  # noqa: SLF001 - there is no stream to read it from
         return request
@@ -233,7 +232,7 @@ class _Exchange:
     def _head_is_there(self, status: int, headers: CIMultiDict[str]) -> None:
         self.status = status
         self.headers = CIMultiDictProxy(headers)
-        self._session.seen(Head(self._url, status, self.headers))
+        self._session.seen(Head(self._asked.url, status, self.headers))
 
 
 class _Wire(AbstractStreamWriter):

@@ -32,6 +32,14 @@ from soak.session import InProcessSession
 from soak.timelapse import TimelapseClock
 
 ENDPOINT = "https://azure.example"
+_AZURE = {
+    "azure": {
+        "cloud": "custom",
+        "endpoint": ENDPOINT,
+        "audience": ENDPOINT,
+        "credential": {"type": "static", "token_file": "unused"},
+    }
+}
 
 
 class WatchedPoller(Poller):
@@ -115,10 +123,8 @@ async def new_world(
     async with AsyncExitStack() as stack:
         stack.enter_context(mock.patch.object(connection, "new_session", return_value=session))
         stack.enter_context(mock.patch.object(assembly, "Poller", watched))
-        document = _settings(fleet) | settings
-        if "discovery" in settings:
-            del document["scale_sets"]
-        text = yaml.safe_dump(document)
+        sets = {} if "discovery" in settings else {"scale_sets": _listed(fleet)}
+        text = yaml.safe_dump(_AZURE | sets | settings)
         exporter = await stack.enter_async_context(
             assembly.build(configuration.load(text, environment={}), process)
         )
@@ -132,16 +138,8 @@ async def new_world(
         )
 
 
-def _settings(fleet: Fleet) -> dict[str, Any]:
-    return {
-        "azure": {
-            "cloud": "custom",
-            "endpoint": ENDPOINT,
-            "audience": ENDPOINT,
-            "credential": {"type": "static", "token_file": "unused"},
-        },
-        "scale_sets": [{"id": scale_set.identity.resource_id} for scale_set in fleet.scale_sets],
-    }
+def _listed(fleet: Fleet) -> list[dict[str, str]]:
+    return [{"id": scale_set.identity.resource_id} for scale_set in fleet.scale_sets]
 
 
 def handler_of(

@@ -82,7 +82,6 @@ class _Block:
         self.finder = finder
         self.found: dict[_Key, Target] = {}
         self.missed: Counter[_Key] = Counter()
-        self.failed: frozenset[tuple[str, str]] = frozenset()
         self.was_empty = False
         self.last_success: float | None = None
         self.search: Search | None = None
@@ -100,7 +99,6 @@ class Discovery:
 
     Attributes:
         configuration: in force; one that differs in the listed sets only may take its place.
-        failures: of the last refresh of each entry.
         searched: set once every entry was searched, well or not.
     """
 
@@ -117,7 +115,6 @@ class Discovery:
         restore: Restore | None = None,
     ) -> None:
         self.configuration = configuration
-        self.failures: dict[int, list[Failure]] = {}
         self.searched = asyncio.Event()
         self._targets = targets
         self._poller = poller
@@ -136,7 +133,6 @@ class Discovery:
         }
         # What is wanted is worked out of all entries: one change at a time.
         self._changing = asyncio.Lock()
-        self._unsearched = len(self._blocks)
         if not self._blocks:
             self.searched.set()
 
@@ -205,9 +201,8 @@ class Discovery:
             await self._apply()
             self._poller.models_found({})
             await self._give_models(search.found.values(), known=before)
-        self._unsearched -= self.failures.get(block.number) is None
-        self.failures[block.number] = search.failures
-        if self._unsearched <= 0:
+        block.search = search
+        if all(one.search is not None for one in self._blocks):
             self.searched.set()
         return not search.failures
 
@@ -289,15 +284,15 @@ class Discovery:
 
     def _record(self, block: _Block, search: Search) -> None:
         """Show how a refresh ended; each failure is logged once until it has passed."""
-        number = str(block.number)
-        self._tell_way(block, search)
-        block.search = search
+        number, before = str(block.number), block.search or Search()
+        self._tell_way(block, before, search)
+        failing = {(failure.where, failure.reason) for failure in before.failures}
         self._telemetry.gauge("discovery_up", block=number).set(not search.failures)
         for failure in search.failures:
             self._telemetry.count_open(
                 "discovery_failures_total", block=number, reason=failure.reason
             )
-            if (failure.where, failure.reason) not in block.failed:
+            if (failure.where, failure.reason) not in failing:
                 _log.warning(
                     "discovery failing",
                     block=block.number,
@@ -305,9 +300,8 @@ class Discovery:
                     reason=failure.reason,
                     error=failure.message,
                 )
-        if block.failed and not search.failures:
+        if failing and not search.failures:
             _log.info("discovery recovered", block=block.number)
-        block.failed = frozenset((failure.where, failure.reason) for failure in search.failures)
         if not search.failures:
             now = block.last_success = self._clock.now()
             name = "discovery_last_success_timestamp_seconds"
@@ -321,11 +315,10 @@ class Discovery:
             block.was_empty = not search.found
 
     @staticmethod
-    def _tell_way(block: _Block, search: Search) -> None:
+    def _tell_way(block: _Block, before: Search, search: Search) -> None:
         """Log when Resource Graph cannot be used, and when it can again."""
-        before = block.search.graph_failure if block.search else None
-        failure = search.graph_failure
-        if failure and (before is None or before.reason != failure.reason):
+        known, failure = before.graph_failure, search.graph_failure
+        if failure and (known is None or known.reason != failure.reason):
             _log.warning(
                 "resource graph not used",
                 block=block.number,
@@ -333,5 +326,5 @@ class Discovery:
                 error=failure.message,
                 instead="lists",
             )
-        elif before and not failure:
+        elif known and not failure:
             _log.info("resource graph used again", block=block.number)

@@ -11,12 +11,11 @@ import pytest
 from exporter.azure.auth.token_file import FileTokens
 from exporter.simulator.fleet import Fleet
 from exporter.simulator.server import SimulatedAzure
-from faults.world import OTHER_SUBSCRIPTION, TOKEN, UP, WatchedTokens, World
+from faults.world import FOUND, OTHER_SUBSCRIPTION, TOKEN, UP, WatchedTokens, World
 from support.answers import SUBSCRIPTION
 from support.assembled import OWN
 
 OTHER_TOKEN = "the-token-of-the-other-tenant"
-FOUND = {"web", "small", "north", "other"}
 
 
 @pytest.fixture
@@ -46,15 +45,12 @@ async def cloud(world: World) -> AsyncIterator[SimulatedAzure]:
 
 
 def discovered(world: World, token_file: str, **of_other: Any) -> dict[str, Any]:
-    document = world.settings
-    document.pop("scale_sets")
     other = {"type": "static", "token_file": token_file, **of_other}
-    document["credentials"] = {"other": other}
-    document["discovery"] = [
+    entries: list[dict[str, Any]] = [
         {"subscriptions": ["all"]},
         {"subscriptions": ["all"], "credential": "other"},
     ]
-    return document
+    return world.searching(*entries, credentials={"other": other})
 
 
 async def up(world: World) -> dict[str, float | None]:

@@ -8,20 +8,9 @@ import pytest
 from aiohttp import web
 
 from exporter.simulator.description import ScaleSetDescription
-from faults.world import INSTANCES, OTHER_SUBSCRIPTION, UP, World
+from faults.world import FOUND, INSTANCES, OTHER_SUBSCRIPTION, REFRESH, UP, World, forbidden
 from support.answers import SUBSCRIPTION
 from support.assembled import OWN
-
-FOUND = {"web", "small", "north", "other"}
-REFRESH = 300
-
-
-def settings(world: World, subscriptions: list[str] | None = None, **entry: Any) -> dict[str, Any]:
-    document = world.settings
-    document.pop("scale_sets")
-    document["discovery"] = [{"subscriptions": subscriptions or ["all"], **entry}]
-    document["resource_graph"] = {"mode": "off"}
-    return document
 
 
 async def served(world: World) -> set[str]:
@@ -34,7 +23,7 @@ async def served(world: World) -> set[str]:
 
 
 async def test_the_whole_fleet_is_found_and_polled_without_a_get_of_each(world: World) -> None:
-    async with world.polling(settings=settings(world)):
+    async with world.polling(settings=world.searching(mode="off")):
         assert await served(world) == FOUND
         assert await world.value(OWN + "targets", origin="discovered") == 4
         assert await world.value(INSTANCES, scale_set="web") == 50
@@ -62,7 +51,7 @@ async def test_the_whole_fleet_is_found_and_polled_without_a_get_of_each(world: 
 async def test_a_search_that_fails_costs_no_set_its_polls(
     world: World, operation: str, fault: dict[str, Any]
 ) -> None:
-    async with world.polling(settings=settings(world)):
+    async with world.polling(settings=world.searching(mode="off")):
         world.strike(operation=operation, **fault)
         await world.clock.advance(5 * REFRESH)
         assert await world.value(OWN + "discovery_up", block="0") == 0
@@ -78,11 +67,7 @@ async def test_a_search_that_fails_costs_no_set_its_polls(
 async def test_the_permission_lost_for_one_of_the_subscriptions_removes_nothing(
     world: World,
 ) -> None:
-    async def forbidden(_: web.Request) -> web.StreamResponse:
-        error = {"code": "AuthorizationFailed", "message": "no"}
-        return web.json_response({"error": error}, status=403)
-
-    async with world.polling(settings=settings(world)):
+    async with world.polling(settings=world.searching(mode="off")):
         world.instead(forbidden, operation="scale_sets", subscription=OTHER_SUBSCRIPTION)
         world.fleet.remove_scale_set(world.find("small"))
         world.fleet.add_scale_set(ScaleSetDescription(name="new", resource_group="rg-web", size=1))
@@ -104,7 +89,7 @@ async def test_a_list_that_breaks_on_its_second_page_removes_nothing(world: Worl
             return web.json_response({"value": "none"})
         return await passing(request)
 
-    async with world.polling(settings=settings(world)):
+    async with world.polling(settings=world.searching(mode="off")):
         await world.clock.advance(REFRESH)
         assert len(world.exporter.targets) == 64
         passing = world.azure._answer
@@ -115,7 +100,7 @@ async def test_a_list_that_breaks_on_its_second_page_removes_nothing(world: Worl
 
 
 async def test_sets_that_go_and_come_and_change_their_kind(world: World) -> None:
-    async with world.polling(settings=settings(world)):
+    async with world.polling(settings=world.searching(mode="off")):
         world.fleet.remove_scale_set(world.find("north"))
         flexible = ScaleSetDescription(
             name="web", resource_group="rg-web", size=7, orchestration="flexible"

@@ -5,23 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from aiohttp import web
 from structlog.testing import capture_logs
 
 from exporter.discovery.discovery import SearchStatus
 from exporter.simulator.description import ScaleSetDescription
-from faults.world import INSTANCES, OTHER_SUBSCRIPTION, UP, World
+from faults.world import FOUND, INSTANCES, OTHER_SUBSCRIPTION, REFRESH, UP, World, forbidden
 from support.assembled import OWN
-
-FOUND = {"web", "small", "north", "other"}
-REFRESH = 300
-
-
-def settings(world: World) -> dict[str, Any]:
-    document = world.settings
-    document.pop("scale_sets")
-    document["discovery"] = [{"subscriptions": ["all"]}]
-    return document
 
 
 def targets(world: World) -> set[str]:
@@ -44,7 +33,7 @@ async def all_are_well(world: World) -> None:
 
 
 async def test_one_query_finds_the_fleet_and_its_models(world: World) -> None:
-    async with world.polling(settings=settings(world)):
+    async with world.polling(settings=world.searching()):
         assert targets(world) == FOUND
         assert await world.value(OWN + "discovery_up", block="0") == 1
         assert sorted(await world.values("azure_vmss_capacity")) == [2, 3, 4, 50]
@@ -55,9 +44,9 @@ async def test_one_query_finds_the_fleet_and_its_models(world: World) -> None:
 
 
 async def test_what_it_finds_is_what_the_lists_find(world: World) -> None:
-    async with world.polling(settings=settings(world)):
+    async with world.polling(settings=world.searching()):
         by_graph = await world.served()
-    other = settings(world) | {"resource_graph": {"mode": "off"}}
+    other = world.searching(mode="off")
     async with world.polling(settings=other):
         assert await world.served() == by_graph
         assert calls(world, "scale_sets") > 0
@@ -78,7 +67,7 @@ async def test_what_it_finds_is_what_the_lists_find(world: World) -> None:
 async def test_where_it_fails_lists_find_what_comes_and_nothing_goes(
     world: World, fault: dict[str, Any]
 ) -> None:
-    async with world.polling(settings=settings(world)):
+    async with world.polling(settings=world.searching()):
         world.strike(operation="graph", **fault)
         world.fleet.add_scale_set(ScaleSetDescription(name="new", resource_group="rg", size=2))
         with capture_logs() as logs:
@@ -100,7 +89,7 @@ async def test_where_it_fails_lists_find_what_comes_and_nothing_goes(
 
 
 async def test_without_a_single_row_nothing_goes(world: World) -> None:
-    async with world.polling(settings=settings(world)):
+    async with world.polling(settings=world.searching()):
         world.azure.graph.emptied = True
         await world.clock.advance(5 * REFRESH)
         assert targets(world) == FOUND
@@ -111,7 +100,7 @@ async def test_without_a_single_row_nothing_goes(world: World) -> None:
 async def test_a_subscription_without_rows_is_listed_before_its_sets_are_missed(
     world: World,
 ) -> None:
-    async with world.polling(settings=settings(world)):
+    async with world.polling(settings=world.searching()):
         world.azure.graph.hidden.add(OTHER_SUBSCRIPTION)
         await world.clock.advance(4 * REFRESH)
         assert targets(world) == FOUND
@@ -123,11 +112,7 @@ async def test_a_subscription_without_rows_is_listed_before_its_sets_are_missed(
 async def test_the_permission_lost_for_one_subscription_is_told_and_takes_nothing_away(
     world: World,
 ) -> None:
-    async def forbidden(_: web.Request) -> web.StreamResponse:
-        error = {"code": "AuthorizationFailed", "message": "no"}
-        return web.json_response({"error": error}, status=403)
-
-    async with world.polling(settings=settings(world)):
+    async with world.polling(settings=world.searching()):
         world.azure.graph.hidden.add(OTHER_SUBSCRIPTION)
         world.instead(forbidden, operation="scale_sets", subscription=OTHER_SUBSCRIPTION)
         await world.clock.advance(4 * REFRESH)
@@ -143,7 +128,7 @@ async def test_a_late_index_neither_keeps_what_has_gone_nor_hides_what_is_there(
     world.azure.graph.description = world.azure.graph.description.model_copy(
         update={"lag": 20_000.0}
     )
-    async with world.polling(settings=settings(world)):
+    async with world.polling(settings=world.searching()):
         await world.clock.advance(60)
         world.fleet.remove_scale_set(world.find("north"))
         await world.clock.advance(8 * REFRESH)
@@ -157,7 +142,7 @@ async def test_a_late_index_neither_keeps_what_has_gone_nor_hides_what_is_there(
 
 
 async def test_the_quota_is_never_exceeded_whoever_else_uses_it(world: World) -> None:
-    async with world.polling(settings=settings(world)):
+    async with world.polling(settings=world.searching()):
         for _ in range(4):
             # Another program of the same client has used all of it.
             world.azure.limits.drain("graph_queries")

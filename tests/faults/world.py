@@ -45,6 +45,12 @@ scale_sets:
   - {{name: north, resource_group: rg-north, size: 4, location: northeurope}}
   - {{name: other, resource_group: rg-other, size: 2, subscription_id: {OTHER_SUBSCRIPTION}}}
 """
+FOUND = {"web", "small", "north", "other"}
+"""The names of its sets."""
+
+REFRESH = 300
+"""Seconds between two searches for scale sets, by default."""
+
 UP, INSTANCES, REASON = "azure_vmss_up", "azure_vmss_instances", "azure_vmss_poll_failure"
 LAST_SUCCESS = "azure_vmss_last_success_timestamp_seconds"
 HEALING = 300.0
@@ -138,6 +144,15 @@ class World(ServedPage):
                 for found in self.fleet.scale_sets
             ],
         }
+
+    def searching(
+        self, *entries: dict[str, Any], mode: str = "auto", **more: Any
+    ) -> dict[str, Any]:
+        """The configuration file that has the sets found: in all subscriptions, or by entries."""
+        document = self.settings
+        del document["scale_sets"]
+        found = list(entries) or [{"subscriptions": ["all"]}]
+        return document | {"discovery": found, "resource_graph": {"mode": mode}} | more
 
     @asynccontextmanager
     async def polling(
@@ -343,6 +358,12 @@ class WatchedTokens:
 
     async def close(self) -> None:
         await self._tokens.close()
+
+
+async def forbidden(_: web.Request) -> web.StreamResponse:
+    """What Azure answers where the identity has no role."""
+    error = {"code": "AuthorizationFailed", "message": "no"}
+    return web.json_response({"error": error}, status=403)
 
 
 def differing(before: Served, after: Served) -> Served:
