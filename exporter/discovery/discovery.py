@@ -15,7 +15,7 @@ from exporter.configuration import Discovery as Entry
 from exporter.discovery.finder import Failure, Finder, Search
 from exporter.discovery.graph_finder import GraphFinder, ScaleSetGraph
 from exporter.discovery.selection import Selection
-from exporter.model.scale_set import FoundScaleSet, ScaleSetId, Target
+from exporter.model.scale_set import ScaleSetId, ScaleSetModel, Target
 from exporter.polling.outage import INTERNAL
 from exporter.polling.poller import Poller
 from exporter.polling.target_state import TargetState
@@ -82,6 +82,8 @@ class _Block:
         self.finder = finder
         self.found: dict[_Key, Target] = {}
         self.missed: Counter[_Key] = Counter()
+        # What Resource Graph said last of each set.
+        self.indexed: dict[_Key, ScaleSetModel] = {}
         self.was_empty = False
         self.last_success: float | None = None
         self.search: Search | None = None
@@ -200,7 +202,7 @@ class Discovery:
             before = set(self._targets)
             await self._apply()
             self._poller.models_found({})
-            await self._give_models(search.found.values(), known=before)
+            await self._give_models(block, search, known=before)
         block.search = search
         if all(one.search is not None for one in self._blocks):
             self.searched.set()
@@ -273,12 +275,25 @@ class Discovery:
         return changes
 
     async def _give_models(
-        self, found: Iterable[FoundScaleSet], *, known: Collection[TargetState]
+        self, block: _Block, search: Search, *, known: Collection[TargetState]
     ) -> None:
-        """Give the models of targets that were there already; the others have theirs."""
-        for number, one in enumerate(found, start=1):
+        """Give the models of targets that were there already; the others have theirs.
+
+        A row of the index that says what it said before is no news, and older than what a list or
+        a GET has told since. A listed set is read by GETs, which are never late.
+        """
+        before, block.indexed = block.indexed, {}
+        for number, (key, one) in enumerate(search.found.items(), start=1):
+            is_old = key not in search.listed and before.get(key) == one.model
+            if key not in search.listed:
+                block.indexed[key] = one.model
+            elif key in before:
+                block.indexed[key] = before[key]
             if (state := self._targets.find(one.scale_set)) in known and state is not None:
-                self._poller.model_found(state, one.model)
+                present = state.data.model
+                is_late = is_old and present is not None and present.model != one.model
+                if state.target.origin == "discovered" and not is_late:
+                    self._poller.model_found(state, one.model)
             if number % CHANGES_AT_A_TIME == 0:
                 await asyncio.sleep(0)
 

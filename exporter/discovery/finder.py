@@ -59,6 +59,7 @@ class Search:
         found: the scale sets that are wanted, by their key.
         failures: what could not be searched. With any, nothing can be said of a set that was not
             found.
+        listed: those of which a list has told the model; by lists, all.
         way: how it was searched.
         because: why not in the other way; empty where there is nothing to say.
         graph_failure: why Resource Graph could not be used, where it is to be.
@@ -66,6 +67,7 @@ class Search:
 
     found: dict[tuple[str, str, str], FoundScaleSet] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
+    listed: set[tuple[str, str, str]] = field(default_factory=set)
     way: Way = "lists"
     because: str = ""
     graph_failure: Failure | None = None
@@ -88,10 +90,14 @@ class Finder:
         subscriptions = selection.subscriptions
         if selection.everywhere:
             try:
-                subscriptions = tuple(await self._lists.subscriptions())
+                subscriptions = tuple(await self.subscriptions())
             except (AzureError, NotSent) as error:
                 return Search(failures=[failure_of("subscriptions", error)])
         return await self.search_in(subscriptions, selection)
+
+    async def subscriptions(self) -> list[str]:
+        """List the ids of all subscriptions that the identity sees; raises AzureError, NotSent."""
+        return await self._lists.subscriptions()
 
     async def search_in(self, subscriptions: Iterable[str], selection: Selection) -> Search:
         """Find those of some subscriptions."""
@@ -153,6 +159,7 @@ class Finder:
             if not _is_empty(error, resource_group):
                 search.failures.append(failure_of(where, error))
         search.found.update(found)
+        search.listed.update(found)
         return groups
 
 

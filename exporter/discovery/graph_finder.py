@@ -106,6 +106,14 @@ class GraphFinder:
         if not self._selection.everywhere:
             having = {key[0] for key in found}
             doubted |= {name.casefold() for name in self._selection.subscriptions} - having
+        if doubted and self._selection.everywhere:
+            # One that the identity does not see any more has no list: its sets are missing.
+            try:
+                seen = {name.casefold() for name in await self._finder.subscriptions()}
+            except (AzureError, NotSent) as error:
+                search.failures.append(failure_of("subscriptions", error))
+                return
+            doubted &= seen
         if not doubted:
             return
         search.because = f"lists have checked {len(doubted)} subscriptions"
@@ -118,6 +126,7 @@ class GraphFinder:
             for key in refuted:
                 del search.found[key]
         search.found.update(listed.found)
+        search.listed |= listed.listed
 
     def _spelled(self, subscriptions: Collection[str]) -> list[str]:
         spelled = {name.casefold(): name for name in self._selection.subscriptions}

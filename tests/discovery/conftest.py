@@ -123,7 +123,9 @@ def configured(
 
 @pytest.fixture
 def discover(lists: FakeLists, polling: Polling, clock: FakeClock) -> Callable[..., Discovery]:
-    def made(configuration: Configuration | None = None) -> Discovery:
+    def made(
+        configuration: Configuration | None = None, graph: FakeGraph | None = None
+    ) -> Discovery:
         return Discovery(
             configuration or configured(),
             finders={"": Finder(lists)},
@@ -131,6 +133,7 @@ def discover(lists: FakeLists, polling: Polling, clock: FakeClock) -> Callable[.
             poller=polling.poller,
             clock=clock,
             telemetry=polling.telemetry,
+            graphs={"": graph} if graph else None,
         )
 
     return made

@@ -9,10 +9,11 @@ from contextlib import suppress
 import pytest
 from structlog.testing import capture_logs
 
-from discovery.conftest import LISTED, OTHER, FakeLists, configured
+from discovery.conftest import LISTED, OTHER, FakeGraph, FakeLists, configured
 from exporter.azure.errors import Forbidden, NotFound
 from exporter.discovery import discovery as module
 from exporter.discovery.discovery import RETRY, Discovery, carried_over
+from exporter.model.scale_set import ScaleSetModel
 from support.answers import SUBSCRIPTION, instance
 from support.clock import FakeClock
 from support.polling import Polling
@@ -134,6 +135,44 @@ async def test_the_list_tells_the_models_so_that_no_get_is_needed(
     assert not polling.poller.model_is_due(state)
     await clock.advance(500)
     assert polling.poller.model_is_due(state), "no list has told it for long"
+
+
+async def test_a_late_index_takes_back_nothing_that_a_list_or_a_get_has_told_since(
+    discover: Discover, lists: FakeLists, graph: FakeGraph, polling: Polling, clock: FakeClock
+) -> None:
+    lists.put("web", capacity=3)
+    graph.knows(lists)
+    discovery = discover(graph=graph)
+    await discovery.refresh()
+    (state,) = polling.targets
+    assert state.capacity == 3
+    polling.poller.model_found(state, ScaleSetModel(location="westeurope", capacity=8))
+    await discovery.refresh()
+    assert state.capacity == 8, "the index says what it said before"
+    await clock.advance(500)
+    await discovery.refresh()
+    assert polling.poller.model_is_due(state), "a GET decides"
+    lists.sets[SUBSCRIPTION].clear()
+    lists.put("web", capacity=9)
+    graph.knows(lists)
+    await discovery.refresh()
+    assert state.capacity == 9, "the index has news"
+    await clock.advance(500)
+    await discovery.refresh()
+    assert not polling.poller.model_is_due(state), "nothing contradicts the index"
+
+
+async def test_a_listed_set_is_read_by_gets_alone(
+    discover: Discover, lists: FakeLists, graph: FakeGraph, polling: Polling
+) -> None:
+    lists.put("listed", capacity=3)
+    graph.knows(lists)
+    discovery = discover(configured(more=LISTED), graph=graph)
+    await discovery.begin()
+    (state,) = polling.targets
+    polling.poller.model_found(state, ScaleSetModel(location="westeurope", capacity=8))
+    await discovery.refresh()
+    assert state.capacity == 8
 
 
 async def test_an_entry_that_finds_nothing_says_so_once(

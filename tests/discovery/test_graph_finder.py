@@ -129,6 +129,19 @@ async def test_a_list_that_fails_takes_nothing_away(searching: Searching) -> Non
     assert search.failures
 
 
+async def test_a_subscription_that_is_not_seen_any_more_is_no_failure_where_all_are_wanted(
+    searching: Searching,
+) -> None:
+    searching.graph.sets = searching.graph.sets[:1]
+    del searching.lists.sets[OTHER]
+    search = await searching.finder().search(known=[WEB, JOBS])
+    assert (names(search), search.failures) == (["web"], [])
+    assert not searching.lists.asked
+    searching.lists.failure = Forbidden("no", action="read")
+    search = await searching.finder().search(known=[WEB, JOBS])
+    assert [failure.where for failure in search.failures] == ["subscriptions"]
+
+
 async def test_a_set_that_the_polls_do_not_find_goes_when_a_list_has_it_not(
     searching: Searching,
 ) -> None:
