@@ -36,7 +36,8 @@ class Scope:
         location: the region's short name; empty for a call of no region, or if it is not known.
         scale_set: the one that is asked about; None for a call about several.
         credential: the name of the credential that asks; empty for `azure.credential`.
-        service: the service that counts the call, where that is not the Resource Manager.
+        service: the service that answers and counts the call, where that is neither Compute nor
+            the Resource Manager.
     """
 
     subscription_id: str
@@ -59,6 +60,13 @@ class Scope:
     def counted_by(self) -> str:
         """Whose limits it is charged to over all regions: the subscription's, else the client's."""
         return self.subscription_id.casefold() or f"/{self.credential}/{self.service}"
+
+    @property
+    def counted_by_service(self) -> str:
+        """Whose limits of the service's own it is charged to; `counted_by` where it has none."""
+        if not (self.service and self.subscription_id):
+            return self.counted_by
+        return f"{self.subscription_id.casefold()}/{self.credential}/{self.service}"
 
     def __str__(self) -> str:
         return str(self.scale_set or self.subscription_id or self.service or "subscriptions")

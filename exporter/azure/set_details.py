@@ -17,7 +17,7 @@ from exporter.azure.decode_details import (
     decode_standby_pool,
     decode_standby_pools,
 )
-from exporter.azure.errors import NotFound
+from exporter.azure.errors import AzureError, NoAnswer, NotFound, NotSent
 from exporter.azure.operation import (
     GET_ROLLING_UPGRADE,
     GET_SERVICES,
@@ -99,21 +99,24 @@ class SetDetailsClient:
 
     async def standby_pools(
         self, subscription_id: str, wanted: Callable[[ScaleSetId], bool]
-    ) -> dict[Key, tuple[StandbyCount, ...]]:
+    ) -> dict[Key, tuple[StandbyCount, ...] | NoAnswer]:
         """Count the instances of all standby pools of a subscription, by the key of their set.
 
         Args:
             wanted: whether the pool of a set is to be read.
+
+        Returns:
+            Counts, or why those of one pool could not be read: it costs the others nothing.
         """
         first = self._of_subscription(
             subscription_id,
             "providers/Microsoft.StandbyPool/standbyVirtualMachinePools",
             STANDBY_VERSION,
         )
-        scope = Scope(subscription_id, credential=self._transport.credential)
+        scope = self._scope_of(subscription_id, "Standby pools")
         how = _How(LIST_STANDBY_POOLS, STANDBY_VERSION, scope)
         pools = await self._list(first, decode_standby_pools, how)
-        found: dict[Key, tuple[StandbyCount, ...]] = {}
+        found: dict[Key, tuple[StandbyCount, ...] | NoAnswer] = {}
         for resource_id, scale_set in pools:
             if wanted(scale_set):
                 where, version = self._transport.endpoints, STANDBY_VERSION
@@ -122,9 +125,11 @@ class SetDetailsClient:
                 )
                 try:
                     body = await self._get(url, GET_STANDBY_POOL, scope)
+                    found[scale_set.key] = decode_standby_pool(body)
                 except NotFound:
                     continue  # It was deleted since the list.
-                found[scale_set.key] = decode_standby_pool(body)
+                except (AzureError, NotSent) as error:
+                    found[scale_set.key] = error
         return found
 
     async def autoscale(self, subscription_id: str) -> dict[Key, Autoscale]:
@@ -132,7 +137,7 @@ class SetDetailsClient:
         first = self._of_subscription(
             subscription_id, "providers/Microsoft.Insights/autoscalesettings", AUTOSCALE_VERSION
         )
-        scope = Scope(subscription_id, credential=self._transport.credential)
+        scope = self._scope_of(subscription_id, "Insights")
         how = _How(LIST_AUTOSCALE, AUTOSCALE_VERSION, scope)
         found = await self._list(first, decode_autoscale, how)
         return {scale_set.key: limits for scale_set, limits in found}
@@ -156,6 +161,9 @@ class SetDetailsClient:
 
     def _scope(self, scale_set: ScaleSetId, location: str) -> Scope:
         return Scope.of(scale_set, location, self._transport.credential)
+
+    def _scope_of(self, subscription_id: str, service: str) -> Scope:
+        return Scope(subscription_id, credential=self._transport.credential, service=service)
 
     def _of_set(self, scale_set: ScaleSetId, what: str, version: str) -> URL:
         return of_scale_set_url(self._transport.endpoints, scale_set, what, api_version=version)

@@ -266,13 +266,16 @@ class Transport:
                 self._telemetry.expect("azure_throttled_total", **labels)
 
     def _record_throttling(self, error: Throttled, call: _Call) -> None:
-        scope = call.scope
-        if error.layer == "arm":
+        scope, location, counted_by = call.scope, "", call.scope.counted_by
+        # The Resource Manager counts by subscription, Compute by subscription and region, others
+        # as they like: a limit of their own says nothing of what the polls may spend.
+        if error.layer != "arm" and scope.service:
+            counted_by = scope.counted_by_service
+        elif error.layer == "arm" or not call.operation.of_compute:
             self.budget.throttled_by_resource_manager(scope)
         else:
             self.budget.throttled(call.operation, scope, error.policy)
-        # The Resource Manager counts by subscription, Compute by subscription and region.
-        location = "" if error.layer == "arm" else scope.location
+            location = scope.location
         count_throttling(
             self._telemetry, error, subscription_id=scope.subscription_id, location=location
         )
@@ -281,5 +284,5 @@ class Transport:
             location,
             error.retry_after,
             policy=error.policy,
-            counted_by=scope.counted_by,
+            counted_by=counted_by,
         )

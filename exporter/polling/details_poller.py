@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import structlog
 
-from exporter.azure.errors import AzureError, Forbidden, NotSent
+from exporter.azure.errors import AzureError, Forbidden, NoAnswer, NotSent
 from exporter.configuration import Model
 from exporter.model.details import (
     Autoscale,
@@ -31,7 +31,7 @@ AT_A_TIME = 4
 """Calls that are under way at a time: the polls have slots of their own."""
 
 FORBIDDEN_PAUSE = 3600.0
-"""Seconds for which a kind is not asked for in a subscription that does not allow it."""
+"""Seconds for which a kind is not asked for of a set or a subscription that does not allow it."""
 
 EMPTY_PAUSE = 5.0
 """Seconds until it looks again for targets where there is none, as before they are found."""
@@ -41,7 +41,20 @@ OF_SETS: tuple[Kind, ...] = ("services", "rolling_upgrade", "lifecycle_hooks")
 OF_SUBSCRIPTIONS: tuple[Kind, ...] = ("standby_pool", "autoscale")
 
 Key = tuple[str, str, str]
-_Where = tuple[str, str, Kind]
+
+
+class _Asked(NamedTuple):
+    """Of what something is asked for: of a set by its key, or of a subscription."""
+
+    credential: str
+    kind: Kind
+    key: tuple[str, ...]
+
+    @property
+    def alike(self) -> tuple[str, Kind, str]:
+        """The same for all sets of a subscription: what fails for many is one line of the log."""
+        return self.credential, self.kind, self.key[0]
+
 
 _log = structlog.get_logger(__name__)
 
@@ -77,8 +90,11 @@ class DetailsSource(Protocol):
 
     async def standby_pools(
         self, subscription_id: str, wanted: Callable[[ScaleSetId], bool]
-    ) -> Mapping[Key, tuple[StandbyCount, ...]]:
-        """Count the instances of a subscription's standby pools; raises AzureError."""
+    ) -> Mapping[Key, tuple[StandbyCount, ...] | NoAnswer]:
+        """Count the instances of a subscription's standby pools; raises AzureError.
+
+        In place of the counts of one pool there may be the error that its call has raised.
+        """
         ...
 
     async def autoscale(self, subscription_id: str) -> Mapping[Key, Autoscale]:
@@ -116,8 +132,9 @@ class DetailsPoller:
         self._retention = retention
         self._clock = clock
         self._slots = asyncio.Semaphore(AT_A_TIME)
-        self._paused: dict[_Where, float] = {}
-        self._failing: dict[_Where, str] = {}
+        self._paused: dict[_Asked, float] = {}
+        # The reasons, by what fails alike.
+        self._failing: dict[tuple[str, Kind, str], dict[tuple[str, ...], str]] = {}
 
     async def run(self) -> None:
         """Ask for everything in each interval, until cancelled."""
@@ -139,6 +156,7 @@ class DetailsPoller:
         for state in states:
             subscription = state.target.scale_set.key[0]
             subscriptions.setdefault((state.target.credential, subscription), []).append(state)
+        self._forget_others({state.target.scale_set.key for state in states})
         calls: list[Callable[[], Awaitable[None]]] = []
         for kind in self._of_subscriptions:
             calls += [partial(self._of_subscription, kind, its) for its in subscriptions.values()]
@@ -149,6 +167,13 @@ class DetailsPoller:
                 await self._slots.acquire()
                 group.create_task(self._call(call))
                 await self._clock.sleep(spread / len(calls))
+
+    def _forget_others(self, present: Collection[Key]) -> None:
+        """Let go of what is known of the sets that have gone, and of their subscriptions."""
+        keys = {*present, *((key[0],) for key in present)}
+        self._paused = {one: until for one, until in self._paused.items() if one.key in keys}
+        for alike, reasons in list(self._failing.items()):
+            self._failing[alike] = {key: why for key, why in reasons.items() if key in keys}
 
     async def _call(self, call: Callable[[], Awaitable[None]]) -> None:
         try:
@@ -167,9 +192,9 @@ class DetailsPoller:
             "rolling_upgrade": source.rolling_upgrade,
             "lifecycle_hooks": source.lifecycle_hooks,
         }
-        where = (state.target.credential, scale_set.key[0], kind)
+        asked = _Asked(state.target.credential, kind, scale_set.key)
         asking = partial(ask[kind], scale_set, state.location)
-        answer = await self._asked(where, str(scale_set), asking)
+        answer = await self._answer(asked, str(scale_set), asking)
         if answer is not _NOTHING:
             self._take(state, kind, answer)
 
@@ -177,24 +202,28 @@ class DetailsPoller:
         known = {state.target.scale_set.key: state for state in states}
         first = next(iter(known.values())).target
         source, subscription = self._sources[first.credential], first.scale_set.subscription_id
-        where = (first.credential, subscription.casefold(), kind)
+        asked = _Asked(first.credential, kind, (subscription.casefold(),))
         asking: Callable[[], Awaitable[object]] = (
             partial(source.autoscale, subscription)
             if kind == "autoscale"
             else partial(source.standby_pools, subscription, lambda one: one.key in known)
         )
-        answer = await self._asked(where, subscription, asking)
+        answer = await self._answer(asked, subscription, asking)
         if isinstance(answer, Mapping):
             for key, state in known.items():
-                self._take(state, kind, answer.get(key))
+                its, one = answer.get(key), _Asked(first.credential, kind, key)
+                if isinstance(its, AzureError):
+                    self._failed(one, str(state.target.scale_set), its.reason, str(its))
+                elif not isinstance(its, NotSent):
+                    self._succeeded(one, str(state.target.scale_set))
+                    self._take(state, kind, its)
                 await self._clock.sleep(0)  # each is rendered: there may be thousands
 
-    async def _asked(
-        self, where: _Where, what: str, asking: Callable[[], Awaitable[object]]
+    async def _answer(
+        self, asked: _Asked, what: str, asking: Callable[[], Awaitable[object]]
     ) -> object:
         """The answer, or `_NOTHING`. A failure is logged once until it has passed."""
-        _, _, kind = where
-        if self._paused.get(where, 0.0) > self._clock.monotonic():
+        if self._paused.get(asked, 0.0) > self._clock.monotonic():
             return _NOTHING
         try:
             answer = await asking()
@@ -202,22 +231,27 @@ class DetailsPoller:
             return _NOTHING
         except AzureError as error:
             if isinstance(error, Forbidden):
-                self._paused[where] = self._clock.monotonic() + FORBIDDEN_PAUSE
-            self._failed(where, what, error.reason, str(error))
+                self._paused[asked] = self._clock.monotonic() + FORBIDDEN_PAUSE
+            self._failed(asked, what, error.reason, str(error))
             return _NOTHING
         except Exception as error:  # noqa: BLE001 - a fault here must not end the others
-            self._failed(where, what, INTERNAL, type(error).__name__)
+            self._failed(asked, what, INTERNAL, type(error).__name__)
             return _NOTHING
-        if self._failing.pop(where, None) is not None:
-            _log.info("model details recovered", kind=kind, of=what)
+        self._succeeded(asked, what)
         return answer
 
-    def _failed(self, where: _Where, what: str, reason: str, message: str) -> None:
-        if self._failing.get(where) != reason:
-            self._failing[where] = reason
+    def _succeeded(self, asked: _Asked, what: str) -> None:
+        failing = self._failing.get(asked.alike, {})
+        if failing.pop(asked.key, None) is not None and not failing:
+            _log.info("model details recovered", kind=asked.kind, of=what)
+
+    def _failed(self, asked: _Asked, what: str, reason: str, message: str) -> None:
+        failing = self._failing.setdefault(asked.alike, {})
+        if reason not in failing.values():
             _log.warning(
-                "model details failing", kind=where[2], of=what, reason=reason, error=message
+                "model details failing", kind=asked.kind, of=what, reason=reason, error=message
             )
+        failing[asked.key] = reason
 
     def _take(self, state: TargetState, kind: Kind, answer: object) -> None:
         if state.removed:

@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from exporter.azure.endpoints import Endpoints
+from exporter.azure.errors import Forbidden, NotSent, Throttled
 from exporter.azure.set_details import SetDetailsClient
 from exporter.model.details import Autoscale, RollingUpgrade, Service, StandbyCount
 from exporter.simulator import Fleet, SimulatedAzure
-from exporter.simulator.faults import Fault
+from exporter.simulator.faults import Fault, Shape
 from support.answers import WEB
 from support.azure_room import NewClient
 from support.clock import FakeClock
@@ -87,3 +88,49 @@ async def test_a_pool_that_goes_after_the_list_costs_no_other_pool_its_counts(
     )
     found = await details.standby_pools(WEB.subscription_id, lambda _: True)
     assert list(found) == [plain.identity.key]
+
+
+async def test_a_pool_that_cannot_be_read_is_told_from_one_that_is_empty(
+    details: SetDetailsClient, azure: SimulatedAzure
+) -> None:
+    plain = azure.fleet.scale_set("plain")
+    plain.description = plain.description.model_copy(update={"standby": 2})
+    azure.faults.append(
+        Fault(kind="status", status=403, operation="standby_pool", scale_set=f"{WEB.name}-pool")
+    )
+    found = await details.standby_pools(WEB.subscription_id, lambda _: True)
+    assert isinstance(found[WEB.key], Forbidden)
+    assert found[plain.identity.key] == (
+        StandbyCount("", "deallocated", 2),
+        StandbyCount("", "running", 0),
+    )
+
+
+@pytest.mark.parametrize("shape", ["crp", "temporary"])
+async def test_the_limit_of_another_service_holds_no_call_to_compute(
+    details: SetDetailsClient, azure: SimulatedAzure, shape: Shape
+) -> None:
+    budget = details._transport.budget
+    before = budget.rates(WEB.subscription_id, ""), budget.reads(WEB.subscription_id)
+    azure.faults.append(
+        Fault(kind="throttled", operation="autoscale", shape=shape, retry_after="600", times=1)
+    )
+    with pytest.raises(Throttled):
+        await details.autoscale(WEB.subscription_id)
+    with pytest.raises(NotSent):
+        await details.autoscale(WEB.subscription_id)
+    assert (budget.rates(WEB.subscription_id, ""), budget.reads(WEB.subscription_id)) == before
+    assert await details.services(WEB, PLACE)
+    assert await details.standby_pools(WEB.subscription_id, lambda _: True)
+
+
+async def test_the_resource_managers_limit_holds_all(
+    details: SetDetailsClient, azure: SimulatedAzure
+) -> None:
+    azure.faults.append(
+        Fault(kind="throttled", operation="autoscale", shape="arm", retry_after="600", times=1)
+    )
+    with pytest.raises(Throttled):
+        await details.autoscale(WEB.subscription_id)
+    with pytest.raises(NotSent):
+        await details.services(WEB, PLACE)

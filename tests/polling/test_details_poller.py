@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from exporter.azure.errors import AzureError, Forbidden, NotSent, TimedOut
+from exporter.azure.errors import AzureError, Forbidden, NoAnswer, NotSent, TimedOut
 from exporter.configuration import Model
 from exporter.model.details import (
     Autoscale,
@@ -52,14 +52,15 @@ class FakeDetails:
         self.asked: Counter[str] = Counter()
         self.failures: dict[str, AzureError | NotSent] = {}
 
-    def _ask(self, kind: Kind) -> None:
+    def _ask(self, kind: Kind, name: str = "") -> None:
         self.asked[kind] += 1
-        if (failure := self.failures.get(kind)) is not None:
+        failure = self.failures.get(kind) or self.failures.get(f"{kind} of {name}")
+        if failure is not None:
             raise failure
 
     async def services(self, scale_set: ScaleSetId, location: str) -> tuple[Service, ...]:
         del location
-        self._ask("services")
+        self._ask("services", scale_set.name)
         return (Service("AutomaticRepairs", "Running"),) if scale_set.name == "web" else ()
 
     async def rolling_upgrade(self, scale_set: ScaleSetId, location: str) -> RollingUpgrade | None:
@@ -76,9 +77,11 @@ class FakeDetails:
 
     async def standby_pools(
         self, subscription_id: str, wanted: Callable[[ScaleSetId], bool]
-    ) -> dict[tuple[str, str, str], tuple[StandbyCount, ...]]:
+    ) -> dict[tuple[str, str, str], tuple[StandbyCount, ...] | NoAnswer]:
         self._ask("standby_pool")
         web = ScaleSetId(subscription_id, "rg-web", "web")
+        if (failure := self.failures.get("the pool")) is not None:
+            return {web.key: failure}
         assert wanted(web)
         assert not wanted(ScaleSetId(subscription_id, "rg-web", "stranger"))
         return {web.key: (StandbyCount("1", "deallocated", 4),)}
@@ -204,11 +207,52 @@ async def test_what_is_not_allowed_is_said_once_and_left_alone_for_an_hour(
         for _ in range(5):
             await poller.poll_all()
             await clock.advance(300)
-    assert case.source.asked == {"services": 1, "autoscale": 5}
+    assert case.source.asked == {"services": 2, "autoscale": 5}, "each set is asked of once"
     assert len(logs) == 1
     await clock.advance(FORBIDDEN_PAUSE)
     await poller.poll_all()
-    assert case.source.asked["services"] == 2
+    assert case.source.asked["services"] == 4
+
+
+async def test_a_set_that_may_not_be_read_costs_the_others_of_its_subscription_nothing(
+    case: Case, clock: FakeClock
+) -> None:
+    case.source.failures["services of other"] = Forbidden("no", action="read")
+    poller = case.poller("services")
+    with capture_logs() as logs:
+        for _ in range(3):
+            await poller.poll_all()
+            await clock.advance(300)
+    assert case.source.asked == {"services": 4}, "three times of one, once of the other"
+    assert "AutomaticRepairs" in case.served()
+    assert [line["event"] for line in logs] == ["model details failing"]
+    case.polling.targets.remove(case.other.target.scale_set)
+    await poller.poll_all()
+    assert not poller._paused, "nothing is kept of a set that has gone"
+    assert not any(poller._failing.values())
+
+
+@pytest.mark.parametrize(
+    ("failure", "said"),
+    [
+        (TimedOut("too slow"), ["model details failing", "model details recovered"]),
+        (NotSent("held", retry_after=5.0), []),
+    ],
+)
+async def test_a_pool_that_cannot_be_read_keeps_its_last_counts_and_says_so_once(
+    case: Case, failure: NoAnswer, said: list[str]
+) -> None:
+    poller = case.poller("standby_pool")
+    await poller.poll_all()
+    before = case.served()
+    case.source.failures["the pool"] = failure
+    with capture_logs() as logs:
+        await poller.poll_all()
+        await poller.poll_all()
+        assert case.served() == before
+        del case.source.failures["the pool"]
+        await poller.poll_all()
+    assert [line["event"] for line in logs] == said
 
 
 async def test_a_call_that_is_put_off_is_no_failure(case: Case) -> None:

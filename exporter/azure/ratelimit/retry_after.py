@@ -40,10 +40,10 @@ class RetryAfterGate:
             location: the region; empty for all of the subscription's.
             retry_after: seconds as Azure says; None where it does not say.
             policy: the limit that was exceeded, for the metric.
-            counted_by: whose calls wait, where they are about no subscription; see `Scope`.
+            counted_by: whose calls wait, where that is not all of the subscription; see `Scope`.
         """
         wait = DEFAULT_WAIT if retry_after is None else max(0.0, retry_after)
-        key = ((subscription_id or counted_by).casefold(), location.casefold())
+        key = ((counted_by or subscription_id).casefold(), location.casefold())
         until = self._clock.monotonic() + wait
         if until > self._until.get(key, 0.0):
             self._until[key] = until
@@ -58,7 +58,10 @@ class RetryAfterGate:
         Raises:
             NotSent: Azure has asked to wait longer.
         """
-        wait = self.remaining(scope.counted_by, scope.location)
+        wait = max(
+            self.remaining(scope.counted_by, scope.location),
+            self.remaining(scope.counted_by_service, ""),
+        )
         if wait > 0:
             raise NotSent(f"not sent: Azure asked to wait {wait:.0f} s more", retry_after=wait)
 
