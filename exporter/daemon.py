@@ -6,7 +6,7 @@ import asyncio
 import gc
 import os
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 
@@ -28,6 +28,9 @@ from exporter.web.server import running
 
 SEARCH_LIMIT = 30.0
 """Seconds for the first search, until the garbage collector is enabled all the same."""
+
+FREEZE_INTERVAL = 5.0
+"""Seconds between two times when what the first polls have left is taken out of collections."""
 
 SHUTDOWN_TIMEOUT = 2.0
 """Seconds for scrapes under way at the end."""
@@ -97,7 +100,7 @@ async def run(
             _log_start(exporter, options, addresses)
             while True:
                 now = in_force.exporter
-                with collecting(now.scheduler.begun, now.discovery.searched):
+                with collecting(now.scheduler.begun, now.discovery.searched, site.ready):
                     ended = await poll_until(in_force.exporter, process, events, read)
                 if isinstance(ended, int):
                     return ended
@@ -119,13 +122,21 @@ async def run(
 
 
 @contextmanager
-def collecting(begun: asyncio.Event, searched: asyncio.Event) -> Iterator[None]:
+def collecting(
+    begun: asyncio.Event, searched: asyncio.Event, ready: Callable[[], bool]
+) -> Iterator[None]:
     """Enable the garbage collector once all long-lived objects are there, the poll loops included.
 
     Those of sets that are searched for are waited for, but not for long.
 
     Walking over it again and again would cost each full collection 35 ms of the loop's time, with
-    thousands of sets 100 ms. `poll_until` disables it before the poll loops end.
+    thousands of sets 100 ms. What the first polls leave behind stays, too. `poll_until` disables
+    the collector before the poll loops end.
+
+    Args:
+        begun: set when the poll loops run.
+        searched: set when the scale sets were searched for.
+        ready: whether all were polled once.
     """
 
     async def collect() -> None:
@@ -135,6 +146,10 @@ def collecting(begun: asyncio.Event, searched: asyncio.Event) -> Iterator[None]:
                 await searched.wait()
         gc.freeze()
         gc.enable()
+        while not ready():
+            await asyncio.sleep(FREEZE_INTERVAL)
+            gc.collect(1)  # What is garbage already is not kept.
+            gc.freeze()
 
     task = asyncio.create_task(collect(), name="gc")
     try:

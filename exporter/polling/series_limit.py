@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import structlog
 
-from exporter.model.scale_set import ScaleSetId
 from exporter.polling.target_state import TargetState
+from exporter.runtime.rate_limited_log import RateLimitedLog
 
 RETURN_SHARE = 0.95
 """A set gets series back when the page stays below this part of the limit with them: a set that
@@ -83,14 +83,19 @@ def plan(sizes: Sequence[Size], polls: int, max_series: int) -> dict[Size, Suppr
         ("open_counts", Suppressed.OPEN_COUNTS),
         ("others", Suppressed.ALL_BUT_POLLS),
     ):
+        if total <= max_series * RETURN_SHARE:
+            break
         for size in _largest(sizes, part):
             if total <= _limit(size, level, max_series):
                 break
             total -= getattr(size, part)
             levels[size] = level
     # The instances of a set that has any part suppressed are suppressed too.
-    total += sum(size.instances for size in sizes if size not in levels)
-    for size in _largest([size for size in sizes if size not in levels], "instances"):
+    left = [size for size in sizes if size not in levels] if levels else sizes
+    total += sum(size.instances for size in left)
+    if total <= max_series * RETURN_SHARE:
+        return levels
+    for size in _largest(left, "instances"):
         if total <= _limit(size, Suppressed.INSTANCES, max_series):
             break
         total -= size.instances
@@ -110,6 +115,10 @@ class SeriesLimit:
         self._sizes: dict[TargetState, Size] = {}
         self._has_room = False
         self._over = False
+        # Of a fleet that is found above the limit, thousands of sets give way within a minute.
+        self._logs = {
+            level: RateLimitedLog(_log, event, level="warning") for level, event in _EVENTS.items()
+        }
 
     def forget(self, state: TargetState) -> None:
         """Let go of a target that is gone: others may get their series back."""
@@ -119,7 +128,7 @@ class SeriesLimit:
     def changes(
         self, sizes: Mapping[TargetState, Size], served: int
     ) -> list[tuple[TargetState, Suppressed]]:
-        """The targets whose level of suppression changes; logged.
+        """The targets whose level of suppression changes; logged, at most once a minute.
 
         Args:
             sizes: of those that may have changed since the last time.
@@ -134,26 +143,23 @@ class SeriesLimit:
         self._sizes.update(sizes)
         if served <= self.max_series and not (changed and self._suppresses()):
             return []
-        by_size = {size: state for state, size in self._sizes.items()}
-        everything = served + sum(size.hidden for size in by_size)
-        polls = everything - sum(size.total for size in by_size)
-        levels = plan(tuple(by_size), polls, self.max_series)
+        all_sizes = list(self._sizes.values())
+        everything = served + sum(size.hidden for size in all_sizes if size.level)
+        polls = everything - sum(size.total for size in all_sizes)
+        levels = plan(all_sizes, polls, self.max_series)
         found = [
             (state, level)
-            for size, state in by_size.items()
+            for state, size in self._sizes.items()
             if (level := levels.get(size, Suppressed.NOTHING)) != size.level
         ]
         for state, level in found:
             self._sizes[state] = self._sizes[state]._replace(level=level)
-            self._log(state.target.scale_set, level)
+            self._logs[level](scale_set=str(state.target.scale_set), max_series=self.max_series)
         self._log_over(polls)
         return found
 
     def _suppresses(self) -> bool:
         return any(size.level for size in self._sizes.values())
-
-    def _log(self, scale_set: ScaleSetId, level: Suppressed) -> None:
-        _log.warning(_EVENTS[level], scale_set=str(scale_set), max_series=self.max_series)
 
     def _log_over(self, polls: int) -> None:
         over = polls > self.max_series
