@@ -19,6 +19,7 @@ from exporter.azure.errors import BrokenAnswer
 from exporter.azure.ownership import check_instances
 from exporter.model.instance_view import Instance, InstancePage, Problem
 from exporter.model.lenient_decode import (
+    decode_in_any_case,
     decode_instance,
     folded,
     identify,
@@ -88,6 +89,21 @@ def decode_instance_page(
         if scale_set is not None:
             check_instances(page.instances, scale_set)
         yield page
+
+
+def decode_virtual_machine(body: bytes) -> Instance:
+    """Decode `VirtualMachines_Get`.
+
+    Raises:
+        BrokenAnswer: the body is not a JSON object.
+    """
+    try:
+        found = decode_in_any_case(text_of(body), Instance)
+    except RecursionError:
+        raise BrokenAnswer(NESTED) from None
+    if found is None:
+        raise BrokenAnswer("the answer is not a JSON object")
+    return found
 
 
 def _decoded(body: bytes) -> Iterator[InstancePage]:

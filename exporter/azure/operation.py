@@ -139,6 +139,15 @@ LIST_VIRTUAL_MACHINES = Operation(
 )
 """`VirtualMachines_List` with the filter for one Flexible set, and the instance view."""
 
+GET_VIRTUAL_MACHINE = Operation(
+    name="get_virtual_machine",
+    rbac_action=LIST_VIRTUAL_MACHINES.rbac_action,
+    failure="reading the virtual machine failed",
+    when="each virtual machine that a Flexible set has lost, five a poll at most: is it deleted?",
+    requests=DocumentedLimit("LowCostGetSubscriptionMaximum", 24_000),
+)
+"""`VirtualMachines_Get`: a machine that was detached from its set lives on."""
+
 GET_SCALE_SET = Operation(
     name="get_scale_set",
     rbac_action=f"{_COMPUTE}/read",
@@ -252,6 +261,7 @@ LIST_RESOURCE_GROUPS = Operation(
 OPERATIONS = (
     LIST_INSTANCES,
     LIST_VIRTUAL_MACHINES,
+    GET_VIRTUAL_MACHINE,
     GET_SCALE_SET,
     LIST_SCALE_SETS,
     LIST_SUBSCRIPTIONS,

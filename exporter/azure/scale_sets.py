@@ -10,11 +10,12 @@ from typing import Literal
 import structlog
 from yarl import URL
 
-from exporter.azure.decode import decode_instance_page
+from exporter.azure.decode import decode_instance_page, decode_virtual_machine
 from exporter.azure.decode_scale_sets import decode_scale_set
-from exporter.azure.errors import Rejected
+from exporter.azure.errors import NotFound, Rejected
 from exporter.azure.operation import (
     GET_SCALE_SET,
+    GET_VIRTUAL_MACHINE,
     LIST_INSTANCES,
     LIST_VIRTUAL_MACHINES,
     Operation,
@@ -23,8 +24,13 @@ from exporter.azure.operation import (
 from exporter.azure.paging import PAGE_LIMIT, Paging
 from exporter.azure.ratelimit.usage import Reservation
 from exporter.azure.transport import Transport
-from exporter.azure.urls import instances_url, scale_set_url, virtual_machines_url
-from exporter.model.instance_view import InstancePage, Problem
+from exporter.azure.urls import (
+    instances_url,
+    scale_set_url,
+    virtual_machine_url,
+    virtual_machines_url,
+)
+from exporter.model.instance_view import Instance, InstancePage, Problem
 from exporter.model.scale_set import ScaleSetId, ScaleSetModel
 from exporter.runtime.cooperative import CooperativeScheduler
 
@@ -146,6 +152,25 @@ class ScaleSetClient:
                     yield page
         finally:
             self._budget.close(reserved, complete=complete)
+
+    async def virtual_machine(
+        self, scale_set: ScaleSetId, name: str, *, location: str = ""
+    ) -> Instance | None:
+        """Get a virtual machine that is not in its set any more; None where there is none.
+
+        Raises:
+            AzureError: the request failed.
+            NotSent: Azure has asked to wait.
+        """
+        reserved = self._unreserved(GET_VIRTUAL_MACHINE, scale_set, location)
+        url = virtual_machine_url(self._endpoints, scale_set, name, api_version=self._api_version)
+        try:
+            body = await self._transport.ask(url, reserved, until=self._until())
+        except NotFound:
+            return None
+        finally:
+            self._budget.close(reserved)
+        return decode_virtual_machine(body)
 
     async def scale_set_model(
         self,

@@ -69,6 +69,15 @@ def virtual_machines_url(endpoints: Endpoints, scale_set: ScaleSetId, *, api_ver
     return URL(f"{path}/virtualMachines?{query}", encoded=True)
 
 
+def virtual_machine_url(
+    endpoints: Endpoints, scale_set: ScaleSetId, name: str, *, api_version: str
+) -> URL:
+    """`VirtualMachines_Get` of a machine in the resource group of a set, in which it was."""
+    path, _, _ = _path(endpoints, scale_set).rpartition("/virtualMachineScaleSets/")
+    machine = f"virtualMachines/{quote(name, safe='')}"
+    return URL(f"{path}/{machine}?{_version(api_version)}", encoded=True)
+
+
 def scale_sets_url(
     endpoints: Endpoints, subscription_id: str, resource_group: str = "", *, api_version: str
 ) -> URL:

@@ -229,7 +229,7 @@ class Mapping:
         self._counts: dict[str, Counter[Labels]] = {
             family.name: Counter() for family in mapper.count_families
         }
-        self._walk = Walk() if mapper.counter_families else None
+        self.walk = Walk() if mapper.counter_families else None
         self._items = ItemStore(messages=mapper.messages)
         self._named = 0
         self._errors: Counter[str] = Counter()
@@ -270,8 +270,8 @@ class Mapping:
                 self._spellings[key] = spelling
             identified = self._identified(instance, spelling)
             self._read.append(identified)
-            if self._walk is not None:
-                self._walk.see(key, identified[1])
+            if self.walk is not None:
+                self.walk.see(key, identified[1])
             observed = identified[1]
             self._named += len(observed.extensions) + len(observed.handlers) + len(observed.disks)
             if len(self._read) >= RENDERED_AT_A_TIME or self._named >= NAMES_AT_A_TIME:
@@ -318,11 +318,11 @@ class Mapping:
             open_lines=open_lines,
         )
         # Last of all: a poll that breaks before this has counted nothing.
-        if self._walk is not None:
-            self._walk.lost = self.lost
+        if self.walk is not None:
+            self.walk.lost = self.lost
             before = self._memory.transitions
             self._memory.transitions = (
-                before.after(self._walk) if before else Transitions.begin(self._walk)
+                before.after(self.walk) if before else Transitions.begin(self.walk)
             )
         return mapped
 

@@ -11,12 +11,13 @@ import sys
 from collections import Counter
 from collections.abc import Collection
 from functools import lru_cache
+from math import inf
 
 import msgspec
 from msgspec import Struct
 
 from exporter.metrics.instance_state import POWER_STATES, InstanceState
-from exporter.metrics.statuses import UNKNOWN
+from exporter.metrics.statuses import UNKNOWN, timestamp_of
 
 UNSPECIFIED = "unspecified"
 """The code of a failure without one: it can come in every set, so it starts at 0."""
@@ -52,13 +53,20 @@ class Walk:
     Attributes:
         conditions: by the instance id without letter case.
         vm_ids: the VM ids, where Azure sends them, by the same; 16 bytes each.
+        created: when Azure says that they were created, by the same.
         lost: the number of items that could not be read at all.
+        attached_before: an instance that comes, and was created before this Unix time, was
+            attached to the set.
+        detached: the ids of those that went and live on.
     """
 
     def __init__(self) -> None:
         self.conditions: dict[str, Condition] = {}
         self.vm_ids: dict[str, bytes] = {}
+        self.created: dict[str, str] = {}
         self.lost = 0
+        self.attached_before = -inf
+        self.detached: Collection[str] = ()
 
     def see(self, key: str, observed: InstanceState) -> None:
         """Note an instance by its id without letter case."""
@@ -71,6 +79,13 @@ class Walk:
         self.conditions[key] = _condition(power_state, power_state != UNKNOWN, failure)
         if vm_id := observed.properties.vm_id:
             self.vm_ids[key] = _vm_id_bytes(vm_id)
+        if created := observed.properties.time_created:
+            self.created[key] = created
+
+    def was_attached(self, key: str) -> bool:
+        """Whether an instance that came is older than its place in the set."""
+        created = timestamp_of(self.created.get(key))
+        return created is not None and created < self.attached_before
 
 
 class TransitionCounts(Struct, frozen=True, kw_only=True):
@@ -127,6 +142,9 @@ class Transitions(Struct, frozen=True, kw_only=True):
     def after(self, walk: Walk) -> Transitions:
         """Compare the next answer with this, and count what changed."""
         came, gone, moved = self._changes(walk)
+        attached = {key for key in came if walk.was_attached(key)}
+        came = [key for key in came if key not in attached]
+        gone = [key for key in gone if key not in walk.detached]
         # What could not be read at the first look is not new now.
         known_before = min(len(came), self.unread)
         unread = min(self.unread - known_before, walk.lost)
@@ -140,7 +158,7 @@ class Transitions(Struct, frozen=True, kw_only=True):
         failed: Counter[str] = Counter(
             code for key in came[known_before:] if (code := walk.conditions[key].failure)
         )
-        new = set(came)
+        new = attached.union(came)
         for key, now in walk.conditions.items():
             if key in new:
                 continue
@@ -174,6 +192,15 @@ class Transitions(Struct, frozen=True, kw_only=True):
             vm_ids=vm_ids,
             unread=unread,
         )
+
+    def missing(self, walk: Walk) -> list[str]:
+        """The ids of the last answer that another one has not."""
+        return [key for key in self.conditions if key not in walk.conditions]
+
+    def is_of(self, key: str, vm_id: str | None) -> bool:
+        """Whether an instance of the last answer may have that VM id: one of them is unknown."""
+        before = self.vm_ids.get(key)
+        return before is None or not vm_id or before == _vm_id_bytes(vm_id)
 
     def released(self, codes: Collection[str]) -> Transitions:
         """Count what waited under these codes: they were served as 0."""

@@ -147,6 +147,7 @@ class InstanceProperties(Struct, rename="camel", gc=False):
     latest_model_applied: bool | None = None
     provisioning_state: int | str | None = None
     vm_id: str | None = None
+    time_created: str | None = None
     hardware_profile: HardwareProfile | None = None
     protection_policy: ProtectionPolicy | None = None
     platform_fault_domain: int | str | None = None

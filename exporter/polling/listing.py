@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from contextlib import aclosing
 
+from exporter.azure.errors import AzureError, NotSent
 from exporter.azure.ratelimit.usage import Reservation
 from exporter.azure.scale_sets import Restart
 from exporter.metrics.mapper import Mapper, Mapping
 from exporter.polling.source import Sources
 from exporter.polling.target_state import TargetState
 from exporter.runtime.cooperative import CooperativeScheduler
+
+ATTACHED_AGE = 900.0
+"""Seconds that a virtual machine is older than the last answer without it, where it was attached to
+the set: a new one may be that much late in the list."""
+
+MOST_ASKED = 5
+"""Virtual machines that a set has lost of which each is looked for; of more, all were deleted."""
+
+_DELETING = "deleting"
 
 
 class Listing:
@@ -52,4 +62,34 @@ class Listing:
         if flexible and not mapping.instances and not mapping.lost:
             # Azure answers so for a set that does not exist, too; its GET tells.
             await source.scale_set_model(target.scale_set, location=location)
+        elif flexible:
+            await self._look_for_moves(state, mapping)
         return mapping
+
+    async def _look_for_moves(self, state: TargetState, mapping: Mapping) -> None:
+        """Tell machines that were attached or detached alive from those created or deleted.
+
+        One that cannot be looked for counts as deleted, as all do in a Uniform set.
+        """
+        before, walk = state.data.memory.transitions, mapping.walk
+        if before is None or walk is None:
+            return
+        if state.data.poll.last_success is not None:
+            walk.attached_before = state.data.poll.last_success - ATTACHED_AGE
+        missing = before.missing(walk)
+        if mapping.lost or len(missing) > MOST_ASKED:
+            return
+        source, scale_set = self._sources[state.target.credential], state.target.scale_set
+        detached = []
+        for name in missing:
+            try:
+                machine = await source.virtual_machine(scale_set, name, location=state.location)
+            except (AzureError, NotSent):
+                break
+            properties = machine.properties if machine else None
+            if properties is None:
+                continue
+            going = str(properties.provisioning_state).casefold() == _DELETING
+            if not going and before.is_of(name, properties.vm_id):
+                detached.append(name)
+        walk.detached = detached

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from exporter.azure.ratelimit.usage import Reservation
 from exporter.azure.scale_sets import Restart
-from exporter.model.instance_view import InstancePage, Problem
+from exporter.model.instance_view import Instance, InstancePage, Problem
 from exporter.model.scale_set import ScaleSetId, ScaleSetModel
 from exporter.polling.target_state import TargetState
 
@@ -33,6 +33,12 @@ class ScaleSetSource(Protocol):
         reservation: Reservation | None = None,
     ) -> AsyncGenerator[InstancePage | Restart, None]:
         """Walk over a Flexible set's instances, page by page; raises AzureError."""
+        ...
+
+    async def virtual_machine(
+        self, scale_set: ScaleSetId, name: str, *, location: str = ""
+    ) -> Instance | None:
+        """Get a virtual machine by its name; None where there is none; raises AzureError."""
         ...
 
     async def scale_set_model(

@@ -25,6 +25,7 @@ RESOURCE_VM = "GetVMScaleSetVMResource"
 GRAPH_WINDOW = 5.0  # seconds; of Resource Graph's quota
 
 GRAPH_QUERIES = "graph_queries"
+SUBSCRIPTION_VM_LOW_COST = "LowCostGetSubscriptionMaximum"
 VM_LIST = "HighCostGetSubscriptionMaximum"
 
 DEFAULTS = {
@@ -35,6 +36,7 @@ DEFAULTS = {
     RESOURCE_LOW_COST: BucketDescription(capacity=36, refill=12),
     SUBSCRIPTION_VM: BucketDescription(capacity=6000, refill=2000),
     RESOURCE_VM: BucketDescription(capacity=36, refill=12),
+    SUBSCRIPTION_VM_LOW_COST: BucketDescription(capacity=24_000, refill=8000),
     VM_LIST: BucketDescription(capacity=900, refill=300),
 }
 
@@ -212,6 +214,12 @@ def instance_get(scale_set: ScaleSetId, location: str, instance_id: str) -> list
         Charge(RESOURCE_VM, (*scale_set.key, instance_id)),
         Charge(VM_VIEWS, (subscription, location)),
     ]
+
+
+def machine_get(scale_set: ScaleSetId, location: str) -> list[Charge]:
+    """One virtual machine: Low Cost."""
+    subscription, *_ = scale_set.key
+    return [Charge(SUBSCRIPTION_VM_LOW_COST, (subscription, location))]
 
 
 def machine_list(subscription_id: str, location: str) -> list[Charge]:

@@ -36,6 +36,7 @@ _PATHS = [
             _SUBSCRIPTION + _COMPUTE + "(/locations/(?P<location>[^/]+))?/virtualMachineScaleSets",
         ),
         ("virtual_machines", _GROUP + _COMPUTE + "/virtualMachines"),
+        ("virtual_machine", _GROUP + _COMPUTE + "/virtualMachines/(?P<instance>[^/]+)"),
         (
             "standby_pool",
             _GROUP + _STANDBY + "/standbyVirtualMachinePools/(?P<name>[^/]+)/runtimeViews/latest",

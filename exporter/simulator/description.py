@@ -11,6 +11,8 @@ from exporter.simulator.faults import Fault
 DEFAULT_SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
 
 Name = Annotated[str, Field(min_length=1, pattern=r"^[^/\s]+$")]
+Region = Annotated[str, Field(pattern=r"^[^/]+$")]
+"""A region's short name, or its display name, which Azure writes in some answers."""
 
 
 LastingFault = Literal["allocation_failed", "extension_failed", "agent_unavailable"]
@@ -67,7 +69,7 @@ class ScaleSetDescription(Description):
     name: Name
     resource_group: Name = "rg-demo"
     subscription_id: Name | None = None
-    location: Name = "westeurope"
+    location: Region = "westeurope"
     size: int = Field(default=3, ge=0, le=100_000)
     capacity: int | None = None
     orchestration: Literal["uniform", "flexible"] = "uniform"

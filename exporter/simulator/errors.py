@@ -128,10 +128,19 @@ def resource_group_not_found(name: str) -> ArmError:
 
 def scale_set_not_found(name: str, resource_group: str) -> ArmError:
     """404 of ARM itself: the scale set does not exist."""
+    return _not_found(f"virtualMachineScaleSets/{name}", resource_group)
+
+
+def machine_not_found(name: str, resource_group: str) -> ArmError:
+    """404 of ARM itself: the virtual machine does not exist."""
+    return _not_found(f"virtualMachines/{name}", resource_group)
+
+
+def _not_found(what: str, resource_group: str) -> ArmError:
     return error(
         404,
         "ResourceNotFound",
-        f"The Resource 'Microsoft.Compute/virtualMachineScaleSets/{name}' under resource group "
+        f"The Resource 'Microsoft.Compute/{what}' under resource group "
         f"'{resource_group}' was not found. For more details please go to "
         "https://aka.ms/ARMResourceNotFoundFix",
         headers=GATEWAY,

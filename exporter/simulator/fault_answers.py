@@ -24,6 +24,7 @@ _ACTIONS = {
     "scale_set": f"{_COMPUTE}/read",
     "scale_set_view": f"{_COMPUTE}/instanceView/read",
     "scale_sets": f"{_COMPUTE}/read",
+    "virtual_machine": "Microsoft.Compute/virtualMachines/read",
     "virtual_machines": "Microsoft.Compute/virtualMachines/read",
     "subscriptions": "Microsoft.Resources/subscriptions/read",
     "resource_groups": "Microsoft.Resources/subscriptions/resourceGroups/read",

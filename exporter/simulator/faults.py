@@ -52,6 +52,7 @@ Operation = Literal[
     "scale_set",
     "scale_set_view",
     "scale_sets",
+    "virtual_machine",
     "virtual_machines",
     "subscriptions",
     "resource_groups",

@@ -32,6 +32,8 @@ class SimulatedInstance:
         health_changed: when the health last changed.
         latest_model: whether it runs the set's model.
         protected: whether it is kept from scale-in.
+        resilient_deletion: how far the deletion is that is tried again and again, as in
+            InProgress; None outside of one.
         maintenance: whether planned maintenance is announced for it.
         extensions: by name, in Azure's order.
         story: the name of what is happening to it now; None while nothing is.
@@ -54,6 +56,7 @@ class SimulatedInstance:
     health_changed: float = 0.0
     latest_model: bool = True
     protected: bool = False
+    resilient_deletion: str | None = None
     maintenance: bool = False
     extensions: dict[str, ExtensionState] = field(default_factory=dict)
     story: str | None = None

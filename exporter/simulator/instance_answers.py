@@ -144,6 +144,8 @@ def machine_item(scale_set: SimulatedScaleSet, instance: SimulatedInstance, view
     properties |= _model(scale_set, instance)
     if view.expand:
         properties["instanceView"] = instance_view(scale_set, instance, view)
+    if instance.resilient_deletion is not None:
+        properties["resilientVMDeletionStatus"] = instance.resilient_deletion
     if view.version >= TIME_CREATED:
         properties["timeCreated"] = azure_time(view.start + instance.created)
     item: Json = {
@@ -200,6 +202,8 @@ def _full_item(
     properties["hardwareProfile"] = {"vmSize": size} if view.version >= "2022-03-01" else {}
     properties["vmId"] = instance.vm_id
     properties |= _model(scale_set, instance)
+    if instance.resilient_deletion is not None:
+        properties["resilientVMDeletionStatus"] = instance.resilient_deletion
     properties["networkProfile"] = {
         "networkInterfaces": [{"id": f"{path}/networkInterfaces/{scale_set.identity.name}Nic"}]
     }

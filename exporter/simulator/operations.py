@@ -62,8 +62,9 @@ def answer(fleet: Fleet, call: Call, now: float, *, seen: frozenset[str] | None 
         return Answer(_beside(fleet, call))
     if call.operation == "scale_sets":
         return _scale_sets(fleet, call, version)
-    if call.operation == "virtual_machines":
-        return _virtual_machines(fleet, call, version, now)
+    if call.operation in ("virtual_machines", "virtual_machine"):
+        answered = _virtual_machine if call.instance else _virtual_machines
+        return answered(fleet, call, version, now)
     return _of_scale_set(fleet, call, version, now)
 
 
@@ -237,6 +238,26 @@ def _virtual_machines(fleet: Fleet, call: Call, version: str, now: float) -> Ans
     }
     _link(document, scale_set, call, following)
     return Answer(document, charges)
+
+
+def _virtual_machine(fleet: Fleet, call: Call, version: str, now: float) -> Answer:
+    """A machine of any Flexible set of the group, or one that was detached."""
+    group = (call.subscription.casefold(), (call.group or "").casefold())
+    for scale_set in fleet.scale_sets:
+        if scale_set.identity.key[:2] != group or not scale_set.is_flexible:
+            continue
+        instance, attached = scale_set.machine(call.instance or "")
+        if instance is not None:
+            view = View(
+                version=version, expand=False, select=None, start=fleet.unix_time(0), now=now,
+                upper_case=_upper_case(fleet, scale_set),
+            )  # fmt: skip
+            item = instance_answers.machine_item(scale_set, instance, view)
+            if not attached:
+                del item["properties"]["virtualMachineScaleSet"]
+            location = scale_set.description.location
+            return Answer(item, buckets.machine_get(scale_set.identity, location))
+    raise errors.machine_not_found(call.instance or "", call.group or "")
 
 
 def _page(

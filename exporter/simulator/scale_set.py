@@ -45,6 +45,7 @@ class SimulatedScaleSet:
         self.description = description
         self.random = random.Random(f"{seed}:{key}")  # noqa: S311 - a simulation, no secret
         self.instances: dict[str, SimulatedInstance] = {}
+        self.detached: dict[str, SimulatedInstance] = {}
         self.elapsed = elapsed
         self.begun_stories: Counter[str] = Counter()
         self.placement_group = self.new_id()
@@ -122,6 +123,26 @@ class SimulatedScaleSet:
             if self._sorted[place : place + 1] == [entry]:
                 del self._sorted[place]
         return instance
+
+    def detach(self, instance_id: str) -> SimulatedInstance:
+        """Take a machine out of a Flexible set; it lives on. Raises KeyError where it has none."""
+        instance = self.remove(instance_id)
+        self.detached[instance_id] = instance
+        return instance
+
+    def attach(self, instance: SimulatedInstance) -> None:
+        """Take a machine that exists into a Flexible set."""
+        self.detached.pop(instance.instance_id, None)
+        self.instances[instance.instance_id] = instance
+        self._sorted = None
+
+    def machine(self, name: str) -> tuple[SimulatedInstance | None, bool]:
+        """The machine of that name in any letter case, and whether it is attached to the set."""
+        for found in (self.instances, self.detached):
+            for identifier, instance in found.items():
+                if identifier.casefold() == name.casefold():
+                    return instance, found is self.instances
+        return None, False
 
     def page(
         self, start: str | None, size: int, wanted: Callable[[SimulatedInstance], bool]

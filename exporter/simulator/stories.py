@@ -209,6 +209,17 @@ def delete(scale_set: SimulatedScaleSet, instance: SimulatedInstance) -> Story:
     scale_set.remove(instance.instance_id)
 
 
+def delete_with_retries(scale_set: SimulatedScaleSet, instance: SimulatedInstance) -> Story:
+    """Deleted resiliently: it fails and is tried again, and alternates between the two states."""
+    instance.resilient_deletion = "InProgress"
+    for _ in range(3):
+        _provision(scale_set, instance, "deleting")
+        yield _between(scale_set, 60, 90)
+        _provision(scale_set, instance, "failed/InternalExecutionError")
+        yield _between(scale_set, 60, 90)
+    scale_set.remove(instance.instance_id)
+
+
 _WEIGHTS: dict[Teller, int] = {
     stop: 10,
     deallocate: 12,

@@ -15,6 +15,7 @@ from exporter.azure.operation import (
     GET_SCALE_SET,
     GET_SERVICES,
     GET_STANDBY_POOL,
+    GET_VIRTUAL_MACHINE,
     LIST_AUTOSCALE,
     LIST_INSTANCES,
     LIST_LIFECYCLE_HOOKS,
@@ -58,6 +59,14 @@ async def machines(client: ScaleSetClient) -> list[str | None]:
         ]
 
 
+async def one_machine(client: ScaleSetClient) -> str | None:
+    """The id of a machine of the Flexible set, whose name is the same in each fleet."""
+    name = next(iter(Fleet.from_yaml(FLEET).scale_set("flexible").instances))
+    flexible = replace(WEB, name="flexible")
+    found = await client.virtual_machine(flexible, name, location="westeurope")
+    return found.properties.vm_id if found and found.properties else None
+
+
 def lists_of(client: ScaleSetClient) -> Lists:
     """The lists over the same transport."""
     return Lists(client._transport, api_version="2024-07-01", deadline=30.0)
@@ -85,6 +94,7 @@ async def sets_of_graph(client: ScaleSetClient) -> list[str]:
 CALLS: dict[Operation, Callable[[ScaleSetClient], Awaitable[object]]] = {
     LIST_INSTANCES: lambda client: walk(client, location="westeurope"),
     LIST_VIRTUAL_MACHINES: machines,
+    GET_VIRTUAL_MACHINE: one_machine,
     GET_SCALE_SET: lambda client: client.scale_set_model(WEB, location="westeurope"),
     LIST_SCALE_SETS: lambda client: sets_of_group(lists_of(client)),
     LIST_SUBSCRIPTIONS: lambda client: lists_of(client).subscriptions(),

@@ -16,7 +16,7 @@ from exporter.azure.ratelimit.headers import LimitHeaders
 from exporter.azure.ratelimit.retry_after import RetryAfterGate
 from exporter.azure.ratelimit.usage import Reservation
 from exporter.azure.scale_sets import Restart
-from exporter.model.instance_view import InstancePage, Problem
+from exporter.model.instance_view import Instance, InstancePage, Problem
 from exporter.model.scale_set import ScaleSetId, ScaleSetModel
 from exporter.simulator.buckets import (
     SUBSCRIPTION_HIGH_COST,
@@ -137,6 +137,11 @@ class MeteredSource:
             self._budget.close(reservation, complete=complete)
 
     virtual_machine_pages = instance_pages
+
+    async def virtual_machine(
+        self, scale_set: ScaleSetId, name: str, *, location: str = ""
+    ) -> Instance | None:
+        raise AssertionError(f"no instance goes: {scale_set} {name} {location}")
 
     async def scale_set_model(
         self,

@@ -39,6 +39,8 @@ class FakeSource:
         self.clock = clock
         self.pages: dict[str, list[InstancePage | Restart | Exception | float]] = {}
         self.models: dict[str, ScaleSetModel | Exception] = {}
+        self.machines: dict[str, Instance | Exception] = {}
+        self.looked_for: dict[str, list[str]] = defaultdict(list)
         self.polled: dict[str, list[float]] = defaultdict(list)
         self.model_polled: dict[str, list[float]] = defaultdict(list)
         self.listed_as_flexible: dict[str, list[float]] = defaultdict(list)
@@ -73,6 +75,16 @@ class FakeSource:
         async with aclosing(pages):
             async for found in pages:
                 yield found
+
+    async def virtual_machine(
+        self, scale_set: ScaleSetId, name: str, *, location: str = ""
+    ) -> Instance | None:
+        del location
+        self.looked_for[scale_set.name].append(name)
+        found = self.machines.get(name)
+        if isinstance(found, Exception):
+            raise found
+        return found
 
     async def scale_set_model(
         self,

@@ -47,7 +47,8 @@ FAMILIES: tuple[Family, ...] = (
         help="1 for the state of a resilient deletion: inprogress or failed. While one is in "
         "progress Azure alternates between deleting and failed: that is deleting here.",
         source=("properties.resilientVMDeletionStatus",),
-        absent_when="No resilient deletion is in progress or has failed.",
+        absent_when="No resilient deletion is in progress or has failed. Azure tells it with "
+        "detail: full, and of Flexible sets.",
         labels=("state",),
         part=_DELETION,
         rows=_deletion,
