@@ -78,7 +78,10 @@ class Client:
             cooperative=process.cooperative,
         )
         self.details = SetDetailsClient(
-            transport, api_version=azure.api_version, deadline=polling.deadline
+            transport,
+            api_version=azure.api_version,
+            deadline=polling.deadline,
+            cooperative=process.cooperative,
         )
         self.graph = ResourceGraph(
             transport,

@@ -42,6 +42,9 @@ one instance has them all."""
 PIECE_ODD_ITEMS = 12
 """Odd items that are decoded at a time: one that is odd throughout takes 1.5 ms, not 0.01."""
 
+PIECE_LISTED = 50
+"""Items of a list that is not of instances that are decoded at a time: some milliseconds."""
+
 _SLICE = 4 * 1024 * 1024
 # What a page with a link has beside its items and the commas between them, at the least.
 _FRAME_WITH_LINK = len('{"value":[],"nextLink":""}')
@@ -247,6 +250,27 @@ def list_of(body: bytes) -> tuple[list[Raw], str | None]:
         return _items_of(envelope, body), _next_link_of(envelope)
     except RecursionError:
         raise BrokenAnswer(NESTED) from None
+
+
+def list_pieces(body: bytes) -> Iterator[tuple[list[Raw], str | None]]:
+    """The items of one page of a list, some at a time; the last piece has the next link.
+
+    Who takes them can do something else in between. There is one piece at least.
+
+    Raises:
+        BrokenAnswer: as `list_of`.
+    """
+    items, link = list_of(body)
+    waiting = deque(items)
+    while True:
+        piece: list[Raw] = []
+        size = 0
+        while waiting and len(piece) < PIECE_LISTED and size < WHOLE_BYTES:
+            piece.append(waiting.popleft())
+            size += len(memoryview(piece[-1]))
+        yield piece, None if waiting else link
+        if not waiting:
+            return
 
 
 def _items_of(envelope: Mapping[str, Raw], text: bytes) -> list[Raw]:

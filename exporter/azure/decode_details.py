@@ -6,12 +6,12 @@ Numbers may be texts: autoscale's are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated, NamedTuple, TypeVar
 
-from msgspec import Meta, Raw, Struct
+from msgspec import Meta, Struct
 
-from exporter.azure.decode import NESTED, list_of, text_of
+from exporter.azure.decode import NESTED, list_pieces, text_of
 from exporter.azure.errors import BrokenAnswer
 from exporter.model.details import (
     Autoscale,
@@ -27,6 +27,7 @@ _DIGITS = 9
 """Of the longest number that is read from a text."""
 
 _Shape = TypeVar("_Shape", bound=Struct)
+_Found = TypeVar("_Found")
 _Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 
 
@@ -152,30 +153,21 @@ def decode_rolling_upgrade(body: bytes) -> RollingUpgrade:
     )
 
 
-def decode_lifecycle_hooks(body: bytes) -> tuple[list[LifecycleHook], str | None]:
-    """Decode a page of events of lifecycle hooks: those that wait, and the next link.
+def decode_lifecycle_hooks(body: bytes) -> Iterator[tuple[list[LifecycleHook], str | None]]:
+    """Decode a page of events of lifecycle hooks, some at a time: those that wait.
+
+    Yields:
+        Some, and with the last ones the next link.
 
     Raises:
         BrokenAnswer: the answer is not a list.
     """
-    items, link = list_of(body)
-    found = [
-        LifecycleHook(one.name, one.properties.type or "", one.properties.wait_until)
-        for one in _each(items, _Event)
-        if one.name and one.properties and (one.properties.state or "").casefold() == "active"
-    ]
-    return found, link
+    return _pieces(body, _Event, _waiting)
 
 
-def decode_standby_pools(body: bytes) -> tuple[list[StandbyPool], str | None]:
-    """Decode a page of standby pools, and the next link. Raises as `decode_lifecycle_hooks`."""
-    items, link = list_of(body)
-    found = []
-    for one in _each(items, _Pool):
-        attached = one.properties.attached_virtual_machine_scale_set_id if one.properties else None
-        if one.id and (scale_set := ScaleSetId.parse((attached or "").strip())):
-            found.append(StandbyPool(one.id, scale_set))
-    return found, link
+def decode_standby_pools(body: bytes) -> Iterator[tuple[list[StandbyPool], str | None]]:
+    """Decode a page of standby pools, as `decode_lifecycle_hooks`."""
+    return _pieces(body, _Pool, _attached)
 
 
 def decode_standby_pool(body: bytes) -> tuple[StandbyCount, ...]:
@@ -192,21 +184,32 @@ def decode_standby_pool(body: bytes) -> tuple[StandbyCount, ...]:
 
 def decode_autoscale(
     body: bytes,
-) -> tuple[list[tuple[ScaleSetId, Autoscale]], str | None]:
-    """Decode a page of autoscale settings: those of scale sets that are on, and the next link.
+) -> Iterator[tuple[list[tuple[ScaleSetId, Autoscale]], str | None]]:
+    """Decode a page of autoscale settings, as `decode_lifecycle_hooks`: sets' that are on."""
+    return _pieces(body, _Setting, _in_force)
 
-    Raises:
-        BrokenAnswer: the answer is not a list.
-    """
-    items, link = list_of(body)
-    found = []
-    for one in _each(items, _Setting):
-        setting = one.properties
-        if setting is None or setting.enabled is False:
-            continue
-        if scale_set := ScaleSetId.parse((setting.target_resource_uri or "").strip()):
-            found.append((scale_set, _limits([each for each in setting.profiles or () if each])))
-    return found, link
+
+def _waiting(event: _Event) -> LifecycleHook | None:
+    of = event.properties
+    if not event.name or of is None or (of.state or "").casefold() != "active":
+        return None
+    return LifecycleHook(event.name, of.type or "", of.wait_until)
+
+
+def _attached(pool: _Pool) -> StandbyPool | None:
+    attached = pool.properties.attached_virtual_machine_scale_set_id if pool.properties else None
+    scale_set = ScaleSetId.parse((attached or "").strip())
+    return StandbyPool(pool.id, scale_set) if pool.id and scale_set else None
+
+
+def _in_force(found: _Setting) -> tuple[ScaleSetId, Autoscale] | None:
+    setting = found.properties
+    if setting is None or setting.enabled is False:
+        return None
+    scale_set = ScaleSetId.parse((setting.target_resource_uri or "").strip())
+    if scale_set is None:
+        return None
+    return scale_set, _limits([profile for profile in setting.profiles or () if profile])
 
 
 def _limits(profiles: list[_Profile]) -> Autoscale:
@@ -233,11 +236,16 @@ def _object(body: bytes, shape: type[_Shape]) -> _Shape:
     return found
 
 
-def _each(items: Iterable[Raw], shape: type[_Shape]) -> Iterator[_Shape]:
-    for raw in items:
-        try:
-            found = decode_in_any_case(raw, shape)
-        except RecursionError:
-            continue  # one odd item costs no other its values
-        if found is not None:
-            yield found
+def _pieces(
+    body: bytes, shape: type[_Shape], read: Callable[[_Shape], _Found | None]
+) -> Iterator[tuple[list[_Found], str | None]]:
+    for piece, link in list_pieces(body):
+        found: list[_Found] = []
+        for raw in piece:
+            try:
+                item = decode_in_any_case(raw, shape)
+            except RecursionError:
+                continue  # one odd item costs no other its values
+            if item is not None and (one := read(item)) is not None:
+                found.append(one)
+        yield found, link

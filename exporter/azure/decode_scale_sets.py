@@ -11,7 +11,7 @@ from typing import Annotated, NamedTuple
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from exporter.azure.decode import NESTED, list_of, text_of
+from exporter.azure.decode import NESTED, list_pieces, text_of
 from exporter.azure.error_body import error_in
 from exporter.azure.errors import BrokenAnswer
 from exporter.azure.ownership import check_id, check_name
@@ -100,9 +100,6 @@ _SCALE_SET = msgspec.json.Decoder(_ScaleSet)
 _AKS = "/microsoft.containerservice/managedclusters/"
 _GONE = frozenset(("disabled", "deleted"))
 
-PIECE_ITEMS = 50
-"""Items that are decoded at a time: some milliseconds of work."""
-
 
 def decode_scale_sets(body: bytes) -> Iterator[ScaleSetPage]:
     """Decode one page of a list of scale sets, some items at a time; the last has the next link.
@@ -112,51 +109,41 @@ def decode_scale_sets(body: bytes) -> Iterator[ScaleSetPage]:
             neither text nor null.
     """
     try:
-        items, link = list_of(body)
-        for begin in range(0, max(1, len(items)), PIECE_ITEMS):
-            piece = items[begin : begin + PIECE_ITEMS]
+        for piece, link in list_pieces(body):
             found = [one for raw in piece if (one := _found(raw)) is not None]
-            last = begin + PIECE_ITEMS >= len(items)
-            yield ScaleSetPage(found, len(piece) - len(found), link if last else None)
+            yield ScaleSetPage(found, len(piece) - len(found), link)
     except RecursionError:
         raise BrokenAnswer(NESTED) from None
 
 
-def decode_subscriptions(body: bytes) -> tuple[list[str], str | None]:
-    """Decode one page of `Subscriptions_List`: the ids of those in use, and the next link.
-
-    Raises:
-        BrokenAnswer: as `decode_scale_sets`.
-    """
+def decode_subscriptions(body: bytes) -> Iterator[tuple[list[str], str | None]]:
+    """Decode one page of `Subscriptions_List`: the ids of those in use, as `decode_scale_sets`."""
     try:
-        items, link = list_of(body)
-        found = [decode_in_any_case(raw, _Subscription) for raw in items]
+        for piece, link in list_pieces(body):
+            found = [decode_in_any_case(raw, _Subscription) for raw in piece]
+            ids = [
+                one.subscription_id
+                for one in found
+                if one and one.subscription_id and (one.state or "").casefold() not in _GONE
+            ]
+            yield ids, link
     except RecursionError:
         raise BrokenAnswer(NESTED) from None
-    ids = [
-        one.subscription_id
-        for one in found
-        if one and one.subscription_id and (one.state or "").casefold() not in _GONE
-    ]
-    return ids, link
 
 
-def decode_resource_groups(body: bytes) -> tuple[list[ResourceGroup], str | None]:
-    """Decode one page of `ResourceGroups_List`, and the next link.
-
-    Raises:
-        BrokenAnswer: as `decode_scale_sets`.
-    """
+def decode_resource_groups(body: bytes) -> Iterator[tuple[list[ResourceGroup], str | None]]:
+    """Decode one page of `ResourceGroups_List`, as `decode_scale_sets`."""
     try:
-        items, link = list_of(body)
-        found = [decode_in_any_case(raw, _Group) for raw in items]
+        for piece, link in list_pieces(body):
+            found = [decode_in_any_case(raw, _Group) for raw in piece]
+            groups = [
+                ResourceGroup(one.name, _AKS in (one.managed_by or "").casefold())
+                for one in found
+                if one and one.name
+            ]
+            yield groups, link
     except RecursionError:
         raise BrokenAnswer(NESTED) from None
-    return [
-        ResourceGroup(one.name, _AKS in (one.managed_by or "").casefold())
-        for one in found
-        if one and one.name
-    ], link
 
 
 def decode_row(raw: bytes) -> FoundScaleSet | None:

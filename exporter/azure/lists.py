@@ -83,14 +83,14 @@ class Lists:
         first = subscriptions_url(self._transport.endpoints)
         paging = self._paging(first, RESOURCES_VERSION)
         get = self._getting(LIST_SUBSCRIPTIONS, self._scope(""))
-        return await whole_list(paging, get, decode_subscriptions)
+        return await whole_list(paging, get, decode_subscriptions, self._cooperative)
 
     async def resource_groups(self, subscription_id: str) -> list[ResourceGroup]:
         """List the resource groups of a subscription."""
         first = resource_groups_url(self._transport.endpoints, subscription_id)
         paging = self._paging(first, RESOURCES_VERSION)
         get = self._getting(LIST_RESOURCE_GROUPS, self._scope(subscription_id))
-        return await whole_list(paging, get, decode_resource_groups)
+        return await whole_list(paging, get, decode_resource_groups, self._cooperative)
 
     def _paging(self, first: URL, api_version: str) -> Paging:
         return Paging(first, self._transport.endpoints, api_version=api_version)

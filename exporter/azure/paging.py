@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import TypeVar
 
 from yarl import URL
@@ -10,6 +10,7 @@ from yarl import URL
 from exporter.azure.endpoints import Endpoints
 from exporter.azure.errors import BrokenAnswer
 from exporter.azure.urls import next_url
+from exporter.runtime.cooperative import CooperativeScheduler
 
 PAGE_LIMIT = 1000
 """Pages of one list: a set has 1000 instances at most, so even one on each page fits."""
@@ -58,18 +59,26 @@ class Paging:
 async def whole_list(
     paging: Paging,
     get: Callable[[URL], Awaitable[bytes]],
-    decode: Callable[[bytes], tuple[list[_Item], str | None]],
+    decode: Callable[[bytes], Iterator[tuple[list[_Item], str | None]]],
+    cooperative: CooperativeScheduler,
 ) -> list[_Item]:
     """Read a list that is of use only when it is complete.
 
     Args:
         get: the body of a page.
-        decode: its items, and the address of the next page.
+        decode: its items, some at a time, the last of them with the address of the next page.
+        cooperative: where decoding yields to other tasks.
     """
     found: list[_Item] = []
     goes_on = True
     while goes_on:
-        items, link = decode(await get(paging.url))
-        found += items
-        goes_on = paging.goes_on(link)
+        pieces, goes_on = decode(await get(paging.url)), False
+        while True:
+            async with cooperative.chunk():
+                piece = next(pieces, None)
+            if piece is None:
+                break
+            items, link = piece
+            found += items
+            goes_on = paging.goes_on(link)
     return found

@@ -15,8 +15,8 @@ from typing import NamedTuple
 import msgspec
 from msgspec import Raw
 
-from exporter.azure.decode import NESTED, envelope_of, text_of
-from exporter.azure.decode_scale_sets import PIECE_ITEMS, ScaleSetPage, decode_row
+from exporter.azure.decode import NESTED, PIECE_LISTED, envelope_of, text_of
+from exporter.azure.decode_scale_sets import ScaleSetPage, decode_row
 from exporter.azure.error_body import error_in
 from exporter.azure.errors import BrokenAnswer
 from exporter.azure.operation import QUERY_GRAPH, Scope
@@ -103,8 +103,8 @@ class ResourceGraph:
         """Find the scale sets of subscriptions, as `rows` asks."""
         async with aclosing(self.rows(SCALE_SETS, subscriptions)) as pages:
             async for rows in pages:
-                for begin in range(0, len(rows), PIECE_ITEMS):
-                    piece = rows[begin : begin + PIECE_ITEMS]
+                for begin in range(0, len(rows), PIECE_LISTED):
+                    piece = rows[begin : begin + PIECE_LISTED]
                     async with self._cooperative.chunk():
                         found = [one for row in piece if (one := decode_row(bytes(row)))]
                     yield ScaleSetPage(found, len(piece) - len(found), None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import NamedTuple, TypeVar
 
@@ -39,6 +39,7 @@ from exporter.model.details import (
     StandbyCount,
 )
 from exporter.model.scale_set import ScaleSetId
+from exporter.runtime.cooperative import CooperativeScheduler
 
 HOOKS_VERSION = "2026-04-01"
 """Of `Microsoft.Compute`, for lifecycle hooks, which older versions do not know."""
@@ -67,10 +68,19 @@ class SetDetailsClient:
     Args:
         api_version: of `Microsoft.Compute`.
         deadline: seconds for one request, with what is tried again of it.
+        cooperative: where decoding yields to other tasks.
     """
 
-    def __init__(self, transport: Transport, *, api_version: str, deadline: float) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        api_version: str,
+        deadline: float,
+        cooperative: CooperativeScheduler | None = None,
+    ) -> None:
         self._transport = transport
+        self._cooperative = cooperative or CooperativeScheduler()
         self._api_version = api_version
         self._deadline = deadline
 
@@ -117,8 +127,11 @@ class SetDetailsClient:
         how = _How(LIST_STANDBY_POOLS, STANDBY_VERSION, scope)
         pools = await self._list(first, decode_standby_pools, how)
         found: dict[Key, tuple[StandbyCount, ...] | NoAnswer] = {}
+        read: set[Key] = set()
         for resource_id, scale_set in pools:
-            if wanted(scale_set):
+            # A set has one pool: more, in an odd answer, would each cost a call.
+            if wanted(scale_set) and scale_set.key not in read:
+                read.add(scale_set.key)
                 where, version = self._transport.endpoints, STANDBY_VERSION
                 url = of_resource_url(
                     where, resource_id, "runtimeViews/latest", api_version=version
@@ -143,11 +156,14 @@ class SetDetailsClient:
         return {scale_set.key: limits for scale_set, limits in found}
 
     async def _list(
-        self, first: URL, decode: Callable[[bytes], tuple[list[_Item], str | None]], how: _How
+        self,
+        first: URL,
+        decode: Callable[[bytes], Iterator[tuple[list[_Item], str | None]]],
+        how: _How,
     ) -> list[_Item]:
         paging = Paging(first, self._transport.endpoints, api_version=how.api_version)
         get = partial(self._get, operation=how.operation, scope=how.scope)
-        return await whole_list(paging, get, decode)
+        return await whole_list(paging, get, decode, self._cooperative)
 
     async def _get(self, url: URL, operation: Operation, scope: Scope) -> bytes:
         budget = self._transport.budget

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 import pytest
 
+from exporter.azure.decode import PIECE_LISTED, WHOLE_BYTES
 from exporter.azure.decode_details import (
     StandbyPool,
     decode_autoscale,
@@ -29,6 +30,19 @@ from support.answers import WEB
 
 OBJECTS = (decode_services, decode_rolling_upgrade, decode_standby_pool)
 LISTS = (decode_lifecycle_hooks, decode_standby_pools, decode_autoscale)
+
+
+_Item = TypeVar("_Item")
+
+
+def whole(pieces: Iterator[tuple[list[_Item], str | None]]) -> tuple[list[_Item], str | None]:
+    """All items of a page, and the link of its last piece; no other has one."""
+    found: list[_Item] = []
+    link: str | None = None
+    for items, following in pieces:
+        assert link is None
+        found, link = found + items, following
+    return found, link
 
 
 def of(document: object) -> bytes:
@@ -79,7 +93,7 @@ def test_only_events_that_wait_are_told() -> None:
         {"name": "c"},
         7,
     ]
-    found, link = decode_lifecycle_hooks(of({"value": items, "nextLink": "https://a/b"}))
+    found, link = whole(decode_lifecycle_hooks(of({"value": items, "nextLink": "https://a/b"})))
     assert found == [LifecycleHook("a", "UpgradeAutoOSScheduling", "2026-11-27T10:00Z")]
     assert link == "https://a/b"
 
@@ -87,7 +101,7 @@ def test_only_events_that_wait_are_told() -> None:
 def test_a_standby_pool_is_of_the_set_that_it_names_in_any_letter_case() -> None:
     attached = {"attachedVirtualMachineScaleSetId": WEB.resource_id.upper()}
     items = [{"id": "/a/pool", "properties": attached}, {"id": "/b"}, {"properties": attached}]
-    (found,), _ = decode_standby_pools(of({"value": items}))
+    (found,), _ = whole(decode_standby_pools(of({"value": items})))
     assert isinstance(found, StandbyPool)
     assert (found.resource_id, found.scale_set.key) == ("/a/pool", WEB.key)
 
@@ -123,13 +137,13 @@ def test_counts_of_a_pool_are_by_zone_and_state() -> None:
 def test_autoscale_has_the_limits_of_the_profile_without_a_schedule(
     profiles: list[Any], limits: Autoscale
 ) -> None:
-    ((scale_set, found),), _ = decode_autoscale(setting(profiles=profiles))
+    ((scale_set, found),), _ = whole(decode_autoscale(setting(profiles=profiles)))
     assert (scale_set.key, found) == (WEB.key, limits)
 
 
 def test_settings_that_are_off_or_of_something_else_are_left_out() -> None:
-    assert decode_autoscale(setting(enabled=False)) == ([], None)
-    assert decode_autoscale(setting(targetResourceUri="/subscriptions/s/x")) == ([], None)
+    assert whole(decode_autoscale(setting(enabled=False))) == ([], None)
+    assert whole(decode_autoscale(setting(targetResourceUri="/subscriptions/s/x"))) == ([], None)
 
 
 def test_a_count_that_no_set_can_have_is_left_out() -> None:
@@ -143,7 +157,25 @@ def test_a_count_that_no_set_can_have_is_left_out() -> None:
     )
 
 
-@pytest.mark.parametrize("decode", [*OBJECTS, *LISTS])
+@pytest.mark.parametrize("size", [0, 1, PIECE_LISTED, PIECE_LISTED + 1, 1000])
+def test_a_long_page_is_read_in_pieces_of_which_the_last_has_the_link(size: int) -> None:
+    items = [{"properties": {"targetResourceUri": f"{WEB.resource_id}{n}"}} for n in range(size)]
+    body = of({"value": items, "nextLink": "https://a/b"})
+    pieces = list(decode_autoscale(body))
+    assert [len(found) for found, _ in pieces] == [
+        min(PIECE_LISTED, size - begin) for begin in range(0, max(1, size), PIECE_LISTED)
+    ]
+    found, link = whole(iter(pieces))
+    assert [scale_set.name for scale_set, _ in found] == [f"{WEB.name}{n}" for n in range(size)]
+    assert link == "https://a/b"
+
+
+def test_large_items_make_small_pieces() -> None:
+    item = {"properties": {"targetResourceUri": WEB.resource_id}, "x": "x" * WHOLE_BYTES}
+    assert [len(found) for found, _ in decode_autoscale(of({"value": [item] * 3}))] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("decode", OBJECTS)
 @pytest.mark.parametrize("body", [b"[]", b"nonsense", b"\xff", b"", b"3"])
 def test_what_is_no_answer_is_broken(decode: Callable[[bytes], object], body: bytes) -> None:
     with pytest.raises(BrokenAnswer):
@@ -151,7 +183,15 @@ def test_what_is_no_answer_is_broken(decode: Callable[[bytes], object], body: by
 
 
 @pytest.mark.parametrize("decode", LISTS)
-@pytest.mark.parametrize("body", [b"{}", b'{"value": {}}', b'{"value": [], "nextLink": 3}'])
-def test_what_is_no_list_is_broken(decode: Callable[[bytes], object], body: bytes) -> None:
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b"[]", b"nonsense", b"\xff", b"", b"3"),
+        *(b"{}", b'{"value": {}}', b'{"value": [], "nextLink": 3}'),
+    ],
+)
+def test_what_is_no_list_is_broken(
+    decode: Callable[[bytes], Iterator[tuple[list[Any], str | None]]], body: bytes
+) -> None:
     with pytest.raises(BrokenAnswer):
-        decode(body)
+        whole(decode(body))

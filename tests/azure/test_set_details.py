@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import itertools
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from yarl import URL
 
+from exporter.azure import set_details
+from exporter.azure.decode_details import StandbyPool, decode_standby_pools
 from exporter.azure.endpoints import Endpoints
 from exporter.azure.errors import Forbidden, NotSent, Throttled
+from exporter.azure.paging import Paging, whole_list
 from exporter.azure.set_details import SetDetailsClient
 from exporter.model.details import Autoscale, RollingUpgrade, Service, StandbyCount
+from exporter.runtime.cooperative import CooperativeScheduler
 from exporter.simulator import Fleet, SimulatedAzure
 from exporter.simulator.faults import Fault, Shape
 from support.answers import WEB
 from support.azure_room import NewClient
 from support.clock import FakeClock
+from support.turns import counted_turns
 
 PLACE = "westeurope"
 FLEET = f"""\
@@ -72,6 +79,38 @@ async def test_standby_pools(details: SetDetailsClient, azure: SimulatedAzure) -
     before = len(azure.requests)
     assert await details.standby_pools(WEB.subscription_id, lambda _: False) == {}
     assert len(azure.requests) == before + 1, "only the list"
+
+
+async def test_of_two_pools_that_name_one_set_the_first_alone_is_read(
+    details: SetDetailsClient, azure: SimulatedAzure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def twice(body: bytes) -> Iterator[tuple[list[StandbyPool], str | None]]:
+        for found, link in decode_standby_pools(body):
+            yield found * 2, link
+
+    monkeypatch.setattr(set_details, "decode_standby_pools", twice)
+    before = len(azure.requests)
+    assert len(await details.standby_pools(WEB.subscription_id, lambda _: True)) == 1
+    assert len(azure.requests) == before + 2, "the list, and one pool"
+
+
+async def test_between_two_pieces_of_a_long_list_everybody_else_who_is_ready_comes() -> None:
+    endpoints = Endpoints(resource_manager="https://azure", scope="")
+
+    def pieces(_: bytes) -> Iterator[tuple[list[int], str | None]]:
+        for number in range(9):
+            seen.append(turns.count)
+            yield [number], None
+
+    async def get(_: URL) -> bytes:
+        return b""
+
+    seen: list[int] = []
+    paging = Paging(URL("https://azure/list"), endpoints, api_version="1")
+    async with counted_turns() as turns:
+        found = await whole_list(paging, get, pieces, CooperativeScheduler())
+    assert found == list(range(9))
+    assert all(later > earlier for earlier, later in itertools.pairwise(seen))
 
 
 async def test_autoscale(details: SetDetailsClient) -> None:
