@@ -7,9 +7,9 @@ Numbers may be texts: autoscale's are.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Annotated, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from exporter.azure.decode import NESTED, list_pieces, text_of
 from exporter.azure.errors import BrokenAnswer
@@ -20,6 +20,7 @@ from exporter.model.details import (
     Service,
     StandbyCount,
 )
+from exporter.model.instance_view import Count
 from exporter.model.lenient_decode import decode_in_any_case, mended
 from exporter.model.scale_set import ScaleSetId
 
@@ -28,7 +29,6 @@ _DIGITS = 9
 
 _Shape = TypeVar("_Shape", bound=Struct)
 _Found = TypeVar("_Found")
-_Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 
 
 class _Service(Struct, rename="camel"):
@@ -45,10 +45,10 @@ class _Running(Struct, rename="camel"):
 
 
 class _Progress(Struct, rename="camel"):
-    successful_instance_count: _Count | None = None
-    failed_instance_count: _Count | None = None
-    in_progress_instance_count: _Count | None = None
-    pending_instance_count: _Count | None = None
+    successful_instance_count: Count | None = None
+    failed_instance_count: Count | None = None
+    in_progress_instance_count: Count | None = None
+    pending_instance_count: Count | None = None
 
 
 class _UpgradeProperties(Struct, rename="camel"):
@@ -82,7 +82,7 @@ class _Pool(Struct, rename="camel"):
 
 class _StateCount(Struct, rename="camel"):
     state: str | None = None
-    count: _Count | None = None
+    count: Count | None = None
 
 
 class _ZoneCount(Struct, rename="camel"):

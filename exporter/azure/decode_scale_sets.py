@@ -6,23 +6,23 @@ Absent stays absent, and one odd item of a list never loses the others.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 import msgspec
-from msgspec import Meta, Raw, Struct
+from msgspec import Raw, Struct
 
 from exporter.azure.decode import NESTED, list_pieces, text_of
 from exporter.azure.error_body import error_in
 from exporter.azure.errors import BrokenAnswer
 from exporter.azure.ownership import check_id, check_name
-from exporter.model.instance_view import Problem
+from exporter.model.instance_view import Count, Problem
 from exporter.model.lenient_decode import decode_in_any_case, decode_leniently, mended, respelled
 from exporter.model.scale_set import FoundScaleSet, ScaleSetId, ScaleSetModel, short_region
 
 
 class _Sku(Struct):
     name: str | None = None
-    capacity: Annotated[int, Meta(ge=0, le=2**31 - 1)] | None = None
+    capacity: Count | None = None
 
 
 class _UpgradePolicy(Struct):

@@ -6,7 +6,8 @@ a limited number of each; any further one is `other`.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable
+from typing import TypeVar
 
 from exporter.exposition.text_format import LONGEST_VALUE, cut
 
@@ -17,6 +18,32 @@ MOST_NAMES = 64
 
 MOST_CODES = 100
 """Different failure codes that have series of their own in a set, beside `unspecified`."""
+
+
+_Value = TypeVar("_Value")
+
+
+def limited_rows(
+    rows: Iterable[tuple[tuple[str, ...], _Value]], merge: Callable[[_Value, _Value], _Value]
+) -> list[tuple[tuple[str, ...], _Value]]:
+    """Rows of one answer, at most `MOST_NAMES` and one: it stands for the rest, as `other`.
+
+    Of labels that differ in letter case only, or only where they are cut, one row is made. The
+    rows are chosen by their names, for Azure's order may be another each time.
+
+    Args:
+        rows: the values of the labels, and that of the sample.
+        merge: what two values come to in one row.
+    """
+    found: dict[tuple[str, ...], tuple[tuple[str, ...], _Value]] = {}
+    folded = ((tuple(cut(text).casefold() for text in labels), labels, v) for labels, v in rows)
+    for name, labels, value in sorted(folded, key=lambda row: row[0]):
+        key, shown = name, tuple(map(cut, labels))
+        if key not in found and len(found) >= MOST_NAMES:
+            key = shown = (OTHER,) * len(labels)
+        before = found.get(key)
+        found[key] = (shown, value) if before is None else (before[0], merge(before[1], value))
+    return list(found.values())
 
 
 class LimitedNames(dict[str, str]):

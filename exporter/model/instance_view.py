@@ -7,7 +7,12 @@ unknown fields are ignored. Times stay text here: the mapper reads those that it
 
 from __future__ import annotations
 
-from msgspec import Raw, Struct, field
+from typing import Annotated
+
+from msgspec import Meta, Raw, Struct, field
+
+Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+"""What Azure counts: its own type has 32 bits, and any other number is none."""
 
 
 class Status(Struct, rename="camel", gc=False):
@@ -81,8 +86,8 @@ class AvailablePatches(Struct, rename="camel", frozen=True, gc=False):
     """`patchStatus.availablePatchSummary`: the last assessment."""
 
     reboot_pending: bool | None = None
-    critical_and_security_patch_count: int | None = None
-    other_patch_count: int | None = None
+    critical_and_security_patch_count: Count | None = None
+    other_patch_count: Count | None = None
     last_modified_time: str | None = None
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import add
 
+from exporter.exposition.text_format import cut
 from exporter.metrics.family import STABLE, DetailFamily, Family, Row, holding, optional
+from exporter.metrics.limited_names import limited_rows
 from exporter.metrics.statuses import UNKNOWN, timestamp_text
 from exporter.model.details import SetDetails
 
@@ -19,8 +22,11 @@ UPGRADE_STATES = (
 
 
 def _services(details: SetDetails) -> Iterable[Row]:
-    for service in details.services or ():
-        yield (service.name, service.state.lower()), 1
+    states: dict[str, Row] = {}
+    for name, state in details.services or ():
+        # One state holds: of two of one name the first counts.
+        states.setdefault(cut(name).casefold(), ((name, state.strip().lower()), 1))
+    return limited_rows(states.values(), merge=max)
 
 
 def _upgrade_state(details: SetDetails) -> Iterable[Row]:
@@ -43,14 +49,21 @@ def _upgraded(details: SetDetails) -> Iterable[Row]:
 
 
 def _hooks(details: SetDetails) -> Iterable[Row]:
-    for hook in details.lifecycle_hooks or ():
-        if (moment := timestamp_text(hook.wait_until)) is not None:
-            yield (hook.name, hook.type), moment
+    waiting = [
+        ((hook.name, hook.type), moment)
+        for hook in details.lifecycle_hooks or ()
+        if (moment := timestamp_text(hook.wait_until)) is not None
+    ]
+    return limited_rows(waiting, merge=_earlier)
+
+
+def _earlier(one: str, other: str) -> str:
+    return min(one, other, key=float)
 
 
 def _pool(details: SetDetails) -> Iterable[Row]:
-    for counted in details.standby_pool or ():
-        yield (counted.zone, counted.state), counted.count
+    counts = (((of.zone, of.state), of.count) for of in details.standby_pool or ())
+    return limited_rows(counts, merge=add)
 
 
 def _minimum(details: SetDetails) -> Iterable[Row]:
@@ -69,6 +82,7 @@ FAMILIES: tuple[Family, ...] = (
         "notrunning, suspended.",
         source=("orchestrationServices[].serviceState",),
         absent_when="Without model.services; for a Flexible set; the set has no such service.",
+        derivation="At most 64 services per set, then other.",
         labels=("service", "state"),
         rows=_services,
     ),
@@ -98,6 +112,7 @@ FAMILIES: tuple[Family, ...] = (
         help="Until when Azure waits for an answer to the event of a lifecycle hook.",
         source=("properties.waitUntil",),
         absent_when="Without model.lifecycle_hooks; no event waits.",
+        derivation="At most 64 events per set, then other: the earliest of them.",
         labels=("hook", "type"),
         rows=_hooks,
     ),
@@ -107,6 +122,7 @@ FAMILIES: tuple[Family, ...] = (
         help="Instances of the set's standby pool, by zone and state.",
         source=("properties.instanceCountSummary[].instanceCountsByState[]",),
         absent_when="Without model.standby_pools; the set has no standby pool.",
+        derivation="At most 64 zones and states per set, then other: the sum of them.",
         labels=("availability_zone", "state"),
         rows=_pool,
     ),
