@@ -69,6 +69,7 @@ class Client:
             budget=process.budget,
             credential=name,
             circuits=circuits,
+            denials=process.denials,
         )
         self.scale_sets = ScaleSetClient(
             transport,

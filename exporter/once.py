@@ -10,18 +10,15 @@ from contextlib import asynccontextmanager, contextmanager
 
 from exporter.assembly import Exporter, build, record_configuration
 from exporter.azure.auth.token_cache import TokenSource
+from exporter.azure.denials import Denials
 from exporter.configuration import Configuration
 from exporter.daemon import Options
 from exporter.estimate import report
 from exporter.exposition.content_type import TEXT
+from exporter.failures_once import has_failed, lines_of_failures
 from exporter.printing import print_error, print_line, print_page
 from exporter.runtime.clock import Clock
 from exporter.web.bodies import PAGE_CHUNK
-
-NOTHING_FOUND = (
-    "discovery found no scale set; check the patterns, and that the identity may read the "
-    "subscriptions"
-)
 
 PROGRESS = 5.0
 """Seconds between two lines about how far the polls are."""
@@ -42,28 +39,29 @@ async def run_once(
         options: the command line's part.
         tokens: the source of tokens in place of the configured credential.
     """
-    async with _polled_once(configuration, text, options, tokens) as exporter:
+    async with _polled_once(configuration, text, options, tokens) as (exporter, denials):
         page = await exporter.metrics_page.render(TEXT)
         printed = print_page(page.plain_chunks(PAGE_CHUNK))
         if configuration.discovery:
             for line in report(exporter):
                 print_error(line)
-        return int(not printed or _print_failures(exporter))
+        return int(not printed or _print_failures(exporter, denials))
 
 
 async def run_estimate(configuration: Configuration, text: str, options: Options) -> int:
     """Poll every scale set once and print what the fleet costs; 1 if any set failed."""
-    async with _polled_once(configuration, text, options, None) as exporter:
+    async with _polled_once(configuration, text, options, None) as (exporter, denials):
         printed = all(print_line(line) for line in report(exporter))
-        return int(not printed or _print_failures(exporter))
+        return int(not printed or _print_failures(exporter, denials))
 
 
 @asynccontextmanager
 async def _polled_once(
     configuration: Configuration, text: str, options: Options, tokens: TokenSource | None
-) -> AsyncIterator[Exporter]:
+) -> AsyncIterator[tuple[Exporter, Denials]]:
     """Find and poll every scale set once, with the progress on stderr."""
     process = options.process(tokens, lasting=False)
+    denials = process.denials = Denials()
     async with build(configuration, process) as exporter:
         record_configuration(configuration, text, process)
         gc.enable()
@@ -75,7 +73,7 @@ async def _polled_once(
                 await exporter.details.poll_all()
             finally:
                 telling.cancel()
-        yield exporter
+        yield exporter, denials
 
 
 async def _tell_progress(exporter: Exporter, clock: Clock) -> None:
@@ -86,26 +84,11 @@ async def _tell_progress(exporter: Exporter, clock: Clock) -> None:
         print_error(f"polled {done} of {len(exporter.targets)} scale sets")
 
 
-def _print_failures(exporter: Exporter) -> bool:
+def _print_failures(exporter: Exporter, denials: Denials) -> bool:
     """Print each failure on stderr; whether there is any that counts."""
-    for state in exporter.targets:
-        if state.data.poll.up and state.data.model_message:
-            message = state.data.model_message
-            print_error(f"{state.target.scale_set}: scale set model: {message}")
-    searches = [
-        f"discovery[{status.block}]: {failure.where}: {failure.message}"
-        for status in exporter.discovery.status()
-        for failure in (status.search.failures if status.search else ())
-    ]
-    for problem in searches:
-        print_error(problem)
-    if exporter.configuration.discovery and not len(exporter.targets):
-        print_error(NOTHING_FOUND)
-    failed = [state for state in exporter.targets if not state.data.poll.up]
-    for state in failed:
-        message = state.data.poll.message or "not polled: Azure asked to wait"
-        print_error(f"{state.target.scale_set}: {message}")
-    return bool(failed or searches)
+    for line in lines_of_failures(exporter, denials):
+        print_error(line)
+    return has_failed(exporter)
 
 
 @contextmanager

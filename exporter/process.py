@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from exporter.azure.auth.token_cache import TokenSource
+from exporter.azure.denials import Denials
 from exporter.azure.ratelimit.budget import Budget
 from exporter.azure.ratelimit.retry_after import RetryAfterGate
 from exporter.polling.targets import Targets
@@ -28,6 +29,7 @@ class Process:
         budget: what may be spent of Azure's limits.
         targets: the scale sets that are polled.
         tokens: the sources of tokens in place of configured credentials, by their names.
+        denials: takes what the identity may not read; None where nobody asks for that.
 
     Args:
         own_process: whether the `process_*` and `python_*` families are served.
@@ -50,6 +52,7 @@ class Process:
             process=own_process,
             monotonic=self.clock.monotonic,
         )
+        self.denials: Denials | None = None
         self.cooperative = CooperativeScheduler()
         self.watch = LoopLag(self.clock)
         self.gate = RetryAfterGate(clock=self.clock, telemetry=self.telemetry)

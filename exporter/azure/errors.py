@@ -70,6 +70,7 @@ class Forbidden(AzureError):
     Attributes:
         action: the RBAC action that is missing.
         scope: where it is missing, as Azure says; else empty.
+        by_role: whether a role would help.
     """
 
     reason = "permission"
@@ -84,6 +85,7 @@ class Forbidden(AzureError):
         super().__init__(message, advice=advice or grant)
         self.action = action
         self.scope = scope
+        self.by_role = not advice
 
 
 Missing = Literal["scale set", "resource group", "subscription"]

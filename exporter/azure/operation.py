@@ -79,6 +79,8 @@ class Operation:
     Attributes:
         name: the value of the label `operation`.
         rbac_action: the action that the identity must be allowed.
+        feature: what is missing without it, for people: a key of `model`, or as
+            `docs/permissions.md` has it.
         failure: the beginning of an error message, for people.
         when: when the call is made, for the page about the calls.
         requests: the limit that each request is charged to.
@@ -95,6 +97,7 @@ class Operation:
 
     name: str
     rbac_action: str
+    feature: str
     failure: str
     when: str
     requests: DocumentedLimit
@@ -116,6 +119,7 @@ class Operation:
 LIST_INSTANCES = Operation(
     name="list_instances",
     rbac_action=f"{_COMPUTE}/virtualMachines/read",
+    feature="instances of Uniform sets",
     failure="listing the instances failed",
     when="each Uniform set, every `polling.interval` or as the budget allows",
     requests=DocumentedLimit("HighCostGetVMScaleSetSubscriptionMaximum", 1080),
@@ -130,6 +134,7 @@ LIST_INSTANCES = Operation(
 LIST_VIRTUAL_MACHINES = Operation(
     name="list_virtual_machines",
     rbac_action="Microsoft.Compute/virtualMachines/read",
+    feature="instances of Flexible sets",
     failure="listing the virtual machines failed",
     when="each Flexible set, as above; with a `get_scale_set` where the list is empty",
     requests=DocumentedLimit("HighCostGetSubscriptionMaximum", 900),
@@ -141,6 +146,7 @@ LIST_VIRTUAL_MACHINES = Operation(
 
 GET_VIRTUAL_MACHINE = Operation(
     name="get_virtual_machine",
+    feature="instances of Flexible sets",
     rbac_action=LIST_VIRTUAL_MACHINES.rbac_action,
     failure="reading the virtual machine failed",
     when="each virtual machine that a Flexible set has lost, five a poll at most: is it deleted?",
@@ -151,6 +157,7 @@ GET_VIRTUAL_MACHINE = Operation(
 GET_SCALE_SET = Operation(
     name="get_scale_set",
     rbac_action=f"{_COMPUTE}/read",
+    feature="capacity, region, mode and tags",
     failure="reading the scale set failed",
     when="each listed set every five minutes; a discovered one where no list told its model",
     requests=DocumentedLimit("GetVMScaleSetSubscriptionMaximum", 2400),
@@ -160,6 +167,7 @@ GET_SCALE_SET = Operation(
 LIST_SCALE_SETS = Operation(
     name="list_scale_sets",
     rbac_action=f"{_COMPUTE}/read",
+    feature="discovery by lists",
     failure="listing the scale sets failed",
     when="each subscription of an entry of `discovery`, or its named groups, every `refresh`",
     page_size=50,
@@ -171,6 +179,7 @@ Resource Manager asks every region and names no limit; it is charged as that of 
 LIST_SUBSCRIPTIONS = Operation(
     name="list_subscriptions",
     rbac_action="Microsoft.Resources/subscriptions/read",
+    feature="discovery of all subscriptions by lists",
     failure="listing the subscriptions failed",
     when="each entry of `discovery` with `all`, every `refresh`",
     requests=GET_SCALE_SET.requests,
@@ -181,6 +190,7 @@ LIST_SUBSCRIPTIONS = Operation(
 QUERY_GRAPH = Operation(
     name="query_graph",
     rbac_action="Microsoft.ResourceGraph/resources/read",
+    feature="discovery by Resource Graph",
     failure="querying Resource Graph failed",
     when="each entry of `discovery`, every `refresh`, with `resource_graph.mode: auto`",
     requests=GET_SCALE_SET.requests,
@@ -193,6 +203,7 @@ QUERY_GRAPH = Operation(
 GET_SERVICES = Operation(
     name="get_scale_set_view",
     rbac_action=f"{_COMPUTE}/instanceView/read",
+    feature="model.services",
     failure="reading the orchestration services failed",
     when="each Uniform set every `model.interval`, with `model.services`",
     requests=LIST_INSTANCES.requests,
@@ -202,6 +213,7 @@ GET_SERVICES = Operation(
 GET_ROLLING_UPGRADE = Operation(
     name="get_rolling_upgrade",
     rbac_action=f"{_COMPUTE}/rollingUpgrades/read",
+    feature="model.rolling_upgrades",
     failure="reading the latest rolling upgrade failed",
     when="each Uniform set every `model.interval`, with `model.rolling_upgrades`",
     requests=GET_SCALE_SET.requests,
@@ -212,6 +224,7 @@ a GET of the set."""
 LIST_LIFECYCLE_HOOKS = Operation(
     name="list_lifecycle_hook_events",
     rbac_action=f"{_COMPUTE}/lifecycleHookEvents/read",
+    feature="model.lifecycle_hooks",
     failure="listing the events of lifecycle hooks failed",
     when="each Uniform set every `model.interval`, with `model.lifecycle_hooks`",
     requests=GET_SCALE_SET.requests,
@@ -221,6 +234,7 @@ LIST_LIFECYCLE_HOOKS = Operation(
 LIST_STANDBY_POOLS = Operation(
     name="list_standby_pools",
     rbac_action="Microsoft.StandbyPool/standbyVirtualMachinePools/read",
+    feature="model.standby_pools",
     failure="listing the standby pools failed",
     when="each subscription every `model.interval`, with `model.standby_pools`",
     requests=GET_SCALE_SET.requests,
@@ -231,6 +245,7 @@ LIST_STANDBY_POOLS = Operation(
 GET_STANDBY_POOL = Operation(
     name="get_standby_pool",
     rbac_action="Microsoft.StandbyPool/standbyVirtualMachinePools/runtimeViews/read",
+    feature="model.standby_pools",
     failure="reading a standby pool failed",
     when="each standby pool of a set that is polled, as above",
     requests=GET_SCALE_SET.requests,
@@ -241,6 +256,7 @@ GET_STANDBY_POOL = Operation(
 LIST_AUTOSCALE = Operation(
     name="list_autoscale_settings",
     rbac_action="Microsoft.Insights/autoscaleSettings/read",
+    feature="model.autoscale",
     failure="listing the autoscale settings failed",
     when="each subscription every `model.interval`, with `model.autoscale`",
     requests=GET_SCALE_SET.requests,
@@ -251,6 +267,7 @@ LIST_AUTOSCALE = Operation(
 LIST_RESOURCE_GROUPS = Operation(
     name="list_resource_groups",
     rbac_action="Microsoft.Resources/subscriptions/resourceGroups/read",
+    feature="discovery by lists, for sets of AKS",
     failure="listing the resource groups failed",
     when="each subscription whose sets are listed as a whole, to find those of AKS",
     requests=GET_SCALE_SET.requests,

@@ -24,8 +24,16 @@ from exporter.azure.body import masked, read_body
 from exporter.azure.circuit_breaker import CircuitBreaker, OpenCircuits
 from exporter.azure.clock_check import ClockCheck
 from exporter.azure.connection_failures import Asked
+from exporter.azure.denials import Denials
 from exporter.azure.endpoints import Endpoints
-from exporter.azure.errors import AzureError, BrokenAnswer, NotSent, Throttled, TimedOut
+from exporter.azure.errors import (
+    AzureError,
+    BrokenAnswer,
+    Forbidden,
+    NotSent,
+    Throttled,
+    TimedOut,
+)
 from exporter.azure.exception_map import FOREIGN, translate
 from exporter.azure.http_errors import Answer, failure_of, not_json
 from exporter.azure.operation import OPERATIONS, Operation, Scope
@@ -84,6 +92,7 @@ class Transport:
         retries: how often a request is repeated at most, after a failure that may pass.
         credential: the name of the credential that the tokens are of.
         circuits: shows whether the endpoint answers; of its own if None.
+        denials: takes what the identity may not read; None where nobody asks for that.
     """
 
     def __init__(
@@ -102,7 +111,9 @@ class Transport:
         retries: int = RETRIES,
         credential: str = "",
         circuits: OpenCircuits | None = None,
+        denials: Denials | None = None,
     ) -> None:
+        self._denials = denials
         self.credential = credential
         self.budget = budget
         self.endpoints = endpoints
@@ -253,6 +264,8 @@ class Transport:
         error = failure_of(answer, scope=scope, action=operation.rbac_action, now=self._clock.now())
         if isinstance(error, Throttled):
             self._record_throttling(error, call)
+        elif isinstance(error, Forbidden) and self._denials is not None:
+            self._denials.add(operation, scope, error)
         _log.debug("request failed", scale_set=str(scope), status=answer.status)
         return error
 

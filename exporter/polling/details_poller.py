@@ -11,6 +11,14 @@ from typing import Any, Literal, NamedTuple, Protocol
 import structlog
 
 from exporter.azure.errors import AzureError, Forbidden, NoAnswer, NotSent
+from exporter.azure.operation import (
+    GET_ROLLING_UPGRADE,
+    GET_SERVICES,
+    LIST_AUTOSCALE,
+    LIST_LIFECYCLE_HOOKS,
+    LIST_STANDBY_POOLS,
+    Operation,
+)
 from exporter.configuration import Model
 from exporter.model.details import (
     Autoscale,
@@ -39,6 +47,14 @@ EMPTY_PAUSE = 5.0
 Kind = Literal["services", "rolling_upgrade", "lifecycle_hooks", "standby_pool", "autoscale"]
 OF_SETS: tuple[Kind, ...] = ("services", "rolling_upgrade", "lifecycle_hooks")
 OF_SUBSCRIPTIONS: tuple[Kind, ...] = ("standby_pool", "autoscale")
+OPERATIONS: Mapping[Kind, Operation] = {
+    "services": GET_SERVICES,
+    "rolling_upgrade": GET_ROLLING_UPGRADE,
+    "lifecycle_hooks": LIST_LIFECYCLE_HOOKS,
+    "standby_pool": LIST_STANDBY_POOLS,
+    "autoscale": LIST_AUTOSCALE,
+}
+"""The call that begins to ask for a kind."""
 
 Key = tuple[str, str, str]
 
@@ -54,6 +70,23 @@ class _Asked(NamedTuple):
     def alike(self) -> tuple[str, Kind, str]:
         """The same for all sets of a subscription: what fails for many is one line of the log."""
         return self.credential, self.kind, self.key[0]
+
+
+class Failure(NamedTuple):
+    """Why something could not be read, since it was last asked for.
+
+    Attributes:
+        key: of the set, or of the subscription.
+        of: that for people.
+        reason: as `poll_failures_total` has it.
+        message: what failed and what to do, for people.
+    """
+
+    kind: Kind
+    key: tuple[str, ...]
+    of: str
+    reason: str
+    message: str
 
 
 _log = structlog.get_logger(__name__)
@@ -133,8 +166,8 @@ class DetailsPoller:
         self._clock = clock
         self._slots = asyncio.Semaphore(AT_A_TIME)
         self._paused: dict[_Asked, float] = {}
-        # The reasons, by what fails alike.
-        self._failing: dict[tuple[str, Kind, str], dict[tuple[str, ...], str]] = {}
+        # By what fails alike.
+        self._failing: dict[tuple[str, Kind, str], dict[tuple[str, ...], Failure]] = {}
 
     async def run(self) -> None:
         """Ask for everything in each interval, until cancelled."""
@@ -167,6 +200,10 @@ class DetailsPoller:
                 await self._slots.acquire()
                 group.create_task(self._call(call))
                 await self._clock.sleep(spread / len(calls))
+
+    def failures(self) -> list[Failure]:
+        """All that could not be read when it was last asked for, in the order of the failures."""
+        return [failure for failing in self._failing.values() for failure in failing.values()]
 
     def _forget_others(self, present: Collection[Key]) -> None:
         """Let go of what is known of the sets that have gone, and of their subscriptions."""
@@ -247,11 +284,11 @@ class DetailsPoller:
 
     def _failed(self, asked: _Asked, what: str, reason: str, message: str) -> None:
         failing = self._failing.setdefault(asked.alike, {})
-        if reason not in failing.values():
+        if all(failure.reason != reason for failure in failing.values()):
             _log.warning(
                 "model details failing", kind=asked.kind, of=what, reason=reason, error=message
             )
-        failing[asked.key] = reason
+        failing[asked.key] = Failure(asked.kind, asked.key, what, reason, message)
 
     def _take(self, state: TargetState, kind: Kind, answer: object) -> None:
         if state.removed:

@@ -36,3 +36,17 @@ def test_the_roles_have_the_actions_of_the_table_and_no_other() -> None:
 def test_the_page_about_permissions_names_every_action() -> None:
     page = (ROOT / "docs" / "permissions.md").read_text(encoding="utf-8")
     assert set(re.findall(r"^\| .+ \| `(\S+)` \|", page, re.MULTILINE)) == ACTIONS
+
+
+def test_the_page_about_permissions_tells_what_each_call_is_for() -> None:
+    page = (ROOT / "docs" / "permissions.md").read_text(encoding="utf-8").replace("`", "")
+    rows = re.findall(r"^\| (.+) \| (\S+) \|", page, re.MULTILINE)
+    untold = [
+        operation.name
+        for operation in OPERATIONS
+        if not any(
+            operation.feature in purpose and action == operation.rbac_action
+            for purpose, action in rows
+        )
+    ]
+    assert untold == []

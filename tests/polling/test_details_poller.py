@@ -25,6 +25,7 @@ from exporter.polling.details_poller import (
     FORBIDDEN_PAUSE,
     OF_SETS,
     OF_SUBSCRIPTIONS,
+    OPERATIONS,
     DetailsPoller,
     Kind,
     kinds_of,
@@ -306,3 +307,27 @@ def test_the_configuration_names_the_kinds() -> None:
         autoscale=True,
     )
     assert kinds_of(everything) == {*OF_SETS, *OF_SUBSCRIPTIONS}
+
+
+@pytest.mark.parametrize("kind", [*OF_SETS, *OF_SUBSCRIPTIONS])
+def test_a_kind_is_asked_for_by_the_key_that_its_call_names(kind: Kind) -> None:
+    section, _, key = OPERATIONS[kind].feature.partition(".")
+    assert section == "model"
+    assert kinds_of(Model.model_validate({key: True})) == {kind}
+
+
+async def test_what_failed_is_told_until_it_succeeds(case: Case) -> None:
+    case.source.failures["services"] = TimedOut("too slow")
+    case.source.failures["autoscale"] = Forbidden("no", action="read")
+    poller = case.poller()
+    await poller.poll_all()
+    told = [(one.kind, one.of, one.reason) for one in poller.failures()]
+    assert told == [
+        ("autoscale", case.web.target.scale_set.subscription_id, "permission"),
+        ("services", str(case.web.target.scale_set), "timeout"),
+        ("services", str(case.other.target.scale_set), "timeout"),
+    ]
+    assert "too slow" in poller.failures()[1].message
+    case.source.failures.clear()
+    await poller.poll_all()
+    assert [one.kind for one in poller.failures()] == ["autoscale"], "it is left alone for an hour"
