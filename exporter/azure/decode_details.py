@@ -7,6 +7,7 @@ Numbers may be texts: autoscale's are.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import NamedTuple, TypeVar
 
 from msgspec import Struct
@@ -14,6 +15,7 @@ from msgspec import Struct
 from exporter.azure.decode import NESTED, list_pieces, text_of
 from exporter.azure.errors import BrokenAnswer
 from exporter.model.details import (
+    MOST_OF_A_KIND,
     Autoscale,
     LifecycleHook,
     RollingUpgrade,
@@ -133,11 +135,12 @@ def decode_services(body: bytes) -> tuple[Service, ...]:
         BrokenAnswer: it is not a JSON object.
     """
     view = _object(body, _View)
-    return tuple(
+    found = (
         Service(one.service_name, one.service_state)
         for one in view.orchestration_services or ()
         if one and one.service_name and one.service_state
     )
+    return tuple(islice(found, MOST_OF_A_KIND))
 
 
 def decode_rolling_upgrade(body: bytes) -> RollingUpgrade:
@@ -178,7 +181,8 @@ def decode_standby_pool(body: bytes) -> tuple[StandbyCount, ...]:
         for counted in (zone.instance_counts_by_state or ()) if zone else ():
             if zone and counted and counted.state and counted.count is not None:
                 key = str(zone.zone or ""), counted.state.strip().lower()
-                counts[key] = counts.get(key, 0) + counted.count
+                if key in counts or len(counts) < MOST_OF_A_KIND:
+                    counts[key] = counts.get(key, 0) + counted.count
     return tuple(StandbyCount(zone, state, count) for (zone, state), count in counts.items())
 
 

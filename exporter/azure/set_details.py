@@ -32,6 +32,7 @@ from exporter.azure.paging import Paging, whole_list
 from exporter.azure.transport import Transport
 from exporter.azure.urls import of_resource_url, of_scale_set_url, of_subscription_url
 from exporter.model.details import (
+    MOST_OF_A_KIND,
     Autoscale,
     LifecycleHook,
     RollingUpgrade,
@@ -105,7 +106,8 @@ class SetDetailsClient:
         first = self._of_set(scale_set, "lifecycleHookEvents", HOOKS_VERSION)
         scope = self._scope(scale_set, location)
         how = _How(LIST_LIFECYCLE_HOOKS, HOOKS_VERSION, scope)
-        return tuple(await self._list(first, decode_lifecycle_hooks, how))
+        found = await self._list(first, decode_lifecycle_hooks, how)
+        return tuple(found[:MOST_OF_A_KIND])
 
     async def standby_pools(
         self, subscription_id: str, wanted: Callable[[ScaleSetId], bool]

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+MOST_OF_A_KIND = 1000
+"""Services, events or counts of one set that are kept: Azure has some ten at the most, and writing
+very many for the page would hold the loop."""
+
 
 class Service(NamedTuple):
     """An orchestration service, such as automatic repairs, and its state."""

@@ -20,6 +20,7 @@ from exporter.azure.decode_details import (
 )
 from exporter.azure.errors import BrokenAnswer
 from exporter.model.details import (
+    MOST_OF_A_KIND,
     Autoscale,
     LifecycleHook,
     RollingUpgrade,
@@ -144,6 +145,16 @@ def test_autoscale_has_the_limits_of_the_profile_without_a_schedule(
 def test_settings_that_are_off_or_of_something_else_are_left_out() -> None:
     assert whole(decode_autoscale(setting(enabled=False))) == ([], None)
     assert whole(decode_autoscale(setting(targetResourceUri="/subscriptions/s/x"))) == ([], None)
+
+
+def test_of_very_many_services_and_counts_a_thousand_are_kept() -> None:
+    views = [{"serviceName": f"s-{n}", "serviceState": "Running"} for n in range(1200)]
+    found = decode_services(of({"orchestrationServices": views}))
+    assert [one.name for one in found] == [f"s-{n}" for n in range(MOST_OF_A_KIND)]
+    states = [{"state": f"s-{n % 1200}", "count": 1} for n in range(2400)]
+    summary = [{"zone": 1, "instanceCountsByState": states}]
+    counts = decode_standby_pool(of({"properties": {"instanceCountSummary": summary}}))
+    assert counts == tuple(StandbyCount("1", f"s-{n}", 2) for n in range(MOST_OF_A_KIND))
 
 
 def test_a_count_that_no_set_can_have_is_left_out() -> None:

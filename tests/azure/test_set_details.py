@@ -9,12 +9,23 @@ import pytest
 from yarl import URL
 
 from exporter.azure import set_details
-from exporter.azure.decode_details import StandbyPool, decode_standby_pools
+from exporter.azure.decode_details import (
+    StandbyPool,
+    decode_lifecycle_hooks,
+    decode_standby_pools,
+)
 from exporter.azure.endpoints import Endpoints
 from exporter.azure.errors import Forbidden, NotSent, Throttled
 from exporter.azure.paging import Paging, whole_list
 from exporter.azure.set_details import SetDetailsClient
-from exporter.model.details import Autoscale, RollingUpgrade, Service, StandbyCount
+from exporter.model.details import (
+    MOST_OF_A_KIND,
+    Autoscale,
+    LifecycleHook,
+    RollingUpgrade,
+    Service,
+    StandbyCount,
+)
 from exporter.runtime.cooperative import CooperativeScheduler
 from exporter.simulator import Fleet, SimulatedAzure
 from exporter.simulator.faults import Fault, Shape
@@ -69,6 +80,17 @@ async def test_rolling_upgrades(details: SetDetailsClient, azure: SimulatedAzure
 async def test_lifecycle_hooks(details: SetDetailsClient) -> None:
     (hook,) = await details.lifecycle_hooks(WEB, PLACE)
     assert (hook.name, hook.type) == ("event-1", "UpgradeAutoOSScheduling")
+
+
+async def test_of_very_many_events_a_thousand_are_kept(
+    details: SetDetailsClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def many(body: bytes) -> Iterator[tuple[list[LifecycleHook], str | None]]:
+        for found, link in decode_lifecycle_hooks(body):
+            yield found * (MOST_OF_A_KIND + 1), link
+
+    monkeypatch.setattr(set_details, "decode_lifecycle_hooks", many)
+    assert len(await details.lifecycle_hooks(WEB, PLACE)) == MOST_OF_A_KIND
 
 
 async def test_standby_pools(details: SetDetailsClient, azure: SimulatedAzure) -> None:
