@@ -231,10 +231,11 @@ def record_configuration(configuration: Configuration, text: str, process: Proce
     """Show on the metrics which configuration is in force, and log what is odd about it.
 
     Args:
-        text: the file's content, for `config_hash`.
+        text: the file's content, for `config_hash` and `/config`.
         process: what has the metrics.
     """
     telemetry = process.telemetry
+    process.shown.text = text
     digest = hashlib.sha256(text.encode()).digest()
     telemetry.gauge("config_hash").set(int.from_bytes(digest[:6], "big"))
     telemetry.gauge("config_last_reload_successful").set(1)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 from exporter.configuration import Configuration, ConfigurationError, load
 from exporter.metrics.catalogue import RESERVED_LABELS
 from exporter.runtime.files import read_file
+from exporter.runtime.garbage import without_collections
 
 LARGEST_FILE = 16 * 1024 * 1024
 """Bytes of a configuration; 10,000 scale sets with labels need some two million."""
@@ -22,7 +21,7 @@ def read_configuration(path: str) -> tuple[Configuration, str]:
         ConfigurationError: the file cannot be read, or something in it is wrong.
     """
     text = _read(path)
-    with _without_collections():
+    with without_collections():
         return load(text, environment=os.environ, reserved_labels=RESERVED_LABELS), text
 
 
@@ -33,22 +32,6 @@ def of_subscriptions(subscriptions: Sequence[str]) -> tuple[Configuration, str]:
     """
     text = f"azure: {{detail: full}}\ndiscovery:\n  - subscriptions: [{', '.join(subscriptions)}]\n"
     return load(text, environment={}, reserved_labels=RESERVED_LABELS), text
-
-
-@contextmanager
-def _without_collections() -> Iterator[None]:
-    """Keep the garbage collector away from what is being made.
-
-    It would look through the growing mass of values again and again, which takes two thirds of
-    the time, and at a reload stops the event loop meanwhile.
-    """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _read(path: str) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import structlog
 
 from exporter.assembly import Exporter, record_configuration
+from exporter.auto_reload import AutoReload, Watched
 from exporter.azure.auth.token_cache import TokenSource
 from exporter.configuration import Configuration
 from exporter.process import Process
@@ -44,11 +45,18 @@ class StartError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What the command line asks for, beside the configuration."""
+    """What the command line asks for, beside the configuration.
+
+    Attributes:
+        lifecycle: whether whoever can reach the exporter may reload the configuration.
+        auto_reload: the file that is reloaded when its content changes; None for none.
+    """
 
     listen: tuple[ListenAddress, ...]
     telemetry_path: str
     max_requests: int = MAX_REQUESTS
+    lifecycle: bool = False
+    auto_reload: Watched | None = None
     version: str
     python_version: str
 
@@ -96,6 +104,9 @@ async def run(
             exporter = await in_force.begin(configuration)
             record_configuration(configuration, text, process)
             site = _site(exporter, process, options)
+            site.reload = events.ask if options.lifecycle else None
+            if options.auto_reload is not None:
+                tasks.append(_auto_reload(options.auto_reload, text, in_force, process, events))
             addresses = await stack.enter_async_context(serving(site, options.listen))
             _log_start(exporter, options, addresses)
             while True:
@@ -109,10 +120,13 @@ async def run(
                     exporter = await in_force.change_to(prepared)
                 except Exception as error:  # noqa: BLE001 - it must not end what is in force
                     _log.exception("building the exporter failed")
-                    not_reloaded(process, (f"cannot be built ({type(error).__name__})",))
+                    problem = f"cannot be built ({type(error).__name__})"
+                    not_reloaded(process, (problem,))
+                    events.ended((problem,))
                 else:
                     record_configuration(prepared.configuration, text, process)
                     _show(site, exporter)
+                    events.ended()
                     _log.info("configuration reloaded", scale_sets=len(exporter.targets))
         finally:
             await in_force.end()
@@ -183,6 +197,19 @@ async def serving(site: Site, listen: tuple[ListenAddress, ...]) -> AsyncIterato
         yield tuple(dict.fromkeys(url_of(*address[:2]) for address in server.addresses))
 
 
+def _auto_reload(
+    watched: Watched, text: str, in_force: InForce, process: Process, events: SignalEvents
+) -> asyncio.Task[None]:
+    watching = AutoReload(
+        watched,
+        text=text,
+        configuration=lambda: in_force.exporter.configuration,
+        reload=events.reload.set,
+        clock=process.clock,
+    )
+    return asyncio.create_task(watching.run(), name="auto reload")
+
+
 def _why(error: OSError | UnicodeError) -> str:
     if isinstance(error, socket.gaierror):
         return error.strerror or "not a host name"
@@ -208,6 +235,7 @@ def _site(exporter: Exporter, process: Process, options: Options) -> Site:
         version=options.version,
         telemetry_path=options.telemetry_path,
         searches=exporter.discovery.status,
+        configuration=process.shown.read,
         max_requests=options.max_requests,
         messages=exporter.configuration.web.messages,
         cooperative=process.cooperative,

@@ -28,6 +28,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         reader.error("--subscription stands for a configuration: leave out the other one")
     if flags.estimate and not flags.config_check:
         reader.error("--estimate goes with --config.check")
+    if flags.auto_reload and (flags.demo or flags.subscriptions):
+        reader.error("--config.enable-auto-reload needs a configuration file")
     if flags.config_file is None:
         flags.config_file = DEFAULT_CONFIGURATION
     flags.listen_addresses = tuple(flags.listen_addresses or [DEFAULT_ADDRESS])
@@ -78,6 +80,17 @@ def _subscription(text: str) -> str:
     return text
 
 
+_DURATION = re.compile(r"([1-9][0-9]{0,6})(ms|s|m|h)")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def _duration(text: str) -> float:
+    found = _DURATION.fullmatch(text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"expected a duration such as 30s or 5m, got {text!r}")
+    return int(found[1]) * _SECONDS[found[2]]
+
+
 def _count(text: str) -> int:
     if not (text.isascii() and text.isdigit()):
         raise argparse.ArgumentTypeError(f"expected a number from 0 on, got {text!r}")
@@ -109,6 +122,20 @@ def parser() -> argparse.ArgumentParser:
         "--estimate",
         action="store_true",
         help="with --config.check: poll every set once, and print what each costs and all together",
+    )
+    add(
+        "--config.enable-auto-reload",
+        dest="auto_reload",
+        action="store_true",
+        help="reload when the content of the configuration, or of a file that it names, changes",
+    )
+    add(
+        "--config.auto-reload-interval",
+        dest="auto_reload_interval",
+        type=_duration,
+        default=30.0,
+        metavar="DURATION",
+        help="how often the content is looked at (default: 30s)",
     )
     add(
         "--subscription",
@@ -144,6 +171,12 @@ def parser() -> argparse.ArgumentParser:
         type=_path,
         metavar="PATH",
         help="where the metrics are (default: /metrics)",
+    )
+    add(
+        "--web.enable-lifecycle",
+        dest="lifecycle",
+        action="store_true",
+        help="allow POST and PUT /-/reload: whoever can reach the exporter may reload",
     )
     add(
         "--web.max-requests",

@@ -8,6 +8,7 @@ from exporter.azure.auth.token_cache import TokenSource
 from exporter.azure.denials import Denials
 from exporter.azure.ratelimit.budget import Budget
 from exporter.azure.ratelimit.retry_after import RetryAfterGate
+from exporter.configuration.shown import ShownConfiguration
 from exporter.polling.targets import Targets
 from exporter.runtime import logs
 from exporter.runtime.clock import Clock, SystemClock
@@ -52,6 +53,7 @@ class Process:
             process=own_process,
             monotonic=self.clock.monotonic,
         )
+        self.shown = ShownConfiguration()
         self.denials: Denials | None = None
         self.cooperative = CooperativeScheduler()
         self.watch = LoopLag(self.clock)

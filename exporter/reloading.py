@@ -25,6 +25,9 @@ RELOAD_LIMIT = 60.0
 
 _log = structlog.get_logger(__name__)
 
+Problems = tuple[str, ...]
+"""What was wrong with a configuration; nothing where it is in force now."""
+
 Read = Callable[[], tuple[Configuration, str]]
 """Reads the configuration file: the configuration and the text. Raises ConfigurationError."""
 
@@ -34,7 +37,7 @@ class SignalEvents:
 
     Attributes:
         stop: set by SIGTERM and SIGINT.
-        reload: set by SIGHUP, also by one that came before.
+        reload: set by SIGHUP, also by one that came before, and by `ask`.
     """
 
     def __init__(self, signals: Signals) -> None:
@@ -47,6 +50,28 @@ class SignalEvents:
                 loop.call_soon_threadsafe(event.set)
 
         signals.hand_to(stop=partial(soon, self.stop), reload=partial(soon, self.reload))
+        self._asked: list[asyncio.Future[Problems]] = []
+        self._begun: list[asyncio.Future[Problems]] = []
+
+    async def ask(self) -> Problems:
+        """Ask for a reload, and wait for its end: what was wrong, or nothing."""
+        asked: asyncio.Future[Problems] = asyncio.get_running_loop().create_future()
+        self._asked.append(asked)
+        self.reload.set()
+        return await asked
+
+    def begin(self) -> None:
+        """Take up what was asked for: a reload that is asked for from now on is another one."""
+        self.reload.clear()
+        self._begun += self._asked
+        self._asked = []
+
+    def ended(self, problems: Problems = ()) -> None:
+        """Tell those who have asked how the reload has ended."""
+        begun, self._begun = self._begun, []
+        for one in begun:
+            if not one.done():
+                one.set_result(problems)
 
 
 class _Effect(Enum):
@@ -176,47 +201,56 @@ async def _reloaded(
     file = OffLoop(read_anew, patience=RELOAD_LIMIT)
     while True:
         await signals.reload.wait()
-        signals.reload.clear()
+        signals.begin()
         if read is None:
             _log.warning("nothing to reload: the configuration is in no file")
+            signals.ended(("nothing to reload: the configuration is in no file",))
             continue
-        found = await _read_again(file, process)
-        if found is None:
+        try:
+            prepared, text, effect = await _read_again(file)
+            if effect is _Effect.PARTS:
+                return prepared, text
+            changes = None
+            if effect is _Effect.TARGETS:
+                changes = await _apply(exporter, prepared)
+        except _NotReloadedError as error:
+            not_reloaded(process, error.problems)
+            signals.ended(error.problems)
             continue
-        prepared, text, effect = found
-        if effect is _Effect.PARTS:
-            return prepared, text
-        changes = None
-        if effect is _Effect.TARGETS:
-            changes = await _apply(exporter, prepared, process)
-            if changes is None:
-                continue
         record_configuration(prepared.configuration, text, process)
+        signals.ended()
         counts = changes._asdict() if changes else {"changed": False}
         _log.info("configuration reloaded", scale_sets=len(exporter.targets), **counts)
 
 
-async def _apply(exporter: Exporter, prepared: Prepared, process: Process) -> Changes | None:
-    """Put other targets in force; None where that failed for some, which is logged."""
+class _NotReloadedError(Exception):
+    """The configuration in force stays, for these reasons."""
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__(*problems)
+        self.problems = problems
+
+
+async def _apply(exporter: Exporter, prepared: Prepared) -> Changes:
+    """Put other targets in force."""
     changes = await exporter.apply(prepared)
     if changes.failed:
-        problem = f"{changes.failed} changes of scale sets have failed; the log says why"
-        not_reloaded(process, (problem,))
-        return None
+        raise _NotReloadedError(
+            f"{changes.failed} changes of scale sets have failed; the log says why"
+        )
     return changes
 
 
-async def _read_again(file: OffLoop[_Found], process: Process) -> _Found | None:
+async def _read_again(file: OffLoop[_Found]) -> _Found:
     try:
         return await file.read()
     except ConfigurationError as error:
-        not_reloaded(process, error.problems)
+        raise _NotReloadedError(*error.problems) from None
     except OSError as error:
-        not_reloaded(process, (f"cannot be read: {error.strerror}",))
+        raise _NotReloadedError(f"cannot be read: {error.strerror}") from None
     except Exception as error:  # noqa: BLE001 - whatever it is, polls go on
         _log.exception("reading the configuration failed")
-        not_reloaded(process, (f"cannot be read ({type(error).__name__})",))
-    return None
+        raise _NotReloadedError(f"cannot be read ({type(error).__name__})") from None
 
 
 def not_reloaded(process: Process, problems: Iterable[str]) -> None:

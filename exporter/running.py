@@ -9,6 +9,7 @@ from functools import partial
 
 import exporter
 from exporter import daemon, demo, once
+from exporter.auto_reload import Watched
 from exporter.checking import print_problems
 from exporter.configuration import ConfigurationError
 from exporter.configuration_file import of_subscriptions, read_configuration
@@ -53,6 +54,10 @@ async def _start(flags: argparse.Namespace, signals: Signals) -> int:
         listen=flags.listen_addresses,
         telemetry_path=flags.telemetry_path,
         max_requests=MAX_REQUESTS if flags.max_requests is None else flags.max_requests,
+        lifecycle=flags.lifecycle,
+        auto_reload=(
+            Watched(flags.config_file, flags.auto_reload_interval) if flags.auto_reload else None
+        ),
         version=exporter.__version__,
         python_version=platform.python_version(),
     )

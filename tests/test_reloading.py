@@ -13,12 +13,13 @@ import pytest
 from exporter import assembly, reloading
 from exporter.assembly import staying
 from exporter.azure.auth.token_cache import TokenSource
-from exporter.configuration import Configuration, load
+from exporter.configuration import Configuration, ConfigurationError, load
 from exporter.polling.poller import Poller
 from exporter.polling.targets import Changes, Observer
 from exporter.preparation import Prepared, prepare
 from exporter.process import Process
 from exporter.reloading import InForce, SignalEvents
+from exporter.runtime.signals import Signals
 from support.tls import Authority
 
 SETS = "scale_sets:\n" + "".join(
@@ -179,8 +180,7 @@ class Reading:
 
     def __init__(self) -> None:
         self.answers: list[Exception | Configuration] = []
-        self.told: Any = type("Told", (), {})()
-        self.told.stop, self.told.reload = asyncio.Event(), asyncio.Event()
+        self.told = SignalEvents(Signals())
 
     def __call__(self) -> tuple[Configuration, str]:
         answer = self.answers.pop(0)
@@ -210,7 +210,7 @@ async def test_whatever_a_read_raises_is_reported_and_the_next_reload_counts(
     told = in_force._process.telemetry.gauge("config_last_reload_successful")
     told.set(1)
     found, _ = await reloading._reloaded(
-        in_force.exporter, in_force._process, cast("SignalEvents", reading.told), reading
+        in_force.exporter, in_force._process, reading.told, reading
     )
     assert not found.configuration.web.messages
     assert told._value.get() == 0
@@ -233,9 +233,7 @@ async def test_a_read_that_hangs_is_reported_and_does_not_end_reloading(
     monkeypatch.setattr(reloading, "not_reloaded", said)
     reading.told.reload.set()
     waiting = asyncio.create_task(
-        reloading._reloaded(
-            in_force.exporter, in_force._process, cast("SignalEvents", reading.told), read
-        )
+        reloading._reloaded(in_force.exporter, in_force._process, reading.told, read)
     )
     await tried.wait()
     go_on.set()
@@ -243,6 +241,36 @@ async def test_a_read_that_hangs_is_reported_and_does_not_end_reloading(
     reading.told.reload.set()
     found, _ = await waiting
     assert not found.configuration.web.messages
+
+
+# A reload that somebody waits for
+
+
+async def test_who_asks_for_a_reload_is_told_how_it_ended(in_force: InForce) -> None:
+    reading = Reading()
+    asked = [asyncio.create_task(reading.told.ask()) for _ in range(3)]
+    await asyncio.sleep(0)
+    exporter, process = in_force.exporter, in_force._process
+    reading.answers = [ConfigurationError(("web: wrong", "also wrong"))]
+    reloads = asyncio.create_task(reloading._reloaded(exporter, process, reading.told, reading))
+    assert await asyncio.gather(*asked) == [("web: wrong", "also wrong")] * 3
+    reading.answers = [configured()]
+    assert await reading.told.ask() == ()
+    reading.answers = [configured("web: {messages: false}\n")]
+    late = asyncio.create_task(reading.told.ask())
+    await reloads
+    assert not late.done(), "it is not in force yet"
+    reading.told.ended()
+    assert await late == ()
+
+
+async def test_without_a_file_there_is_nothing_to_reload(in_force: InForce) -> None:
+    told = SignalEvents(Signals())
+    reloads = asyncio.create_task(
+        reloading._reloaded(in_force.exporter, in_force._process, told, None)
+    )
+    assert await told.ask() == ("nothing to reload: the configuration is in no file",)
+    reloads.cancel()
 
 
 # A reload that changes nothing but targets
@@ -265,17 +293,18 @@ async def test_a_fault_while_targets_change_is_reported_and_the_same_file_can_be
     in_force: InForce, record: Observer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     exporter, process = in_force.exporter, in_force._process
-    told = process.telemetry.gauge("config_last_reload_successful")
     more = load(SETS + SETS.splitlines(keepends=True)[1].replace("web", "new"), environment={})
     monkeypatch.setattr(record, "added", fail)
-    assert await reloading._apply(exporter, prepare(more), process) is None
-    assert (told._value.get(), len(process.targets)) == (0, 2)
+    with pytest.raises(reloading._NotReloadedError, match="1 changes of scale sets have failed"):
+        await reloading._apply(exporter, prepare(more))
+    assert len(process.targets) == 2
     monkeypatch.setattr(record, "added", lambda _: None)
     monkeypatch.setattr(record, "settled", fail)
-    assert await reloading._apply(exporter, prepare(more), process) is None
+    with pytest.raises(reloading._NotReloadedError):
+        await reloading._apply(exporter, prepare(more))
     assert not exporter.prepared.is_like(prepare(more))
     monkeypatch.setattr(record, "settled", lambda: None)
-    assert await reloading._apply(exporter, prepare(more), process) == Changes()
+    assert await reloading._apply(exporter, prepare(more)) == Changes()
     assert exporter.prepared.is_like(prepare(more))
     assert len(process.targets) == 3
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 
 import structlog
@@ -18,6 +18,7 @@ from exporter.runtime.cooperative import CooperativeScheduler
 from exporter.runtime.rate_limited_log import RateLimitedLog
 from exporter.web import headers, landing, scale_set_json
 from exporter.web.bodies import PAGE_CHUNK
+from exporter.web.configuration_page import ConfigurationPage
 from exporter.web.metrics_page import MetricsPage
 from exporter.web.responses import CLIENT_LIMIT, Responses, abort, endpoint_of
 from exporter.web.scrapes import MAX_REQUESTS, Scrapes
@@ -36,6 +37,8 @@ class Site:
         targets: the scale sets that are polled.
         ready: whether every target was tried, or the time for it is over.
         searches: how the searches for scale sets stand.
+        configuration: the YAML of the configuration in force, without its secrets.
+        reload: reloads the configuration, and tells what was wrong; None where nobody may ask.
         messages: whether Azure's messages are shown (`web.messages`).
         max_requests: scrapes that are answered at a time; 0 for no limit.
         client_limit: seconds that a client may take for one answer.
@@ -49,6 +52,8 @@ class Site:
     version: str
     telemetry_path: str = "/metrics"
     searches: Callable[[], Iterable[SearchStatus]] = tuple
+    configuration: Callable[[], Awaitable[str]] | None = None
+    reload: Callable[[], Awaitable[tuple[str, ...]]] | None = None
     messages: bool = True
     max_requests: int = MAX_REQUESTS
     client_limit: float = CLIENT_LIMIT
@@ -59,6 +64,9 @@ def make_application(site: Site) -> web.Application:
     """Build the aiohttp application that serves the site."""
     responses = Responses(cooperative=site.cooperative, client_limit=site.client_limit)
     endpoints = _Endpoints(site, responses)
+    configuration = ConfigurationPage(
+        responses, reload=lambda: site.reload, shown=lambda: site.configuration
+    )
     application = web.Application(middlewares=[_answering_errors(responses)])
     application.on_response_prepare.append(_secure)
     application.add_routes(
@@ -68,6 +76,9 @@ def make_application(site: Site) -> web.Application:
             web.get("/healthz", endpoints.healthy),
             web.get("/-/ready", endpoints.ready),
             web.get("/readyz", endpoints.ready),
+            web.post("/-/reload", configuration.reload),
+            web.put("/-/reload", configuration.reload),
+            web.get("/config", configuration.show),
             web.get("/api/v1/status", endpoints.status),
             web.get("/api/v1/scale_sets/{subscription}/{group}/{name}", endpoints.scale_set),
         ]

@@ -148,3 +148,26 @@ def test_a_file_that_no_exporter_can_be_built_from_changes_nothing(tmp_path: Pat
             assert own(exporter, "config_last_reload_successful") == 1
             assert by_set(exporter, "azure_vmss_up") == {"web": 1}
             assert exporter.stop() == 0
+
+
+def test_a_reload_by_http_is_answered_with_its_end_and_one_of_a_file_comes_by_itself(
+    tmp_path: Path,
+) -> None:
+    with simulated_azure(tmp_path, FLEET) as url:
+        flag = configured(tmp_path, url, "web", polling=HOURLY)
+        file = Path(flag.partition("=")[2])
+        flags = ("--web.enable-lifecycle", "--config.enable-auto-reload")
+        with running(flag, *flags, "--config.auto-reload-interval=100ms") as exporter:
+            wait_until_up(exporter, "web")
+            text = file.read_text()
+            assert f"token_file: {tmp_path}" in exporter.get("/config")
+            status, answer = exporter.post("/-/reload")
+            assert (status, answer) == (200, "configuration reloaded\n")
+            configured(tmp_path, url, "web", "batch", polling=HOURLY)
+            exporter.wait_for_log("configuration file changed")
+            wait_until_up(exporter, "web", "batch")
+            file.write_text(text + "nonsense: 1\n")
+            status, answer = exporter.post("/-/reload")
+            assert status == 500
+            assert answer.startswith("configuration not reloaded: nonsense: ")
+            assert own(exporter, "config_last_reload_successful") == 0

@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import threading
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,6 +35,16 @@ class ExporterProcess:
     def get(self, path: str) -> str:
         """The body of a page, as text, whatever its status."""
         return fetch(self.url + path)
+
+    def post(self, path: str) -> tuple[int, str]:
+        """The status and the body of the answer to a POST without a body."""
+        request = urllib.request.Request(self.url + path, method="POST")
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
 
     def wait_for_log(self, pattern: str, seconds: float = START_SECONDS) -> re.Match[str]:
         """The first line from now on that has the pattern."""
