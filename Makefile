@@ -147,7 +147,7 @@ $(BIN)/.installed-bench: requirements-bench.lock $(BIN)/.installed
 # leave the peers out, and say so.
 .PHONY: prometheus-tools image-tools bench-tools picture-tools
 prometheus-tools:
-	@scripts/install-debian-packages.sh prometheus prometheus-alertmanager curl
+	@scripts/install-debian-packages.sh prometheus prometheus-alertmanager curl chromium
 image-tools:
 	@scripts/install-debian-packages.sh buildah podman runc conmon debootstrap
 bench-tools:

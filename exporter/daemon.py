@@ -24,6 +24,7 @@ from exporter.web.addresses import ListenAddress, url_of
 from exporter.web.application import Site, make_application
 from exporter.web.connections import ConnectionLimits
 from exporter.web.listening import listening_sockets
+from exporter.web.pages.links import PORTALS
 from exporter.web.scrapes import MAX_REQUESTS
 from exporter.web.server import running
 
@@ -227,7 +228,7 @@ def _site(exporter: Exporter, process: Process, options: Options) -> Site:
             return True
         return searched.is_set() and all(state.data.poll.tried for state in process.targets)
 
-    return Site(
+    site = Site(
         metrics_page=exporter.metrics_page,
         targets=process.targets,
         clock=process.clock,
@@ -237,16 +238,22 @@ def _site(exporter: Exporter, process: Process, options: Options) -> Site:
         searches=exporter.discovery.status,
         configuration=process.shown.read,
         max_requests=options.max_requests,
-        messages=exporter.configuration.web.messages,
+        quotas=process.budget.quotas,
         cooperative=process.cooperative,
     )
+    _show(site, exporter)
+    return site
 
 
 def _show(site: Site, exporter: Exporter) -> None:
     """Let the site show another exporter, all of it at once."""
     site.metrics_page = exporter.metrics_page
     site.searches = exporter.discovery.status
-    site.messages = exporter.configuration.web.messages
+    configuration = exporter.configuration
+    site.messages = configuration.web.messages
+    site.grafana_url = configuration.web.grafana_url
+    site.portal_url = PORTALS.get(configuration.azure.cloud, "")
+    site.tags = tuple(configuration.metrics.tags)
 
 
 def _log_start(exporter: Exporter, options: Options, addresses: tuple[str, ...]) -> None:

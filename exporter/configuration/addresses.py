@@ -68,6 +68,18 @@ Authority = Annotated[Address, AfterValidator(_authority)]
 """The address of a login service."""
 
 
+def _link(text: str) -> str:
+    if text and any(character in text for character in "@?#"):
+        raise refused("must have no user, no query and no fragment")
+    if text and _scheme_and_host(text)[0] not in {"https", "http"}:
+        raise refused("not an address such as https://grafana.example.com")
+    return text
+
+
+Link = Annotated[str, AfterValidator(_link), Placeholder("url")]
+"""An address for people to open, of either scheme: nothing is sent there. Empty for none."""
+
+
 def check_address(
     value: str | None, field: str | None, *, cloud: str | None, credential_type: str | None
 ) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
+from exporter.configuration.addresses import Link
 from exporter.configuration.azure import Azure
 from exporter.configuration.credentials import CredentialName, NamedCredential
 from exporter.configuration.fields import (
@@ -152,6 +153,11 @@ class Web(Section):
         description="Whether the pages, the JSON and the log show Azure's messages, which are free "
         "text. Without them the log says the reason of a failure and what to do; `--once` still "
         "says why. What looks like a secret is replaced in any case, and texts are cut at 1 KB.",
+    )
+    grafana_url: Link = Field(
+        default="",
+        description="Where Grafana is, such as https://grafana.example.com: the pages then link to "
+        "the dashboards.",
     )
 
 

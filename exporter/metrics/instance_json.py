@@ -21,7 +21,7 @@ from exporter.exposition.text_format import cut_id
 from exporter.metrics.instance_state import InstanceState
 from exporter.metrics.normalize import normalize
 from exporter.metrics.trimming import batches
-from exporter.model.instance_view import InstancePage, InstanceView, Status
+from exporter.model.instance_view import Instance, InstancePage, InstanceView, Status
 from exporter.model.lenient_decode import decode_instance, identify, mended
 from exporter.model.scale_set import ScaleSetId
 from exporter.redaction import MASK, is_secret_name, plain, redact
@@ -42,13 +42,16 @@ _LONGEST_NAME = 256
 _LARGEST = 2**63
 # A message with its key; the quote before it is not part of a text, where it would be escaped.
 _MESSAGE = re.compile(rb'essage"\s*:\s*"[^"\\]*(?:\\.[^"\\]*)*"')
-_Part = tuple[str, str | None, Sequence[Status | None] | None]
 _encoder = msgspec.json.Encoder()
 # Ends an array in a stream. Valid JSON never contains it, and the decoder has checked that.
 _END = b"\0"
 
 
 _RAWS = msgspec.json.Decoder(list[Raw])
+
+
+Part = tuple[str, str | None, Sequence[Status | None] | None]
+"""A part of an instance view that has statuses: what it is, its name, the statuses."""
 
 
 class _Status(msgspec.Struct, omit_defaults=True, gc=False):
@@ -141,8 +144,65 @@ def describe(
         spellings: those of the instance ids, by the id without letter case.
         messages: whether Azure's messages are shown (`web.messages`).
     """
-    seen: set[str] = set()
     text = bytearray(b"[")
+    separator = b""
+    for item in read_items(stored, scale_set=scale_set, spellings=spellings, full=True):
+        if item is None:
+            yield b""
+            continue
+        azure = item.azure()
+        described = _describe(item.observed, messages=messages)
+        described.azure = _shown(azure, messages=messages)
+        text += separator
+        text += _encoder.encode(described)
+        separator = b","
+        if len(text) >= CHUNK:
+            yield bytes(text)
+            text.clear()
+    yield bytes(text) + b"]"
+
+
+class Item(NamedTuple):
+    """One of Azure's items, as the exporter reads it.
+
+    Attributes:
+        observed: how it is read; of an item beyond all measure only what counts.
+        raw: its JSON text.
+        was_cut: whether it is beyond all measure.
+    """
+
+    observed: InstanceState
+    raw: Raw
+    instance: Instance
+    was_cut: bool
+
+    def azure(self) -> Any:
+        """The item as plain values; None for a number or a depth that cannot be shown."""
+        return msgspec.to_builtins(self.instance) if self.was_cut else _generic(self.raw)
+
+
+def read_items(
+    stored: bytes,
+    *,
+    scale_set: ScaleSetId,
+    spellings: Mapping[str, str],
+    full: bool,
+    flexible: bool = False,
+    wanted: str | None = None,
+) -> Iterator[Item | None]:
+    """The items of a walk, each once; None where the caller should let others run.
+
+    Args:
+        stored: the stream of an `ItemStore`; empty for none.
+        scale_set: whose instances, in the spelling that is served.
+        spellings: those of the instance ids, by the id without letter case.
+        full: whether the list was asked for without `$select`.
+        flexible: whether they are virtual machines of a Flexible set.
+        wanted: the id of the only instance to read, as it is served, in any letter case; None
+            for all.
+    """
+    seen: set[str] = set()
+    wanted = wanted and wanted.casefold()
     for array in _arrays(stored):
         for raw in _RAWS.decode(array):
             instance = decode_instance(raw, [], respell=True)
@@ -150,26 +210,22 @@ def describe(
                 continue
             azure_id = instance.instance_id or ""
             key = cut_id(azure_id.casefold())
-            if key in seen:
+            spelling = spellings.get(key) or cut_id(azure_id)
+            if key in seen or wanted not in {None, spelling.casefold()}:
                 continue
-            azure: Any = None
+            seen.add(key)
+            was_cut = False
             for batch in batches((instance,)):
                 if not batch:
                     # It is being cut down, and so is Azure's item.
-                    azure = instance
-                    yield b""
-            item = msgspec.to_builtins(azure) if azure is not None else _generic(raw)
-            spelling = spellings.get(key) or cut_id(azure_id)
-            observed = normalize(instance, scale_set=scale_set, instance_id=spelling, full=True)
-            described = _describe(observed, messages=messages)
-            described.azure = _shown(item, messages=messages)
-            text += b"," if seen else b""
-            text += _encoder.encode(described)
-            seen.add(key)
-            if len(text) >= CHUNK:
-                yield bytes(text)
-                text.clear()
-    yield bytes(text) + b"]"
+                    was_cut = True
+                    yield None
+            observed = normalize(
+                instance, scale_set=scale_set, instance_id=spelling, full=full, flexible=flexible
+            )
+            yield Item(observed, raw, instance, was_cut)
+        if wanted is not None:
+            yield None
 
 
 def _arrays(stored: bytes) -> Iterator[bytes]:
@@ -235,40 +291,41 @@ def _name(key: str) -> _Name:
 def _describe(observed: InstanceState, *, messages: bool) -> _Instance:
     return _Instance(
         instance_id=observed.instance_id,
-        instance_name=_text(observed.name),
-        computer_name=_text(observed.view.computer_name),
+        instance_name=readable(observed.name),
+        computer_name=readable(observed.view.computer_name),
         power_state=observed.power_state,
         provisioning_state=observed.provisioning_state,
         health_state=observed.health_state,
         fault_domain=observed.placement.fault_domain,
         update_domain=observed.placement.update_domain,
         availability_zone=observed.placement.zone,
-        vm_id=_text(observed.properties.vm_id),
-        vm_agent_version=_text(observed.agent.version) if observed.agent else None,
+        vm_id=readable(observed.properties.vm_id),
+        vm_agent_version=readable(observed.agent.version) if observed.agent else None,
         statuses=[
             _Status(
                 part,
-                _text(name),
-                _text(status.code),
-                _text(status.level),
-                _text(status.time),
-                _text(status.display_status),
-                _text(status.message) if messages else None,
+                readable(name),
+                readable(status.code),
+                readable(status.level),
+                readable(status.time),
+                readable(status.display_status),
+                readable(status.message) if messages else None,
             )
-            for part, name, statuses in _parts(observed.view)
+            for part, name, statuses in parts_of(observed.view)
             for status in statuses or ()
             if status is not None
         ],
     )
 
 
-def _text(text: str | None) -> str | None:
+def readable(text: str | None) -> str | None:
+    """A text of Azure's as people may see it: no secrets, no text without end."""
     return None if text is None else _cut(redact(text, longest=MESSAGE_BYTES))
 
 
-def _parts(view: InstanceView) -> list[_Part]:
+def parts_of(view: InstanceView) -> list[Part]:
     """The parts of the view that have statuses: what they are, their name, the statuses."""
-    parts: list[_Part] = [("instance", None, view.statuses)]
+    parts: list[Part] = [("instance", None, view.statuses)]
     if view.vm_health is not None:
         parts.append(("vm_health", None, (view.vm_health.status,)))
     if view.vm_agent is not None:

@@ -38,6 +38,7 @@ from exporter.metrics.normalize import normalize
 from exporter.metrics.rendering import Identified, Renderer
 from exporter.metrics.transitions import UNSPECIFIED, Transitions, Walk
 from exporter.metrics.trimming import batches
+from exporter.metrics.verdict import Summary, Summing
 from exporter.model.details import SetDetails
 from exporter.model.instance_view import Instance, InstancePage, Problem
 from exporter.model.poll import PollState
@@ -96,6 +97,7 @@ class MappedInstances:
         unknown_codes: codes and levels that are not known.
         unsettled: instances in a state that should pass, such as creating or stopping.
         fingerprint: a number that is another when any instance's state is another.
+        summary: how the instances are, for people; None from a file of an earlier version.
     """
 
     lines: Lines
@@ -109,6 +111,7 @@ class MappedInstances:
     unsettled: int = 0
     fingerprint: int = 0
     open_lines: Lines = field(default_factory=dict)
+    summary: Summary | None = None
 
     @property
     def all_lines(self) -> Lines:
@@ -236,6 +239,7 @@ class Mapping:
         self._unknown_codes = 0
         self._unsettled = 0
         self._fingerprint = 0
+        self._summing = Summing()
 
     @property
     def instances(self) -> int:
@@ -316,6 +320,7 @@ class Mapping:
             unsettled=self._unsettled,
             fingerprint=self._fingerprint,
             open_lines=open_lines,
+            summary=self._summing.finish(),
         )
         # Last of all: a poll that breaks before this has counted nothing.
         if self.walk is not None:
@@ -351,6 +356,7 @@ class Mapping:
         for observed in all_observed:
             self._unsettled += observed.unsettled
             self._fingerprint ^= observed.fingerprint
+            self._summing.see(observed)
         self._read.clear()
         self._named = 0
 

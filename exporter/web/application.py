@@ -11,15 +11,17 @@ from aiohttp.typedefs import Handler, Middleware
 
 from exporter.discovery.discovery import SearchStatus
 from exporter.exposition.content_type import accepts_gzip, choose_format
+from exporter.model.quota import QuotaUse
 from exporter.model.scale_set import ScaleSetId
 from exporter.polling.targets import Targets
 from exporter.runtime.clock import Clock
 from exporter.runtime.cooperative import CooperativeScheduler
 from exporter.runtime.rate_limited_log import RateLimitedLog
-from exporter.web import headers, landing, scale_set_json
+from exporter.web import headers, scale_set_json
 from exporter.web.bodies import PAGE_CHUNK
 from exporter.web.configuration_page import ConfigurationPage
 from exporter.web.metrics_page import MetricsPage
+from exporter.web.pages.endpoints import Pages
 from exporter.web.responses import CLIENT_LIMIT, Responses, abort, endpoint_of
 from exporter.web.scrapes import MAX_REQUESTS, Scrapes
 from exporter.web.status_json import status_json
@@ -40,6 +42,10 @@ class Site:
         configuration: the YAML of the configuration in force, without its secrets.
         reload: reloads the configuration, and tells what was wrong; None where nobody may ask.
         messages: whether Azure's messages are shown (`web.messages`).
+        tags: the tags of scale sets that may be shown (`metrics.tags`).
+        quotas: how much is spent of Azure's limits.
+        grafana_url: where Grafana is (`web.grafana_url`); empty for no links to it.
+        portal_url: where Azure's portal is; empty for no links to it.
         max_requests: scrapes that are answered at a time; 0 for no limit.
         client_limit: seconds that a client may take for one answer.
         cooperative: lets scrapes go before other work.
@@ -55,6 +61,10 @@ class Site:
     configuration: Callable[[], Awaitable[str]] | None = None
     reload: Callable[[], Awaitable[tuple[str, ...]]] | None = None
     messages: bool = True
+    tags: tuple[str, ...] = ()
+    quotas: Callable[[], Iterable[QuotaUse]] = tuple
+    grafana_url: str = ""
+    portal_url: str = ""
     max_requests: int = MAX_REQUESTS
     client_limit: float = CLIENT_LIMIT
     cooperative: CooperativeScheduler = field(default_factory=CooperativeScheduler)
@@ -83,8 +93,8 @@ def make_application(site: Site) -> web.Application:
             web.get("/api/v1/scale_sets/{subscription}/{group}/{name}", endpoints.scale_set),
         ]
     )
-    if site.telemetry_path != "/":
-        application.router.add_get("/", endpoints.landing)
+    pages = Pages(site, responses)
+    application.add_routes(pages.routes(with_fleet=site.telemetry_path != "/"))
     return application
 
 
@@ -143,18 +153,6 @@ class _Endpoints:
             site.targets, site.searches(), version=site.version, messages=site.messages
         )
         return await self._responses.stream(request, body, _JSON)
-
-    async def landing(self, request: web.Request) -> web.StreamResponse:
-        page = landing.landing_page(
-            self._site.targets,
-            version=self._site.version,
-            telemetry_path=self._site.telemetry_path,
-        )
-        about = {
-            "Content-Type": "text/html; charset=utf-8",
-            "Content-Security-Policy": landing.POLICY,
-        }
-        return await self._responses.stream(request, page, about)
 
 
 async def _secure(_: web.Request, response: web.StreamResponse) -> None:

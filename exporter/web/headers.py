@@ -26,10 +26,16 @@ def secure(response: web.StreamResponse) -> None:
     response.headers.update({**EVERYWHERE, "Content-Security-Policy": own_policy})
 
 
-def policy_with_style(style: str) -> str:
-    """The policy of a page with one inline style sheet, which is named by its hash."""
+def policy_with_style(style: str, *, forms: bool = False) -> str:
+    """The policy of a page with one inline style sheet, which is named by its hash.
+
+    Args:
+        style: the style sheet.
+        forms: whether the page has forms, which may be sent to this site only.
+    """
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return f"{_POLICY}; style-src 'sha256-{digest}'"
+    policy = _POLICY.replace("form-action 'none'", "form-action 'self'") if forms else _POLICY
+    return f"{policy}; style-src 'sha256-{digest}'"
 
 
 def style_element(style: str) -> str:

@@ -11,6 +11,7 @@ from pydantic import SecretStr, ValidationError
 from exporter.configuration import (
     Azure,
     Configuration,
+    ConfigurationError,
     Credential,
     Metrics,
     Polling,
@@ -106,7 +107,7 @@ def test_a_full_file_is_read_whole(full: Configuration) -> None:
         "tags": ("team", "cost-center"),
         "max_series": 0,
     }
-    assert full.web.model_dump() == {"messages": False}
+    assert full.web.model_dump() == {"messages": False, "grafana_url": "http://grafana:3000/g"}
 
 
 def test_targets_have_their_interval_and_all_the_same_label_names(full: Configuration) -> None:
@@ -302,3 +303,25 @@ def test_the_resource_graph_is_switched_off_by_a_bare_word(text: str, mode: str)
     loaded = _good(f"resource_graph: {{mode: {text}}}\n")
     assert loaded.resource_graph.mode == mode
     assert "resource_graph" in loaded.model_fields_set
+
+
+@pytest.mark.parametrize(
+    "address", ["https://grafana.example.com", "http://grafana.internal:3000/g", ""]
+)
+def test_grafana_is_an_address_to_open(address: str) -> None:
+    assert _good(f'web: {{grafana_url: "{address}"}}\n').web.grafana_url == address
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "javascript:alert(1)",
+        "grafana.example.com",
+        "https://user:secret@grafana.example.com",
+        "https://grafana.example.com/?orgId=1",
+    ],
+)
+def test_grafana_is_nothing_else(address: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"web\.grafana_url: ") as raised:
+        _good(f'web: {{grafana_url: "{address}"}}\n')
+    assert "user:secret" not in str(raised.value)

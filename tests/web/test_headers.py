@@ -21,6 +21,10 @@ SET = f"/api/v1/scale_sets/{SUBSCRIPTION}/rg-web/web"
 
 ANSWERS = [
     ("GET", "/", 200),
+    ("GET", "/?q=web", 200),
+    ("GET", f"/scale-sets/{SUBSCRIPTION}/rg-web/web", 200),
+    ("GET", f"/scale-sets/{SUBSCRIPTION}/rg-web/web/0", 404),
+    ("GET", "/scale-sets/s/g/other", 404),
     ("GET", "/metrics", 200),
     ("HEAD", "/metrics", 200),
     ("GET", "/-/healthy", 200),
@@ -57,13 +61,17 @@ async def test_a_failing_answer_has_the_security_headers_too(
     assert "Content-Security-Policy" in answer.headers
 
 
-async def test_the_landing_page_is_allowed_its_own_style_and_nothing_else(client: Client) -> None:
-    answer = await client.get("/", headers={"Accept-Encoding": "identity"})
+@pytest.mark.parametrize("path", ["/", f"/scale-sets/{SUBSCRIPTION}/rg-web/web"])
+async def test_a_page_is_allowed_its_own_style_and_forms_and_nothing_else(
+    client: Client, path: str
+) -> None:
+    answer = await client.get(path, headers={"Accept-Encoding": "identity"})
     (style,) = re.findall(r"<style>(.*?)</style>", (await answer.read()).decode(), re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = answer.headers["Content-Security-Policy"].split("; ")
     assert f"style-src 'sha256-{digest}'" in policy
     assert "default-src 'none'" in policy
+    assert "form-action 'self'" in policy
     assert not [part for part in policy if "unsafe" in part or "*" in part]
 
 

@@ -10,7 +10,7 @@ The Resource Manager's own limit, of a subscription over all regions, paces the 
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -28,6 +28,7 @@ from exporter.azure.ratelimit.usage import (
     Reservation,
 )
 from exporter.azure.ratelimit.user_quota import UserQuota
+from exporter.model.quota import QuotaUse
 from exporter.model.scale_set import ScaleSetId
 from exporter.policy_names import OTHER
 from exporter.runtime.clock import Clock
@@ -118,6 +119,16 @@ class Budget:
     def expected(self, scale_set: ScaleSetId) -> Cost | None:
         """What the next walk over a set will cost by the last one; None before the first."""
         return self._costs.get(scale_set.key)
+
+    def quotas(self) -> Iterator[QuotaUse]:
+        """How much is spent of each limit of each region."""
+        now = self._clock.monotonic()
+        for (subscription, location), region in list(self._regions.items()):
+            for limit in region.all_limits:
+                used = limit.used(now)
+                for policy in list(limit.policies.values()):
+                    allowed = policy.per_minute(now, self.share)
+                    yield QuotaUse(subscription, location, policy.name, used, allowed)
 
     async def reserve(
         self,
