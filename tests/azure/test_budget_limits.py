@@ -244,3 +244,16 @@ async def test_a_limit_of_a_new_name_that_most_answers_tell_counts(
 async def test_a_429_under_any_name_is_heeded(caller: Caller) -> None:
     caller.budget.throttled(LIST_INSTANCES, Scope.of(WEB, WEST), "x")
     assert caller.budget.rates(SUBSCRIPTION, WEST).requests * 60 == pytest.approx(90)
+
+
+async def test_people_are_told_what_is_used_of_each_limit_and_what_may_be(caller: Caller) -> None:
+    assert list(caller.budget.quotas()) == []
+    await caller.walk(WEB, 120, answer=headers(120, **{REQUESTS: 1079, VIEWS: 29_880}))
+    told = {use.policy: use for use in caller.budget.quotas() if use.location == WEST and use.used}
+    assert told.keys() == {REQUESTS, VIEWS}
+    assert told[REQUESTS].subscription_id == SUBSCRIPTION
+    assert told[REQUESTS].used == 1
+    assert told[VIEWS].used == 120
+    assert told[VIEWS].ratio == pytest.approx(caller.used(VIEWS))
+    await caller.clock.advance(WINDOW + 1)
+    assert not [use for use in caller.budget.quotas() if use.used]

@@ -36,6 +36,10 @@ def test_the_demo_shows_a_lively_fleet_and_ends_cleanly() -> None:
             demo.get("/api/v1/scale_sets/11111111-2222-4333-8444-555555555555/RG-SHOP/Web")
         )
         assert len(shown["instances"]) == instances["web"]
+        fleet = demo.get("/")
+        assert "team=storefront" in fleet
+        assert "VMScaleSetVMViewsSubscriptionMaximum" in fleet, "the quota of a region"
+        assert "Resource Graph" in fleet
         assert demo.stop() == 0
 
 

@@ -108,13 +108,17 @@ def test_families_and_messages_that_are_switched_off_go_at_once(tmp_path: Path) 
             wait_until_up(exporter, "web")
             path = f"/api/v1/scale_sets/{SUBSCRIPTION}/rg-web/web"
             assert "message" in exporter.get(path)
+            person = f"/scale-sets/{SUBSCRIPTION}/rg-web/web"
+            assert "grafana" not in exporter.get(person)
             with (tmp_path / "config.yaml").open("a") as file:
-                file.write("metrics: {deny: [azure_vmss_disk_*]}\nweb: {messages: false}\n")
+                file.write("metrics: {deny: [azure_vmss_disk_*]}\n")
+                file.write("web: {messages: false, grafana_url: https://grafana.example.com}\n")
             reload(exporter)
             page = exporter.get("/metrics")
             assert "azure_vmss_disk_state{" not in page
             assert "azure_vmss_instance_info{" in page
             assert "Guest Agent" not in exporter.get(path)
+            assert "https://grafana.example.com/d/" in exporter.get(person)
             assert exporter.stop() == 0
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
+from exporter.redaction import plain
 from exporter.web.pages.fleet_rows import SetFacts
 
 LONGEST_FIELD = 200
@@ -37,16 +38,12 @@ class FleetFilter:
     @classmethod
     def read(cls, query: Mapping[str, str]) -> FleetFilter:
         """The filter of an address; what it does not know is left out."""
-
-        def field(name: str) -> str:
-            return query.get(name, "")[:LONGEST_FIELD].strip()
-
         return cls(
-            field("q"),
-            field("subscription"),
-            field("group"),
-            field("tag"),
-            field("state"),
+            asked(query, "q"),
+            asked(query, "subscription"),
+            asked(query, "group"),
+            asked(query, "tag"),
+            asked(query, "state"),
             page_number(query.get("page", "")),
         )
 
@@ -88,6 +85,11 @@ class FleetFilter:
             own.casefold() == name.strip() and (not equals or own_value.casefold() == value.strip())
             for own, own_value in facts.tags
         )
+
+
+def asked(query: Mapping[str, str], name: str) -> str:
+    """A field of a form, as it may be shown in the form again."""
+    return plain(query.get(name, "")[:LONGEST_FIELD]).strip()
 
 
 def page_number(text: str) -> int:

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from exporter.metrics.verdict import MOST_REASONS
 from exporter.polling.target_state import TargetState
 from exporter.web.pages import links
-from exporter.web.pages.fleet_filter import LONGEST_FIELD, page_number
+from exporter.web.pages.fleet_filter import asked, page_number
 from exporter.web.pages.fleet_rows import SetFacts, shares_of, wrong_of
 from exporter.web.pages.grid import zones_of
 from exporter.web.pages.instance_rows import InstanceRow, instance_rows
@@ -43,12 +43,7 @@ class InstanceFilter:
     @classmethod
     def read(cls, query: Mapping[str, str]) -> InstanceFilter:
         """The filter of an address."""
-        text, state = query.get("q", ""), query.get("state", "")
-        return cls(
-            text[:LONGEST_FIELD].strip(),
-            state[:LONGEST_FIELD].strip(),
-            page_number(query.get("page", "")),
-        )
+        return cls(asked(query, "q"), asked(query, "state"), page_number(query.get("page", "")))
 
     def wants(self, row: InstanceRow) -> bool:
         """Whether an instance is to be shown."""
