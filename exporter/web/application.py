@@ -24,6 +24,7 @@ from exporter.web.metrics_page import MetricsPage
 from exporter.web.pages.endpoints import Pages
 from exporter.web.responses import CLIENT_LIMIT, Responses, abort, endpoint_of
 from exporter.web.scrapes import MAX_REQUESTS, Scrapes
+from exporter.web.service_discovery import ServiceDiscovery
 from exporter.web.status_json import status_json
 
 _JSON = {"Content-Type": "application/json; charset=utf-8"}
@@ -89,6 +90,7 @@ def make_application(site: Site) -> web.Application:
             web.post("/-/reload", configuration.reload),
             web.put("/-/reload", configuration.reload),
             web.get("/config", configuration.show),
+            web.get("/sd", endpoints.service_discovery),
             web.get("/api/v1/status", endpoints.status),
             web.get("/api/v1/scale_sets/{subscription}/{group}/{name}", endpoints.scale_set),
         ]
@@ -103,6 +105,7 @@ class _Endpoints:
         self._site = site
         self._responses = responses
         self._scrapes = Scrapes(site.max_requests)
+        self._discovery = ServiceDiscovery(site)
 
     async def metrics(self, request: web.Request) -> web.StreamResponse:
         with self._scrapes.answering(request) as admitted:
@@ -133,6 +136,13 @@ class _Endpoints:
             return await self._responses.text(request, "azure-vmss-exporter is ready.\n")
         text = "Not ready: not every scale set was tried yet.\n"
         return await self._responses.text(request, text, status=503)
+
+    async def service_discovery(self, request: web.Request) -> web.StreamResponse:
+        if not (self._site.ready() and self._discovery.has_any):
+            # Prometheus keeps the targets that it has.
+            text = "No list yet: not every scale set was tried, or nothing is known of any.\n"
+            return await self._responses.text(request, text, status=503)
+        return await self._responses.stream(request, self._discovery.chunks(), _JSON)
 
     async def scale_set(self, request: web.Request) -> web.StreamResponse:
         wanted = ScaleSetId(

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
-from support.answers import samples
+from support.answers import ROOT, samples
+from support.http import fetch
 from support.process import ExporterProcess, running
 from support.prometheus import Target, prometheus, tool
 from support.waiting import eventually
@@ -60,3 +65,31 @@ def test_promtool_finds_nothing(demo: ExporterProcess, path: str) -> None:
         check=False,
     )
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
+
+
+def test_prometheus_finds_the_instances_of_the_demo_as_the_documents_say(
+    demo: ExporterProcess, tmp_path: Path
+) -> None:
+    documented = (ROOT / "docs/scraping.md").read_text("utf-8")
+    (block,) = (
+        found
+        for found in re.findall(r"```yaml\n(.*?)```", documented, re.DOTALL)
+        if "http_sd_configs" in found
+    )
+    (job,) = yaml.safe_load(block)["scrape_configs"]
+    job["http_sd_configs"] = [{"url": f"{demo.url}/sd", "refresh_interval": "1s"}]
+    job["scrape_interval"] = "1h"
+    with prometheus(tmp_path, [], more={"scrape_configs": [job]}) as server:
+
+        def found() -> dict[str, Any] | None:
+            answer = json.loads(fetch(f"{server.url}/api/v1/targets"))["data"]
+            return answer if answer["activeTargets"] else None
+
+        answer = eventually(found, seconds=30)
+    assert answer is not None
+    for target in answer["activeTargets"]:
+        assert target["discoveredLabels"]["__meta_azure_vmss_power_state"] == "running"
+        assert target["scrapeUrl"].endswith(":9100/metrics")
+        assert target["labels"]["scale_set"]
+    assert len({str(target["labels"]) for target in answer["activeTargets"]}) > 200
+    assert answer["droppedTargets"], "machines that do not run"
