@@ -146,7 +146,7 @@ def describe(
     """
     text = bytearray(b"[")
     separator = b""
-    for item in read_items(stored, scale_set=scale_set, spellings=spellings, full=True):
+    for item in read_items(stored, scale_set=scale_set, spellings=spellings):
         if item is None:
             yield b""
             continue
@@ -186,8 +186,6 @@ def read_items(
     *,
     scale_set: ScaleSetId,
     spellings: Mapping[str, str],
-    full: bool,
-    flexible: bool = False,
     wanted: str | None = None,
 ) -> Iterator[Item | None]:
     """The items of a walk, each once; None where the caller should let others run.
@@ -196,8 +194,6 @@ def read_items(
         stored: the stream of an `ItemStore`; empty for none.
         scale_set: whose instances, in the spelling that is served.
         spellings: those of the instance ids, by the id without letter case.
-        full: whether the list was asked for without `$select`.
-        flexible: whether they are virtual machines of a Flexible set.
         wanted: the id of the only instance to read, as it is served, in any letter case; None
             for all.
     """
@@ -220,9 +216,7 @@ def read_items(
                     # It is being cut down, and so is Azure's item.
                     was_cut = True
                     yield None
-            observed = normalize(
-                instance, scale_set=scale_set, instance_id=spelling, full=full, flexible=flexible
-            )
+            observed = normalize(instance, scale_set=scale_set, instance_id=spelling, full=True)
             yield Item(observed, raw, instance, was_cut)
         if wanted is not None:
             yield None

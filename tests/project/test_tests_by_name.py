@@ -38,6 +38,7 @@ ELSEWHERE = {
     "metrics/instance_state": "metrics/test_normalize.py",
     "model/instance_view": "azure/test_decode.py",
     "model/lenient_decode": "azure/test_letter_case.py",
+    "model/quota": "azure/test_budget_limits.py",
     "model/poll": "polling/test_poller.py",
     "once": "process/test_estimate.py",
     "persistence/directory": "persistence/test_store.py",
@@ -53,6 +54,15 @@ ELSEWHERE = {
     "runtime/overdue": "polling/test_scheduler.py",
     "telemetry": "test_policy_names.py",
     "web/metrics_page": "web/test_application.py",
+    "web/pages/commands": "web/pages/test_instance_page.py",
+    "web/pages/endpoints": "web/pages/test_scale_set_page.py",
+    "web/pages/fleet_filter": "web/pages/test_fleet_page.py",
+    "web/pages/fleet_rows": "web/pages/test_fleet_page.py",
+    "web/pages/grid": "web/pages/test_scale_set_page.py",
+    "web/pages/instance_rows": "web/pages/test_scale_set_page.py",
+    "web/pages/links": "web/pages/test_hostile_text.py",
+    "web/pages/set_head": "web/pages/test_scale_set_page.py",
+    "web/pages/site": "web/pages/test_fleet_page.py",
     "web/server": "web/test_listening.py",
 }
 TESTS = {path.stem for path in (ROOT / "tests").rglob("test_*.py")}

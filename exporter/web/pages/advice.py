@@ -12,6 +12,8 @@ _ADVICE = {
     "throttled": "Azure's read limits are used up, by the exporter or by others in the "
     "subscription. Polls go on by themselves; lengthen polling.interval if it lasts.",
     "rejected": "Azure did not take the request. The message says why; check azure.api_version.",
+    "flexible": "Azure lists this set in another way than it was asked. The next poll asks in that "
+    "way.",
     "server_error": "Azure has a fault. Polls go on by themselves; look at Azure's status page if "
     "it lasts.",
     "connection": "Azure could not be reached. Check network, name resolution, proxy and "

@@ -15,7 +15,7 @@ from exporter.web.pages.instance import find_instance, instance_page
 from exporter.web.pages.rendering import Rendering
 from exporter.web.pages.scale_set import InstanceFilter, scale_set_page
 from exporter.web.pages.site import PagesSite
-from exporter.web.pages.wording import machine_time, when
+from exporter.web.pages.texts import machine_time, when
 from exporter.web.responses import Responses
 
 _SET = "/scale-sets/{subscription}/{group}/{name}"

@@ -14,7 +14,7 @@ from exporter.web.pages import links
 from exporter.web.pages.fleet_filter import FleetFilter
 from exporter.web.pages.fleet_rows import SetFacts, SetRow, Share, shares_of
 from exporter.web.pages.site import PagesSite
-from exporter.web.pages.wording import FAILING, NEW, STATES, Since, label, shown
+from exporter.web.pages.texts import FAILING, NEW, STATES, Since, label, shown
 
 PER_PAGE = 100
 """Sets on one page."""

@@ -9,7 +9,7 @@ from exporter.metrics.verdict import VERDICTS, Reason, Summary
 from exporter.model.scale_set import ScaleSetId, ScaleSetModel, short_region
 from exporter.polling.target_state import TargetState
 from exporter.web.pages import links
-from exporter.web.pages.wording import FAILING, NEW, STATES, Since, State, duration, label
+from exporter.web.pages.texts import FAILING, NEW, STATES, Since, State, duration, label
 
 MOST_REASONS = 3
 """Reasons that are told of a set in the fleet; its own page tells all."""

@@ -17,7 +17,7 @@ from exporter.web.pages import links
 from exporter.web.pages.commands import commands_for
 from exporter.web.pages.set_head import set_head
 from exporter.web.pages.site import PagesSite
-from exporter.web.pages.wording import Since, State, label, shown, state_of
+from exporter.web.pages.texts import Since, State, label, shown, state_of
 
 _SECTIONS = {
     "instance": "Instance",
@@ -64,8 +64,6 @@ async def find_instance(state: TargetState, instance_id: str) -> InstanceState |
         snapshot.mapped.details,
         scale_set=state.target.scale_set,
         spellings=state.data.memory.spellings,
-        full=True,
-        flexible=state.data.is_flexible,
         wanted=instance_id,
     )
     for item in items:

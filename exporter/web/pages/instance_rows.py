@@ -11,7 +11,7 @@ from exporter.metrics.instance_state import InstanceState
 from exporter.metrics.verdict import findings, rank, verdict_of
 from exporter.polling.target_state import TargetState
 from exporter.web.pages import links
-from exporter.web.pages.wording import Since, State, label, state_of
+from exporter.web.pages.texts import Since, State, label, state_of
 
 AT_A_TIME = 20
 """Instances that are read before others run: a few milliseconds of work."""
@@ -53,8 +53,6 @@ async def instance_rows(state: TargetState, now: float) -> list[InstanceRow]:
         snapshot.mapped.details,
         scale_set=state.target.scale_set,
         spellings=state.data.memory.spellings,
-        full=True,
-        flexible=state.data.is_flexible,
     )
     rows: list[InstanceRow] = []
     for item in items:

@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from exporter.web.headers import policy_with_style, style_element
-from exporter.web.pages import wording
+from exporter.web.pages import texts
 
 CHUNK = 8 * 1024
 """Characters of HTML that are rendered at a time: some milliseconds of work."""
@@ -36,8 +36,8 @@ class Rendering:
         source, _, _ = PackageLoader("exporter.web.pages").get_source(environment, "style.css")
         style = " ".join(source.split())
         environment.globals["style"] = style_element(style)
-        environment.globals["states"] = wording.STATES
-        environment.filters["duration"] = wording.duration
+        environment.globals["states"] = texts.STATES
+        environment.filters["duration"] = texts.duration
         # Now, not while a client waits: it takes longer than a chunk may.
         self._templates = {name: environment.get_template(name) for name in TEMPLATES}
         self.headers = {

@@ -18,7 +18,7 @@ from exporter.web.pages.grid import zones_of
 from exporter.web.pages.instance_rows import InstanceRow, instance_rows
 from exporter.web.pages.set_head import set_head
 from exporter.web.pages.site import PagesSite
-from exporter.web.pages.wording import STATES
+from exporter.web.pages.texts import STATES
 
 PER_PAGE = 1000
 """Instances on one page: Azure's sets have no more."""

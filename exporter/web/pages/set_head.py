@@ -10,7 +10,7 @@ from exporter.web.pages import links
 from exporter.web.pages.advice import advice_for
 from exporter.web.pages.fleet_rows import mode_of
 from exporter.web.pages.site import PagesSite
-from exporter.web.pages.wording import Since, duration, label, shown
+from exporter.web.pages.texts import Since, duration, label, shown
 
 
 @dataclass(frozen=True, slots=True)
