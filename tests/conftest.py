@@ -65,4 +65,5 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     real = any(item.get_closest_marker(name) for name in ("prometheus", "image"))
     if real and call.excinfo.errisinstance(pytest.skip.Exception):
         reason = f"under CI this must run: {call.excinfo.value}"
-        call.excinfo = pytest.ExceptionInfo.from_exception(AssertionError(reason))
+        error = AssertionError(reason).with_traceback(call.excinfo.tb)
+        call.excinfo = pytest.ExceptionInfo.from_exception(error)
