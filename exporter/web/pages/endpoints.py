@@ -71,7 +71,7 @@ class Pages:
         if observed is None:
             text = "The scale set had no such instance at the last good poll."
             return await self._missing(request, text)
-        context = instance_page(self._site, state, observed)
+        context = await instance_page(self._site, state, observed)
         return await self._answer(request, "instance.html", context)
 
     def _target(self, request: web.Request) -> TargetState | None:

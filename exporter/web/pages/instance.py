@@ -29,6 +29,9 @@ _SECTIONS = {
     "disk": "Disks",
 }
 
+AT_A_TIME = 20
+"""Statuses that are made readable before others run: looking for secrets takes its time."""
+
 MOST_TOLD = 12
 """Statuses that are told at the top, because they are not well."""
 
@@ -73,7 +76,9 @@ async def find_instance(state: TargetState, instance_id: str) -> InstanceState |
     return None
 
 
-def instance_page(site: PagesSite, state: TargetState, observed: InstanceState) -> dict[str, Any]:
+async def instance_page(
+    site: PagesSite, state: TargetState, observed: InstanceState
+) -> dict[str, Any]:
     """What the template needs.
 
     Args:
@@ -85,7 +90,7 @@ def instance_page(site: PagesSite, state: TargetState, observed: InstanceState) 
     scale_set, flexible = state.target.scale_set, state.data.is_flexible
     found = findings(observed)
     instance_id = observed.instance_id
-    sections = _sections(observed.view, now, messages=site.messages)
+    sections = await _sections(observed.view, now, messages=site.messages)
     told = [
         row
         for section in sections
@@ -173,11 +178,16 @@ def _versions(observed: InstanceState) -> list[tuple[str, str, str]]:
     return [(label(name), label(handler), label(version)) for name, handler, version in found]
 
 
-def _sections(view: InstanceView, now: float, *, messages: bool) -> list[Section]:
+async def _sections(view: InstanceView, now: float, *, messages: bool) -> list[Section]:
     by_kind: dict[str, list[StatusRow]] = {}
+    count = 0
     for kind, name, statuses in parts_of(view):
         rows = by_kind.setdefault(kind, [])
-        rows += [_status(name, one, now, messages=messages) for one in present(statuses)]
+        for status in present(statuses):
+            rows.append(_status(name, status, now, messages=messages))
+            count += 1
+            if count % AT_A_TIME == 0:
+                await asyncio.sleep(0)
     return [Section(title, by_kind[kind]) for kind, title in _SECTIONS.items() if by_kind.get(kind)]
 
 

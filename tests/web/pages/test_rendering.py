@@ -10,10 +10,11 @@ from aiohttp import web
 
 from exporter.model.scale_set import ScaleSetId, Target
 from exporter.web.pages.fleet import AT_A_TIME
+from exporter.web.pages.instance import AT_A_TIME as STATUSES_AT_A_TIME
 from exporter.web.pages.instance_rows import AT_A_TIME as INSTANCES_AT_A_TIME
 from support.answers import SUBSCRIPTION, instance
 from support.html import parse
-from support.pages import FAILED, WEB, WELL, Client, opened
+from support.pages import FAILED, WEB, WELL, Client, as_azure_sends, item, opened
 from support.site import WebCase
 from support.source import page
 from support.turns import counted_turns
@@ -77,3 +78,21 @@ async def test_everybody_has_a_turn_between_the_chunks(
         await opened(client, WEB)
     assert len(written) > 10
     assert all(later > earlier for earlier, later in pairwise(written))
+
+
+async def test_an_instance_with_statuses_without_end_is_cut_and_holds_nobody_up(
+    client: Client, case: WebCase
+) -> None:
+    statuses = [
+        {"code": f"Kind{n}/state", "message": f"{n} password=hunter2 {'x' * 2000}"}
+        for n in range(3000)
+    ]
+    extensions = [{"name": f"e{n}", "statuses": statuses[:9]} for n in range(90)]
+    view = {"statuses": statuses, "extensions": extensions}
+    case.source.pages["web"] = list(as_azure_sends(item(view, "1")))
+    await case.poll()
+    async with counted_turns() as turns:
+        document = await opened(client, f"{WEB}/1")
+    rows = [row for table in document.all("table", of="statuses") for row in table.all("tr")]
+    assert 800 < len(rows) < 1100
+    assert turns.count > len(rows) // STATUSES_AT_A_TIME
