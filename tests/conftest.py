@@ -11,6 +11,7 @@ import structlog
 from hypothesis import settings
 from pytest_asyncio.plugin import PytestAsyncioFunction
 
+from exporter.runtime import rate_limited_log
 from support.clock import FakeClock
 from support.examples import examples
 
@@ -38,6 +39,13 @@ async def leak_check() -> AsyncIterator[None]:
     for task in left:
         task.cancel()
     assert not left, f"tasks left behind: {left}"
+
+
+@pytest.fixture(autouse=True)
+def no_line_of_the_log_is_left_behind() -> Iterator[None]:
+    """A line that waits for the end of its minute would be written out by another test's."""
+    yield
+    rate_limited_log._waiting.clear()
 
 
 @pytest.fixture(autouse=True)

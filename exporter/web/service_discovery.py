@@ -114,8 +114,6 @@ def _batches(state: TargetState) -> Iterable[list[InstanceState]]:
         snapshot.mapped.details if snapshot else b"",
         scale_set=state.target.scale_set,
         spellings=state.data.memory.spellings,
-        full=True,
-        flexible=state.data.is_flexible,
     )
     batch: list[InstanceState] = []
     for item in items:
