@@ -15,11 +15,12 @@ FAMILIES: tuple[Family, ...] = (
         name="azure_vmss_instance_creations_total",
         stability=STABLE,
         help="Instances that came, seen between polls.",
-        source=("id", "instanceId", "properties.vmId"),
+        source=("id", "instanceId", "properties.vmId", "properties.timeCreated"),
         absent_when=_ABSENT,
         derivation="An instance is the same by its VM id where both answers tell it, else by its "
         "instance id, which Azure uses again. One that comes back after an answer without it "
-        "counts again.",
+        "counts again. A virtual machine that is 15 minutes older than the last answer without it "
+        "was attached to its Flexible set, and does not count.",
         rows=lambda counts: (((), counts.creations),),
     ),
     CounterFamily(
@@ -29,7 +30,9 @@ FAMILIES: tuple[Family, ...] = (
         source=("id", "instanceId", "properties.vmId"),
         absent_when=_ABSENT,
         derivation="Azure does not say why an instance went. While items of the answer cannot be "
-        "read, as many missing instances are not taken for deleted.",
+        "read, as many missing instances are not taken for deleted. Of up to five virtual machines "
+        "that a Flexible set has lost in a poll, each is asked for: one that exists with the same "
+        "VM id was detached, and does not count.",
         rows=lambda counts: (((), counts.deletions),),
     ),
     CounterFamily(
