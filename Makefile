@@ -115,6 +115,10 @@ dashboards: $(BIN)/.installed-test ## Write grafana/dashboards/*.json from grafa
 dashboard-pictures: $(BIN)/.installed-test picture-tools ## Draw the dashboards into docs/images. Takes 35 minutes and 700 MB; not in CI.
 	PYTHONPATH=.:tests $(BIN)/python tests/dashboard-pictures/draw.py $(PICTURE_ARGS)
 
+.PHONY: page-pictures
+page-pictures: $(BIN)/.installed-test picture-tools ## Draw the pages for people into docs/images. Takes a minute; not in CI.
+	PYTHONPATH=.:tests $(BIN)/python tests/page-pictures/draw_pages.py
+
 .PHONY: lock
 lock: ## Write the lock files. Needs uv (UV=path). UPGRADE=--upgrade takes the newest versions.
 	scripts/write-locks.sh $(UPGRADE)
