@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+from http import HTTPStatus
 
 import structlog
 from aiohttp import web
@@ -22,10 +23,14 @@ from exporter.web.bodies import PAGE_CHUNK
 from exporter.web.configuration_page import ConfigurationPage
 from exporter.web.metrics_page import MetricsPage
 from exporter.web.pages.endpoints import Pages
+from exporter.web.problems import HEADERS, BadQueryError, number, problem
 from exporter.web.responses import CLIENT_LIMIT, Responses, abort, endpoint_of
 from exporter.web.scrapes import MAX_REQUESTS, Scrapes
 from exporter.web.service_discovery import ServiceDiscovery
 from exporter.web.status_json import status_json
+
+LISTED, MOST_LISTED = 1000, 10_000
+"""Scale sets of one answer: by default, and at most."""
 
 _JSON = {"Content-Type": "application/json; charset=utf-8"}
 
@@ -92,6 +97,7 @@ def make_application(site: Site) -> web.Application:
             web.get("/config", configuration.show),
             web.get("/sd", endpoints.service_discovery),
             web.get("/api/v1/status", endpoints.status),
+            web.get("/api/v1/scale_sets", endpoints.scale_sets),
             web.get("/api/v1/scale_sets/{subscription}/{group}/{name}", endpoints.scale_set),
         ]
     )
@@ -152,10 +158,28 @@ class _Endpoints:
         )
         state = self._site.targets.find(wanted)
         if state is None:
-            text = '{"error":"not a scale set that is polled here"}\n'
-            return await self._responses.text(request, text, headers=_JSON, status=404)
+            detail = "Not a scale set that is polled here: /api/v1/scale_sets lists them."
+            return await self._problem(request, HTTPStatus.NOT_FOUND, detail)
         body = scale_set_json.chunks(state, self._site.clock, messages=self._site.messages)
         return await self._responses.stream(request, body, _JSON)
+
+    async def scale_sets(self, request: web.Request) -> web.StreamResponse:
+        try:
+            offset = number(request.query, "offset", default=0, least=0, most=1_000_000)
+            limit = number(request.query, "limit", default=LISTED, least=1, most=MOST_LISTED)
+        except BadQueryError as error:
+            return await self._problem(request, HTTPStatus.BAD_REQUEST, str(error))
+        site = self._site
+        body = scale_set_json.list_chunks(
+            tuple(site.targets), site.clock, messages=site.messages, offset=offset, limit=limit
+        )
+        return await self._responses.stream(request, body, _JSON)
+
+    async def _problem(
+        self, request: web.Request, status: HTTPStatus, detail: str
+    ) -> web.StreamResponse:
+        text = problem(status, detail)
+        return await self._responses.text(request, text, headers=HEADERS, status=status)
 
     async def status(self, request: web.Request) -> web.StreamResponse:
         site = self._site

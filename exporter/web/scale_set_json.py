@@ -1,9 +1,9 @@
-"""`/api/v1/scale_sets/{subscription}/{group}/{name}`: every status, messages included."""
+"""`/api/v1/scale_sets`, and of one of them every status, messages included."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -45,6 +45,27 @@ def chunks(state: TargetState, clock: Clock, *, messages: bool) -> AsyncIterator
     return _chunks(head, instances)
 
 
+async def list_chunks(
+    states: Sequence[TargetState], clock: Clock, *, messages: bool, offset: int, limit: int
+) -> AsyncIterator[bytes]:
+    """What is known of scale sets without their instances, as a JSON object, in chunks.
+
+    Args:
+        states: all of them.
+        messages: whether Azure's messages are shown.
+        offset: how many are left out at the beginning.
+        limit: how many are shown at most; `next_offset` tells where the others begin.
+    """
+    shown = states[offset : offset + limit]
+    yield b'{"scale_sets":['
+    for number, state in enumerate(shown):
+        head = _head(state, clock, clock.monotonic(), messages=messages)
+        yield (b"," if number else b"") + msgspec.json.encode(head)
+        await asyncio.sleep(0)
+    following = offset + len(shown) if offset + len(shown) < len(states) else None
+    yield b'],"next_offset":' + msgspec.json.encode(following) + b"}\n"
+
+
 async def _chunks(head: bytes, instances: Iterator[bytes]) -> AsyncIterator[bytes]:
     yield head[:-1] + b',"instances":'
     for chunk in instances:
@@ -74,5 +95,6 @@ def _head(state: TargetState, clock: Clock, monotonic: float, *, messages: bool)
             None if poll.last_success is None else max(0.0, clock.now() - poll.last_success)
         ),
         "poll_interval_seconds": poll.interval,
+        "instance_count": state.data.snapshot.mapped.instances if state.data.snapshot else None,
         "facts": {name: getattr(model.model, name) for name in _MODEL_FIELDS} if model else None,
     }

@@ -271,8 +271,8 @@ async def test_a_set_that_is_not_polled_is_404(client: Client) -> None:
     response = await client.get(
         "/api/v1/scale_sets/s/g/other", headers={"Accept-Encoding": "identity"}
     )
-    assert response.status == 404
-    assert "error" in await response.json()
+    assert (response.status, response.content_type) == (404, "application/problem+json")
+    assert json.loads(await response.text())["status"] == 404
 
 
 async def test_healthy_at_once_and_ready_when_every_set_was_tried(

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient
 
 from exporter.azure.errors import TimedOut
 from exporter.polling.target_state import TargetState
@@ -73,3 +75,27 @@ async def test_after_a_restart_with_messages_off_none_is_shown(
     hidden = await shown(second.states[0], clock, messages=False)
     assert "why" not in json.dumps(hidden)
     assert hidden["instances"][0]["azure"]["properties"]["instanceView"]["rdpThumbPrint"] == "AB12"
+
+
+async def test_the_list_tells_how_each_set_stands_page_by_page(
+    case: WebCase, client: TestClient[web.Request, web.Application]
+) -> None:
+    case.source.pages["web"] = [page(instance(VIEW, instance_id="1"))]
+    case.source.pages["Batch"] = [TimedOut("late")]
+    await case.poll()
+    seen, offset = [], 0
+    for _ in range(2):
+        path = f"/api/v1/scale_sets?limit=1&offset={offset}"
+        answer = await client.get(path, headers={"Accept-Encoding": "identity"})
+        found = json.loads(await answer.text())
+        seen += found["scale_sets"]
+        offset = found["next_offset"]
+    assert offset is None
+    assert [(one["scale_set"], one["up"], one["instance_count"]) for one in seen] == [
+        ("web", True, 1),
+        ("Batch", False, None),
+    ]
+    assert "instances" not in seen[0]
+    answer = await client.get("/api/v1/scale_sets?limit=x")
+    assert (answer.status, answer.content_type) == (400, "application/problem+json")
+    assert json.loads(await answer.text())["detail"].startswith("limit: expected")
