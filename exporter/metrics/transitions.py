@@ -66,7 +66,7 @@ class Walk:
         self.created: dict[str, str] = {}
         self.lost = 0
         self.attached_before = -inf
-        self.detached: Collection[str] = ()
+        self.detached: set[str] = set()
 
     def see(self, key: str, observed: InstanceState) -> None:
         """Note an instance by its id without letter case."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import aclosing
+import asyncio
+from contextlib import aclosing, suppress
 
 from exporter.azure.errors import AzureError, NotSent
 from exporter.azure.ratelimit.usage import Reservation
 from exporter.azure.scale_sets import Restart
 from exporter.metrics.mapper import Mapper, Mapping
+from exporter.metrics.transitions import Transitions
 from exporter.polling.source import Sources
 from exporter.polling.target_state import TargetState
+from exporter.runtime.clock import Clock
 from exporter.runtime.cooperative import CooperativeScheduler
 
 ATTACHED_AGE = 900.0
@@ -18,6 +21,15 @@ the set: a new one may be that much late in the list."""
 
 MOST_ASKED = 5
 """Virtual machines that a set has lost of which each is looked for; of more, all were deleted."""
+
+ASKED_A_MINUTE = 30
+"""Virtual machines that are looked for in a minute, of all sets: no plan knows of these calls, and
+they share the Resource Manager's limit with the polls."""
+
+_MINUTE = 60.0
+
+LOOKING_LIMIT = 10.0
+"""Seconds that a poll looks for machines at most: what it has found is to be served."""
 
 _DELETING = "deleting"
 
@@ -30,10 +42,15 @@ class Listing:
         cooperative: where mapping yields to other tasks.
     """
 
-    def __init__(self, sources: Sources, mapper: Mapper, cooperative: CooperativeScheduler) -> None:
+    def __init__(
+        self, sources: Sources, mapper: Mapper, cooperative: CooperativeScheduler, *, clock: Clock
+    ) -> None:
         self._sources = sources
         self._mapper = mapper
         self._cooperative = cooperative
+        self._clock = clock
+        # When a machine was looked for, in the last minute.
+        self._looked: list[float] = []
 
     async def walk(
         self, state: TargetState, reservation: Reservation | None, *, flexible: bool
@@ -76,20 +93,21 @@ class Listing:
             return
         if state.data.poll.last_success is not None:
             walk.attached_before = state.data.poll.last_success - ATTACHED_AGE
-        missing = before.missing(walk)
-        if mapping.lost or len(missing) > MOST_ASKED:
+        missing, now = before.missing(walk), self._clock.monotonic()
+        self._looked = [at for at in self._looked if now - at < _MINUTE]
+        if mapping.lost or len(missing) > min(MOST_ASKED, ASKED_A_MINUTE - len(self._looked)):
             return
+        self._looked += [now] * len(missing)
+        with suppress(AzureError, NotSent, TimeoutError):
+            async with asyncio.timeout(LOOKING_LIMIT):
+                for name in missing:
+                    if await self._lives_on(state, before, name):
+                        walk.detached.add(name)
+
+    async def _lives_on(self, state: TargetState, before: Transitions, name: str) -> bool:
         source, scale_set = self._sources[state.target.credential], state.target.scale_set
-        detached = []
-        for name in missing:
-            try:
-                machine = await source.virtual_machine(scale_set, name, location=state.location)
-            except (AzureError, NotSent):
-                break
-            properties = machine.properties if machine else None
-            if properties is None:
-                continue
-            going = str(properties.provisioning_state).casefold() == _DELETING
-            if not going and before.is_of(name, properties.vm_id):
-                detached.append(name)
-        walk.detached = detached
+        machine = await source.virtual_machine(scale_set, name, location=state.location)
+        properties = machine.properties if machine else None
+        if properties is None or str(properties.provisioning_state).casefold() == _DELETING:
+            return False
+        return before.is_of(name, properties.vm_id)

@@ -82,7 +82,7 @@ class Poller(ModelPoller):
             store=store,
         )
         self._cooperative = cooperative or CooperativeScheduler()
-        self._listing = Listing(sources, mapper, self._cooperative)
+        self._listing = Listing(sources, mapper, self._cooperative, clock=clock)
         # Counters start at 0 for every label set that can be known, or increase() misses the
         # first failure.
         for result in ("success", "failure"):

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from structlog.testing import capture_logs
 
-from exporter.azure.errors import FlexibleNotSupported, NotFound
+from exporter.azure.errors import FlexibleNotSupported, NotFound, TimedOut
 from exporter.model.scale_set import ScaleSetModel
+from exporter.polling import listing
+from exporter.polling.listing import ASKED_A_MINUTE, MOST_ASKED
 from support.answers import WEB, instance
+from support.clock import FakeClock
 from support.polling import Polling
 from support.source import FakeSource, page
 
@@ -106,3 +111,63 @@ async def test_an_empty_flexible_set_that_exists_is_empty(
     assert await polling.poller.poll(state) is None
     assert state.data.poll.up
     assert len(source.model_polled["web"]) == 2
+
+
+# Machines that a Flexible set has lost
+
+
+async def lose(polling: Polling, source: FakeSource, name: str, count: int) -> None:
+    """Let a Flexible set have some machines, and then none of them."""
+    state = polling.add(name)
+    source.models[name] = FLEXIBLE
+    await polling.poller.poll_model(state)
+    stays = instance({}, instance_id=f"{name}_stays")
+    going = [instance({}, instance_id=f"{name}_{number}") for number in range(count)]
+    source.pages[name] = [page(stays, *going)]
+    await polling.poller.poll(state)
+    source.pages[name] = [page(stays)]
+    await polling.poller.poll(state)
+
+
+def deletions(polling: Polling, name: str) -> int:
+    (state,) = (one for one in polling.targets if one.target.scale_set.name == name)
+    transitions = state.data.memory.transitions
+    assert transitions is not None
+    return transitions.counts.deletions
+
+
+async def test_few_machines_are_looked_for_in_a_minute_however_many_sets_lose_some(
+    polling: Polling, source: FakeSource, clock: FakeClock
+) -> None:
+    for number in range(10):
+        await lose(polling, source, f"set{number}", MOST_ASKED)
+    assert sum(map(len, source.looked_for.values())) == ASKED_A_MINUTE
+    await clock.advance(61)
+    await lose(polling, source, "later", MOST_ASKED)
+    assert len(source.looked_for["later"]) == MOST_ASKED
+    assert deletions(polling, "set9") == MOST_ASKED
+
+
+async def test_a_machine_that_exists_elsewhere_with_the_same_id_was_not_deleted(
+    polling: Polling, source: FakeSource
+) -> None:
+    source.machines["web_0"] = instance({}, instance_id="web_0")
+    going = {"provisioningState": "Deleting"}
+    source.machines["web_1"] = instance({}, instance_id="web_1", properties=going)
+    source.machines["web_2"] = TimedOut("late")
+    await lose(polling, source, "web", 4)
+    assert source.looked_for["web"] == ["web_0", "web_1", "web_2"], "the others may fail as well"
+    assert deletions(polling, "web") == 3
+
+
+async def test_looking_for_a_machine_holds_no_poll_up_for_long(
+    polling: Polling, source: FakeSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def silent(*_: object, **__: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(source, "virtual_machine", silent)
+    monkeypatch.setattr(listing, "LOOKING_LIMIT", 0.01)
+    await lose(polling, source, "web", 2)
+    assert deletions(polling, "web") == 2
+    assert 'instance_id="web_stays"' in polling.page()
