@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import AsyncIterator, Iterator
-from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -14,6 +13,7 @@ from exporter.configuration import Configuration, ConfigurationError
 from exporter.polling import scheduler
 from exporter.preparation import Prepared
 from exporter.reloading import SignalEvents, poll_until
+from exporter.runtime.signals import Signals
 from faults.story import ScriptedAzure, Story, WireClock, machine, scripted_sets
 
 FETCHED = "azure_vmss_last_success_timestamp_seconds"
@@ -42,13 +42,12 @@ class Reloads:
     def __init__(self, story: Story) -> None:
         self.story = story
         self.found: Configuration | ConfigurationError = ConfigurationError(("nothing yet",))
-        self.signals = SimpleNamespace(stop=asyncio.Event(), reload=asyncio.Event())
+        self.signals = SignalEvents(Signals())
         self.life: asyncio.Task[int | tuple[Prepared, str]]
 
     def begin(self) -> None:
         story = self.story
-        signals = cast("SignalEvents", self.signals)
-        life = poll_until(story.exporter, story.process, signals, self.read)
+        life = poll_until(story.exporter, story.process, self.signals, self.read)
         self.life = asyncio.create_task(life)
 
     def read(self) -> tuple[Configuration, str]:
