@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 
 from yarl import URL
 
@@ -74,7 +74,7 @@ class Lists:
         get, goes_on = self._getting(LIST_SCALE_SETS, self._scope(subscription_id)), True
         while goes_on:
             pieces, goes_on = decode_scale_sets(await get(paging.url)), False
-            while piece := await self._next(pieces):
+            while piece := await self._cooperative.next(pieces):
                 goes_on = paging.goes_on(piece.next_link)
                 yield piece
 
@@ -111,7 +111,3 @@ class Lists:
 
     def _scope(self, subscription_id: str) -> Scope:
         return Scope(subscription_id, credential=self._transport.credential)
-
-    async def _next(self, pieces: Iterator[ScaleSetPage]) -> ScaleSetPage | None:
-        async with self._cooperative.chunk():
-            return next(pieces, None)

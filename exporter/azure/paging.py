@@ -73,11 +73,7 @@ async def whole_list(
     goes_on = True
     while goes_on:
         pieces, goes_on = decode(await get(paging.url)), False
-        while True:
-            async with cooperative.chunk():
-                piece = next(pieces, None)
-            if piece is None:
-                break
+        while piece := await cooperative.next(pieces):
             items, link = piece
             found += items
             goes_on = paging.goes_on(link)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -147,7 +147,7 @@ class ScaleSetClient:
                     continue
                 complete = True
                 chunks = decode_instance_page(body, scale_set=scale_set)
-                while page := await self._next(chunks):
+                while page := await self._cooperative.next(chunks):
                     complete = not paging.goes_on(page.next_link)
                     yield page
         finally:
@@ -212,8 +212,3 @@ class ScaleSetClient:
 
     def _until(self) -> float:
         return asyncio.get_running_loop().time() + self._deadline
-
-    async def _next(self, chunks: Iterator[InstancePage]) -> InstancePage | None:
-        """Decode one chunk of a page; None after the last."""
-        async with self._cooperative.chunk():
-            return next(chunks, None)

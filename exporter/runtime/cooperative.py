@@ -9,6 +9,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import TypeVar
+
+_Piece = TypeVar("_Piece")
 
 PRECEDENCE = 0.25
 """Seconds for which an answer goes first: a slow client must not hold the polls up."""
@@ -35,6 +38,11 @@ class CooperativeScheduler:
                     await self._no_answers.wait()
             yield
             await asyncio.sleep(0)
+
+    async def next(self, pieces: Iterator[_Piece]) -> _Piece | None:
+        """The next of some pieces, whose making is a chunk; None after the last."""
+        async with self.chunk():
+            return next(pieces, None)
 
     async def run(self, steps: Iterator[object]) -> None:
         """Run all steps, each as a chunk of its own."""

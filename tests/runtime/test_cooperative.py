@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import Iterator
 
 from exporter.runtime.cooperative import CooperativeScheduler
 
@@ -61,3 +62,22 @@ async def test_of_two_answers_the_later_keeps_its_precedence() -> None:
             pass
         assert not cooperative._no_answers.is_set()
     assert cooperative._no_answers.is_set()
+
+
+async def test_pieces_come_one_by_one_and_scrapes_go_before_each() -> None:
+    cooperative = CooperativeScheduler()
+    made: list[int] = []
+
+    def making() -> Iterator[int]:
+        for number in (1, 2):
+            made.append(number)
+            yield number
+
+    pieces = making()
+    with cooperative.answer():
+        first = asyncio.create_task(cooperative.next(pieces))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert made == []
+    assert await first == 1
+    assert [await cooperative.next(pieces), await cooperative.next(pieces)] == [2, None]
