@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from exporter.azure.operation import LIST_INSTANCES, LIST_VIRTUAL_MACHINES, Operation, Scope
 from exporter.exposition.text_format import cut
+from exporter.metrics.instance_json import Item, read_items
 from exporter.metrics.mapper import MappedInstances, TargetMemory
 from exporter.model.details import NO_DETAILS, SetDetails
 from exporter.model.poll import PollState
@@ -164,6 +165,16 @@ class TargetState:
     def scope(self) -> Scope:
         """What its calls are about, and by which limits they are counted."""
         return Scope.of(self.target.scale_set, self.location, self.target.credential)
+
+    def items(self, *, wanted: str | None = None) -> Iterator[Item | None]:
+        """Read Azure's items of the last good walk, as `read_items` does; none without a walk."""
+        snapshot = self.data.snapshot
+        return read_items(
+            snapshot.mapped.details if snapshot else b"",
+            scale_set=self.target.scale_set,
+            spellings=self.data.memory.spellings,
+            wanted=wanted,
+        )
 
     @property
     def capacity(self) -> int | None:

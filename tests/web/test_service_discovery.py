@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from typing import Any
 
@@ -12,7 +13,7 @@ from aiohttp.test_utils import TestClient
 from exporter.azure.errors import NotFound, TimedOut
 from exporter.metrics.instance_json import read_items
 from exporter.model.scale_set import ScaleSetModel
-from exporter.web import service_discovery as module
+from exporter.polling import target_state
 from support.answers import SUBSCRIPTION, instance
 from support.site import WebCase
 from support.source import page
@@ -132,11 +133,12 @@ async def test_a_walk_is_read_once_however_often_it_is_asked_for(
         reads.append(None)
         return read_items(*args, **more)
 
-    monkeypatch.setattr(module, "read_items", counted)
+    monkeypatch.setattr(target_state, "read_items", counted)
     await served.poll()
     for _ in range(3):
         await groups(client)
     assert len(reads) == 2
+    await served.clock.advance(60)
     await served.poll()
     await groups(client)
     assert len(reads) == 4
@@ -151,3 +153,18 @@ async def test_odd_text_stays_a_bounded_label(client: Client, served: WebCase) -
     (name,) = found[0]["targets"]
     assert len(name.encode()) <= 256
     assert "\u202e" not in name
+
+
+async def test_what_a_poll_found_is_let_go_with_the_next_whoever_asked_for_a_list(
+    client: Client, served: WebCase
+) -> None:
+    await served.poll()
+    await groups(client)
+    snapshot = served.states[0].data.snapshot
+    assert snapshot is not None
+    mapped = [snapshot.mapped]
+    del snapshot
+    await served.clock.advance(60)
+    await served.poll()
+    gc.collect()
+    assert gc.get_referrers(*mapped) == [mapped]

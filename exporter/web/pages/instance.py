@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from exporter.metrics.instance_json import parts_of, read_items
+from exporter.metrics.instance_json import parts_of
 from exporter.metrics.instance_state import InstanceState
 from exporter.metrics.statuses import present, read
 from exporter.metrics.verdict import findings, verdict_of, verdict_of_status
@@ -60,16 +60,7 @@ class Section:
 
 async def find_instance(state: TargetState, instance_id: str) -> InstanceState | None:
     """An instance of the last good walk; None where it has none of that id."""
-    snapshot = state.data.snapshot
-    if snapshot is None:
-        return None
-    items = read_items(
-        snapshot.mapped.details,
-        scale_set=state.target.scale_set,
-        spellings=state.data.memory.spellings,
-        wanted=instance_id,
-    )
-    for item in items:
+    for item in state.items(wanted=instance_id):
         if item is not None:
             return item.observed
         await asyncio.sleep(0)

@@ -6,7 +6,6 @@ import asyncio
 import re
 from dataclasses import dataclass
 
-from exporter.metrics.instance_json import read_items
 from exporter.metrics.instance_state import InstanceState
 from exporter.metrics.verdict import findings, rank, verdict_of
 from exporter.polling.target_state import TargetState
@@ -46,16 +45,8 @@ class InstanceRow:
 
 async def instance_rows(state: TargetState, now: float) -> list[InstanceRow]:
     """All instances of the last good walk, the worst first."""
-    snapshot = state.data.snapshot
-    if snapshot is None:
-        return []
-    items = read_items(
-        snapshot.mapped.details,
-        scale_set=state.target.scale_set,
-        spellings=state.data.memory.spellings,
-    )
     rows: list[InstanceRow] = []
-    for item in items:
+    for item in state.items():
         if item is None:
             await asyncio.sleep(0)
             continue
