@@ -49,7 +49,7 @@ class Selection:
 
     def wants(self, found: FoundScaleSet) -> bool:
         """Whether a scale set is wanted. Names of tags have no letter case, their values have."""
-        tags = {name.casefold(): value for name, value in found.model.tags.items()}
+        tags = found.model.folded_tags
         return self.may_want(found.scale_set) and self._tags.items() <= tags.items()
 
 

@@ -101,6 +101,11 @@ class ScaleSetModel:
     tags: dict[str, str] = field(default_factory=dict)
 
     @property
+    def folded_tags(self) -> dict[str, str]:
+        """The tags by their names in lower case: Azure compares them without letter case."""
+        return {name.casefold(): value for name, value in self.tags.items()}
+
+    @property
     def is_flexible(self) -> bool:
         """Whether the set is a Flexible one; an absent mode is a Uniform set of old days."""
         return (self.orchestration_mode or "").casefold() == "flexible"

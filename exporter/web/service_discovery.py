@@ -125,7 +125,7 @@ def _about_set(
     }
     if model is not None:
         about["location"] = short_region(model.location)
-        values = {name.casefold(): value for name, value in model.tags.items()}
+        values = model.folded_tags
         about |= {tag_label(tag): values.get(tag.casefold(), "") for tag in tags}
     return {PREFIX + name: _label(value) for name, value in about.items()}
 

@@ -44,7 +44,7 @@ def tags_family(tags: tuple[str, ...]) -> ModelFamily:
     def rows(model: ScaleSetModel) -> Iterable[Row]:
         if not tags:
             return ()
-        values = {name.casefold(): value for name, value in model.tags.items()}
+        values = model.folded_tags
         return ((tuple(values.get(tag.casefold(), "") for tag in tags), 1),)
 
     return ModelFamily(
