@@ -61,6 +61,7 @@ ELSEWHERE = {
     "web/pages/grid": "web/pages/test_scale_set_page.py",
     "web/pages/instance_rows": "web/pages/test_scale_set_page.py",
     "web/pages/links": "web/pages/test_hostile_text.py",
+    "web/pages/paging": "web/pages/test_fleet_page.py",
     "web/pages/set_head": "web/pages/test_scale_set_page.py",
     "web/pages/site": "web/pages/test_fleet_page.py",
     "web/server": "web/test_listening.py",

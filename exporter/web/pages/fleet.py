@@ -13,6 +13,7 @@ from exporter.model.quota import QuotaUse
 from exporter.web.pages import links
 from exporter.web.pages.fleet_filter import FleetFilter
 from exporter.web.pages.fleet_rows import SetFacts, SetRow, Share, shares_of
+from exporter.web.pages.paging import Page
 from exporter.web.pages.site import PagesSite
 from exporter.web.pages.texts import FAILING, NEW, STATES, Since, label, shown
 
@@ -95,11 +96,9 @@ async def fleet_page(site: PagesSite, wanted: FleetFilter) -> dict[str, Any]:
             found.append(facts)
     await asyncio.sleep(0)
     found.sort(key=SetFacts.order)
-    pages = max(1, -(-len(found) // PER_PAGE))
-    page = min(wanted.page, pages)
+    page = Page.of(found, wanted.page, size=PER_PAGE)
     await asyncio.sleep(0)
-    begin = (page - 1) * PER_PAGE
-    rows = [SetRow.of(facts, now) for facts in found[begin : begin + PER_PAGE]]
+    rows = [SetRow.of(facts, now) for facts in page.items]
     await asyncio.sleep(0)
     quotas = _quotas(site.quotas())
     return {
@@ -115,9 +114,8 @@ async def fleet_page(site: PagesSite, wanted: FleetFilter) -> dict[str, Any]:
         "choices": _choices(site, sorted(subscriptions)),
         "rows": rows,
         "found": len(found),
-        "first": begin + 1,
-        "page_number": page,
-        "pages": pages,
+        "page_number": page.number,
+        "pages": page.pages,
         "quotas": quotas[:MOST_QUOTAS],
         "more_quotas": max(0, len(quotas) - MOST_QUOTAS),
         "searches": [_search(one, now, messages=site.messages) for one in site.searches()],

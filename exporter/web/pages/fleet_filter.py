@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlencode
 
-from exporter.redaction import plain
 from exporter.web.pages.fleet_rows import SetFacts
-
-LONGEST_FIELD = 200
-"""Characters of a field that are looked at."""
-
-_LAST_PAGE = 100_000
+from exporter.web.pages.paging import asked, page_number, query_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +54,8 @@ class FleetFilter:
             "group": self.group,
             "tag": self.tag,
             "state": self.state,
-            "page": str(page) if page > 1 else "",
         }
-        pairs = {name: value for name, value in fields.items() if value}
-        return "?" + urlencode(pairs, errors="replace")
+        return query_of(fields, page)
 
     def wants(self, facts: SetFacts) -> bool:
         """Whether a set is to be shown."""
@@ -85,14 +77,3 @@ class FleetFilter:
             own.casefold() == name.strip() and (not equals or own_value.casefold() == value.strip())
             for own, own_value in facts.tags
         )
-
-
-def asked(query: Mapping[str, str], name: str) -> str:
-    """A field of a form, as it may be shown in the form again."""
-    return plain(query.get(name, "")[:LONGEST_FIELD]).strip()
-
-
-def page_number(text: str) -> int:
-    """The number of a page in an address; 1 for anything that is none."""
-    digits = text.isascii() and text.isdecimal()
-    return min(max(1, int(text[:9])), _LAST_PAGE) if digits else 1

@@ -9,7 +9,7 @@ from exporter.metrics.verdict import VERDICTS, Reason, Summary
 from exporter.model.scale_set import ScaleSetId, ScaleSetModel, short_region
 from exporter.polling.target_state import TargetState
 from exporter.web.pages import links
-from exporter.web.pages.texts import FAILING, NEW, STATES, Since, State, duration, label
+from exporter.web.pages.texts import FAILING, NEW, PROBLEMS, STATES, Since, State, duration, label
 
 MOST_REASONS = 3
 """Reasons that are told of a set in the fleet; its own page tells all."""
@@ -19,7 +19,6 @@ LATE = 3.0
 
 _OFTEN = 60.0
 _NO_SUMMARY = Summary({})
-_PROBLEMS = frozenset(("failed", "warning", "unknown"))
 # Blind is worse than sick, and what was never looked at comes before what is well.
 _ORDER = (FAILING.key, "failed", "warning", "unknown", "changing", NEW.key, "off", "ok")
 _RANKS = {key: number for number, key in enumerate(_ORDER)}
@@ -53,7 +52,7 @@ class SetFacts:
         reasons = summary.reasons
         if model is not None and (model.provisioning_state or "").casefold() == "failed":
             reasons = (Reason("failed", "the scale set itself: failed", 0, None), *reasons)
-        return cls(state, model, _shown_tags(model, tags), summary, reasons)
+        return cls(state, model, shown_tags(model, tags), summary, reasons)
 
     @property
     def scale_set(self) -> ScaleSetId:
@@ -69,7 +68,7 @@ class SetFacts:
         snapshot = self.state.data.snapshot
         if snapshot is None or snapshot.mapped.summary is None:
             return NEW.key
-        if self.reasons and self.reasons[0].verdict in _PROBLEMS:
+        if self.reasons and self.reasons[0].verdict in PROBLEMS:
             return self.reasons[0].verdict
         return next((v for v in VERDICTS if self.summary.verdicts.get(v)), "ok")
 
@@ -82,13 +81,13 @@ class SetFacts:
     def is_in(self, state: str) -> bool:
         """Whether the form's word for a state is true of it."""
         if state == "problems":
-            return self.key == FAILING.key or any(r.verdict in _PROBLEMS for r in self.reasons)
+            return self.key == FAILING.key or any(r.verdict in PROBLEMS for r in self.reasons)
         return self.key == state or self.summary.verdicts.get(state, 0) > 0
 
     def order(self) -> tuple[int, int, str, str]:
         """By which the worst come first."""
         key = self.key
-        affected = self.summary.verdicts.get(key, 0) if key in _PROBLEMS else 0
+        affected = self.summary.verdicts.get(key, 0) if key in PROBLEMS else 0
         return _RANKS[key], -affected, self.scale_set.name.casefold(), self.scale_set.key[1]
 
     def searched(self) -> str:
@@ -202,10 +201,11 @@ def mode_of(state: TargetState) -> str:
     return "Uniform" if state.data.model or state.data.snapshot else ""
 
 
-def _shown_tags(
+def shown_tags(
     model: ScaleSetModel | None, allowed: tuple[str, ...]
 ) -> tuple[tuple[str, str], ...]:
+    """The tags of a set that may be shown, in the spelling of `metrics.tags`."""
     if model is None or not allowed or not model.tags:
         return ()
-    own = {name.casefold(): value for name, value in model.tags.items()}
+    own = model.folded_tags
     return tuple((name, own[name.casefold()]) for name in allowed if name.casefold() in own)

@@ -7,23 +7,20 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
 
 from exporter.metrics.verdict import MOST_REASONS
 from exporter.polling.target_state import TargetState
 from exporter.web.pages import links
-from exporter.web.pages.fleet_filter import asked, page_number
 from exporter.web.pages.fleet_rows import SetFacts, shares_of, wrong_of
 from exporter.web.pages.grid import zones_of
 from exporter.web.pages.instance_rows import InstanceRow, instance_rows
+from exporter.web.pages.paging import Page, asked, page_number, query_of
 from exporter.web.pages.set_head import set_head
 from exporter.web.pages.site import PagesSite
-from exporter.web.pages.texts import STATES
+from exporter.web.pages.texts import PROBLEMS, STATES
 
 PER_PAGE = 1000
 """Instances on one page: Azure's sets have no more."""
-
-_PROBLEMS = frozenset(("failed", "warning", "unknown"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +46,7 @@ class InstanceFilter:
         """Whether an instance is to be shown."""
         key = row.state.key
         if self.state == "problems":
-            if key not in _PROBLEMS:
+            if key not in PROBLEMS:
                 return False
         elif self.state and key != self.state:
             return False
@@ -60,9 +57,7 @@ class InstanceFilter:
 
     def at(self, page: int) -> str:
         """The query of another page of the same instances."""
-        fields = {"q": self.text, "state": self.state, "page": str(page) if page > 1 else ""}
-        pairs = {name: value for name, value in fields.items() if value}
-        return "?" + urlencode(pairs, errors="replace")
+        return query_of({"q": self.text, "state": self.state}, page)
 
 
 async def scale_set_page(
@@ -86,11 +81,7 @@ async def scale_set_page(
             machines.setdefault(reason, []).append(row)
     if wanted.text or wanted.state:
         rows = [row for row in rows if wanted.wants(row)]
-    found = len(rows)
-    pages = max(1, -(-found // PER_PAGE))
-    page = min(wanted.page, pages)
-    begin = (page - 1) * PER_PAGE
-    rows = rows[begin : begin + PER_PAGE]
+    page = Page.of(rows, wanted.page, size=PER_PAGE)
     await asyncio.sleep(0)
     scale_set = state.target.scale_set
     return {
@@ -101,16 +92,16 @@ async def scale_set_page(
         "machines": machines,
         "shares": shares_of(verdicts),
         "instances": facts.instances,
-        "zones": zones_of(rows),
-        "rows": rows,
+        "zones": zones_of(page.items),
+        "rows": page.items,
         "wanted": wanted,
         "choices": [
             ("problems", "anything wrong"),
             *((key, one.title) for key, one in STATES.items()),
         ],
-        "found": found,
-        "page_number": page,
-        "pages": pages,
+        "found": len(rows),
+        "page_number": page.number,
+        "pages": page.pages,
         "base": scale_set_segment(state),
         "portal": links.portal_of(site.portal_url, scale_set, "", flexible=False),
         "grafana": links.grafana_of(site.grafana_url, "scale-set", scale_set),

@@ -8,7 +8,7 @@ from exporter.model.scale_set import short_region
 from exporter.polling.target_state import TargetState
 from exporter.web.pages import links
 from exporter.web.pages.advice import advice_for
-from exporter.web.pages.fleet_rows import mode_of
+from exporter.web.pages.fleet_rows import mode_of, shown_tags
 from exporter.web.pages.site import PagesSite
 from exporter.web.pages.texts import Since, duration, label, shown
 
@@ -34,7 +34,6 @@ class SetHead:
     updated: Since | None
     interval: str
     mode: str
-    flexible: bool
     region: str
     facts: list[tuple[str, str]]
     tags: list[str]
@@ -55,7 +54,6 @@ def set_head(site: PagesSite, state: TargetState) -> SetHead:
         message = shown(poll.message) if site.messages else ""
         failure = Failure(poll.reason, message, advice_for(poll.reason))
     facts: list[tuple[str, str]] = []
-    tags: list[str] = []
     if model:
         facts = [
             ("Size", label(model.sku)),
@@ -65,8 +63,6 @@ def set_head(site: PagesSite, state: TargetState) -> SetHead:
             ("Eviction policy", label(model.eviction_policy)),
             ("Provisioning state", label(model.provisioning_state)),
         ]
-        own = {name.casefold(): value for name, value in model.tags.items()}
-        tags = [label(f"{tag}={own[tag.casefold()]}") for tag in site.tags if tag.casefold() in own]
     return SetHead(
         name=label(scale_set.name),
         group=label(scale_set.resource_group),
@@ -76,10 +72,9 @@ def set_head(site: PagesSite, state: TargetState) -> SetHead:
         updated=Since.of(poll.last_success, now),
         interval=duration(poll.interval),
         mode=mode_of(state),
-        flexible=data.is_flexible,
         region=label(short_region(model.location)) if model else "",
         facts=[(name, value) for name, value in facts if value],
-        tags=tags,
+        tags=[label(f"{name}={value}") for name, value in shown_tags(model, site.tags)],
         failure=failure,
         model_failure=shown(data.model_message) if data.model_message and site.messages else "",
         suppressed=poll.suppressed,

@@ -42,6 +42,9 @@ _TITLES = {
 STATES: dict[str, State] = {verdict: State(verdict, *_TITLES[verdict]) for verdict in VERDICTS}
 """The states of instances; the worst first."""
 
+PROBLEMS = frozenset(("failed", "warning", "unknown"))
+"""The keys of states in which something is wrong."""
+
 FAILING = State("failing", "!", "poll failing")
 """A set whose last poll failed: what is shown of it may be old."""
 
