@@ -30,7 +30,7 @@ class Process:
         budget: what may be spent of Azure's limits.
         targets: the scale sets that are polled.
         tokens: the sources of tokens in place of configured credentials, by their names.
-        denials: takes what the identity may not read; None where nobody asks for that.
+        denials: collects what the identity may not read; None to collect nothing.
 
     Args:
         own_process: whether the `process_*` and `python_*` families are served.

@@ -146,8 +146,8 @@ LIST_VIRTUAL_MACHINES = Operation(
 
 GET_VIRTUAL_MACHINE = Operation(
     name="get_virtual_machine",
-    feature="instances of Flexible sets",
     rbac_action=LIST_VIRTUAL_MACHINES.rbac_action,
+    feature=LIST_VIRTUAL_MACHINES.feature,
     failure="reading the virtual machine failed",
     when="each virtual machine that a Flexible set has lost, five a poll at most: is it deleted?",
     requests=DocumentedLimit("LowCostGetSubscriptionMaximum", 24_000),

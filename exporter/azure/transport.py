@@ -92,7 +92,7 @@ class Transport:
         retries: how often a request is repeated at most, after a failure that may pass.
         credential: the name of the credential that the tokens are of.
         circuits: shows whether the endpoint answers; of its own if None.
-        denials: takes what the identity may not read; None where nobody asks for that.
+        denials: collects what the identity may not read; None to collect nothing.
     """
 
     def __init__(

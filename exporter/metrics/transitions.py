@@ -53,7 +53,7 @@ class Walk:
     Attributes:
         conditions: by the instance id without letter case.
         vm_ids: the VM ids, where Azure sends them, by the same; 16 bytes each.
-        created: when Azure says that they were created, by the same.
+        created: when Azure says that they were created, by the same; of Flexible sets only.
         lost: the number of items that could not be read at all.
         attached_before: an instance that comes, and was created before this Unix time, was
             attached to the set.
@@ -79,7 +79,7 @@ class Walk:
         self.conditions[key] = _condition(power_state, power_state != UNKNOWN, failure)
         if vm_id := observed.properties.vm_id:
             self.vm_ids[key] = _vm_id_bytes(vm_id)
-        if created := observed.properties.time_created:
+        if observed.flexible and (created := observed.properties.time_created):
             self.created[key] = created
 
     def was_attached(self, key: str) -> bool:

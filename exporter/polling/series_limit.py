@@ -115,7 +115,7 @@ class SeriesLimit:
         self._sizes: dict[TargetState, Size] = {}
         self._has_room = False
         self._over = False
-        # Of a fleet that is found above the limit, thousands of sets give way within a minute.
+        # Of a fleet that is found above the limit, thousands of sets are suppressed in a minute.
         self._logs = {
             level: RateLimitedLog(_log, event, level="warning") for level, event in _EVENTS.items()
         }

@@ -46,7 +46,7 @@ class Site:
         ready: whether every target was tried, or the time for it is over.
         searches: how the searches for scale sets stand.
         configuration: the YAML of the configuration in force, without its secrets.
-        reload: reloads the configuration, and tells what was wrong; None where nobody may ask.
+        reload: reloads the configuration, and tells what was wrong; None where that is disabled.
         messages: whether Azure's messages are shown (`web.messages`).
         tags: the tags of scale sets that may be shown (`metrics.tags`).
         quotas: how much is spent of Azure's limits.

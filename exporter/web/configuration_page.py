@@ -18,7 +18,7 @@ class ConfigurationPage:
     """Answers about the configuration in force.
 
     Args:
-        reload: what reloads the configuration and tells what was wrong; None where nobody may ask.
+        reload: what reloads the configuration and tells what was wrong; None where disabled.
         shown: what makes the YAML without secrets; None where there is none.
     """
 

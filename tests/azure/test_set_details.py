@@ -29,6 +29,7 @@ from exporter.model.details import (
 from exporter.runtime.cooperative import CooperativeScheduler
 from exporter.simulator import Fleet, SimulatedAzure
 from exporter.simulator.faults import Fault, Shape
+from exporter.simulator.scale_set import SimulatedScaleSet
 from support.answers import WEB
 from support.azure_room import NewClient
 from support.clock import FakeClock
@@ -139,14 +140,20 @@ async def test_autoscale(details: SetDetailsClient) -> None:
     assert await details.autoscale(WEB.subscription_id) == {WEB.key: Autoscale(2, 20)}
 
 
-async def test_a_pool_that_goes_after_the_list_costs_no_other_pool_its_counts(
-    details: SetDetailsClient, azure: SimulatedAzure
-) -> None:
+def fail_one_of_two_pools(azure: SimulatedAzure, *, status: int) -> SimulatedScaleSet:
+    """Let the pool of `web` be refused; the set of the other one."""
     plain = azure.fleet.scale_set("plain")
     plain.description = plain.description.model_copy(update={"standby": 2})
     azure.faults.append(
-        Fault(kind="status", status=404, operation="standby_pool", scale_set=f"{WEB.name}-pool")
+        Fault(kind="status", status=status, operation="standby_pool", scale_set=f"{WEB.name}-pool")
     )
+    return plain
+
+
+async def test_a_pool_that_goes_after_the_list_costs_no_other_pool_its_counts(
+    details: SetDetailsClient, azure: SimulatedAzure
+) -> None:
+    plain = fail_one_of_two_pools(azure, status=404)
     found = await details.standby_pools(WEB.subscription_id, lambda _: True)
     assert list(found) == [plain.identity.key]
 
@@ -154,11 +161,7 @@ async def test_a_pool_that_goes_after_the_list_costs_no_other_pool_its_counts(
 async def test_a_pool_that_cannot_be_read_is_told_from_one_that_is_empty(
     details: SetDetailsClient, azure: SimulatedAzure
 ) -> None:
-    plain = azure.fleet.scale_set("plain")
-    plain.description = plain.description.model_copy(update={"standby": 2})
-    azure.faults.append(
-        Fault(kind="status", status=403, operation="standby_pool", scale_set=f"{WEB.name}-pool")
-    )
+    plain = fail_one_of_two_pools(azure, status=403)
     found = await details.standby_pools(WEB.subscription_id, lambda _: True)
     assert isinstance(found[WEB.key], Forbidden)
     assert found[plain.identity.key] == (
@@ -167,17 +170,22 @@ async def test_a_pool_that_cannot_be_read_is_told_from_one_that_is_empty(
     )
 
 
+async def exceed_a_limit(details: SetDetailsClient, azure: SimulatedAzure, shape: Shape) -> None:
+    """Let the settings of autoscale be answered with 429, and ten minutes to wait."""
+    azure.faults.append(
+        Fault(kind="throttled", operation="autoscale", shape=shape, retry_after="600", times=1)
+    )
+    with pytest.raises(Throttled):
+        await details.autoscale(WEB.subscription_id)
+
+
 @pytest.mark.parametrize("shape", ["crp", "temporary"])
 async def test_the_limit_of_another_service_holds_no_call_to_compute(
     details: SetDetailsClient, azure: SimulatedAzure, shape: Shape
 ) -> None:
     budget = details._transport.budget
     before = budget.rates(WEB.subscription_id, ""), budget.reads(WEB.subscription_id)
-    azure.faults.append(
-        Fault(kind="throttled", operation="autoscale", shape=shape, retry_after="600", times=1)
-    )
-    with pytest.raises(Throttled):
-        await details.autoscale(WEB.subscription_id)
+    await exceed_a_limit(details, azure, shape)
     with pytest.raises(NotSent):
         await details.autoscale(WEB.subscription_id)
     assert (budget.rates(WEB.subscription_id, ""), budget.reads(WEB.subscription_id)) == before
@@ -188,10 +196,6 @@ async def test_the_limit_of_another_service_holds_no_call_to_compute(
 async def test_the_resource_managers_limit_holds_all(
     details: SetDetailsClient, azure: SimulatedAzure
 ) -> None:
-    azure.faults.append(
-        Fault(kind="throttled", operation="autoscale", shape="arm", retry_after="600", times=1)
-    )
-    with pytest.raises(Throttled):
-        await details.autoscale(WEB.subscription_id)
+    await exceed_a_limit(details, azure, "arm")
     with pytest.raises(NotSent):
         await details.services(WEB, PLACE)

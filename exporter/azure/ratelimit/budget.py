@@ -125,10 +125,8 @@ class Budget:
         now = self._clock.monotonic()
         for (subscription, location), region in list(self._regions.items()):
             for limit in region.all_limits:
-                used = limit.used(now)
                 for policy in list(limit.policies.values()):
-                    allowed = policy.per_minute(now, self.share)
-                    yield QuotaUse(subscription, location, policy.name, used, allowed)
+                    yield self._use(limit, policy, subscription, location, now)
 
     async def reserve(
         self,
@@ -359,11 +357,16 @@ class Budget:
                 self._show_pace(policy, scope.subscription_id)
         return pace
 
+    def _use(
+        self, limit: Limit, policy: Policy, subscription_id: str, location: str, now: float
+    ) -> QuotaUse:
+        allowed = policy.per_minute(now, self.share)
+        return QuotaUse(subscription_id, location, policy.name, limit.used(now), allowed)
+
     def _show(self, limit: Limit, policy: Policy, subscription_id: str, location: str) -> None:
         def used_ratio() -> float:
             now = self._clock.monotonic()
-            allowed = policy.per_minute(now, self.share)
-            return limit.used(now) / allowed if allowed else 0.0
+            return self._use(limit, policy, subscription_id, location, now).ratio
 
         self._show_ratio(used_ratio, policy, subscription_id, location)
 
